@@ -1,0 +1,26 @@
+//! Plain domain data of Watch Tower: times, coordinates, fences, records, derived rows and settings.
+//!
+//! This crate knows no I/O, no async runtime and no dataflow engine: everything here is a value.
+//! Units are in names: `_ms` milliseconds, `_mm` millimetres, `_kmh` kilometres per hour.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod clean;
+mod fence;
+mod geo;
+mod record;
+mod rows;
+mod settings;
+mod text;
+mod tick;
+mod time;
+
+pub use clean::{RejectReason, admit, range_ok};
+pub use fence::{Fence, FenceError, FenceSettings, Ring, Shape, ring_from_degrees};
+pub use geo::{Coord, CoordError, UNITS_PER_DEGREE, geodesic_degrees_m, geodesic_m};
+pub use record::{BadFields, Position, PositionRef, Record, RecordSink};
+pub use rows::{Change, EndReason, PresenceRow, RejectRow, Row, Table, VisitRow, write_change_line};
+pub use settings::{GraphSettings, SettingError, SettingValue};
+pub use text::{MAX_ID_BYTES, normalise_vehicle_number, push_json_string};
+pub use tick::{ClosedTick, FenceEdit, Fix};
+pub use time::{TimeError, TimeMs};

@@ -1,0 +1,53 @@
+//! What leaves the graph when a tick closes.
+
+use std::sync::Arc;
+
+use crate::{Change, Coord, Fence, Position, TimeMs};
+
+/// An admitted position of one vehicle.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fix {
+    /// The vehicle's identity.
+    pub vehicle_id: Arc<str>,
+    /// The spelling received, where it is another one than the identity.
+    pub spelling: Option<Arc<str>>,
+    /// Position of the record in the whole input, from 1.
+    pub seq: u64,
+    /// Rounded coordinate.
+    pub at: Coord,
+    /// The numbers as received.
+    pub position: Position,
+    /// The instant at arrival.
+    pub received: TimeMs,
+}
+
+/// A fence edit that took effect in a tick.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FenceEdit {
+    /// Created or replaced.
+    Upsert(Arc<Fence>),
+    /// Deleted from a time on.
+    Delete {
+        /// Which fence.
+        id: Arc<str>,
+        /// From when on it is gone.
+        at: TimeMs,
+    },
+}
+
+/// Everything that became true when a tick closed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClosedTick {
+    /// The tick's number, from 1, without gaps.
+    pub tick: u64,
+    /// The instant that the state after this tick is exact for.
+    pub instant: TimeMs,
+    /// How many records the input had up to and with this tick.
+    pub records: u64,
+    /// Changes of derived rows, ordered by table, key, -1 before +1.
+    pub changes: Vec<Change>,
+    /// Positions admitted in this tick, in order of arrival.
+    pub fixes: Vec<Fix>,
+    /// Fence edits of this tick, in order of arrival.
+    pub fence_edits: Vec<FenceEdit>,
+}

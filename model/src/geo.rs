@@ -4,7 +4,9 @@
 pub const UNITS_PER_DEGREE: i64 = 10_000_000;
 
 /// A WGS 84 position in units of 1e-7 degrees: longitude within ±180°, latitude within ±90°.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct Coord {
     /// Longitude, 1e-7 degrees, east positive.
     pub lon: i32,

@@ -17,6 +17,8 @@ impl BadFields {
     pub const IGNITION: BadFields = BadFields(4);
     /// `accuracy_m`.
     pub const ACCURACY: BadFields = BadFields(8);
+    /// `received_time`, of a record in a file.
+    pub const RECEIVED_TIME: BadFields = BadFields(16);
 
     /// Whether any value was bad.
     #[must_use]

@@ -1,1 +1,17 @@
-//! placeholder
+//! The dataflow operators: spatial index, cleaning, presence, stays and visits.
+//!
+//! Everything here is a pure function of its inputs and of the instants of ticks: no clock, no I/O, no
+//! randomness, no JSON, and no iteration over hash order reaches an output.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod spatial;
+
+mod control;
+pub mod fences;
+pub mod presence;
+mod rows;
+pub mod visits;
+
+pub use control::Control;
+pub use rows::{Derived, Visit};

@@ -1,0 +1,265 @@
+//! Which fences is a position in?
+//!
+//! ```text
+//!            position
+//!               |
+//!   cover: cell (2^17 units, about 1.4 km) -> uniform | 16 x 16 leaves -> [(shape, certain?)]
+//!               |  miss                                        |
+//!   R-tree: the shapes whose bounds meet the cell      exact test, unless certain
+//! ```
+//!
+//! The R-tree is the truth; the cover is a cache that it fills, cell by cell, and that an edit empties
+//! where it matters. Invariants:
+//! 1. A shape that is not listed in a leaf has no point in it.
+//! 2. A shape that is listed as certain covers all of the leaf.
+//! 3. Every cached cell agrees with the R-tree as it is now.
+
+use std::sync::Arc;
+
+use model::Coord;
+use rstar::primitives::{GeomWithData, Rectangle};
+use rstar::{AABB, RTree};
+use rustc_hash::FxHashMap;
+
+use super::prepared::{Overlap, PreparedShape};
+use super::rect::Rect;
+
+const CELL_BITS: u32 = 17;
+const LEAF_BITS: u32 = 13;
+const LEAVES_A_SIDE: i64 = 1 << (CELL_BITS - LEAF_BITS);
+const LEAVES: usize = (LEAVES_A_SIDE * LEAVES_A_SIDE) as usize;
+/// The cover is emptied when it holds this many cells: about 100 MB where every cell has leaves.
+const MAX_CACHED_CELLS: usize = 100_000;
+
+/// A shape's place in a [`FenceIndex`].
+pub type ShapeSlot = u32;
+
+type Leaf = GeomWithData<Rectangle<[f64; 2]>, ShapeSlot>;
+
+/// An index of shapes; see the module.
+#[derive(Default)]
+pub struct FenceIndex {
+    shapes: Vec<Option<Arc<PreparedShape>>>,
+    free_slots: Vec<ShapeSlot>,
+    tree: RTree<Leaf>,
+    cover: FxHashMap<u32, Cell>,
+}
+
+/// A listed shape: the slot, and in the lowest bit whether it covers the whole place.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Listed(u32);
+
+impl Listed {
+    fn new(slot: ShapeSlot, certain: bool) -> Listed {
+        Listed(slot << 1 | u32::from(certain))
+    }
+    fn slot(self) -> ShapeSlot {
+        self.0 >> 1
+    }
+    fn is_certain(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+enum Cell {
+    Uniform(Box<[Listed]>),
+    Leaves(Box<Leaves>),
+}
+
+struct Leaves {
+    list_of: [u16; LEAVES],
+    starts: Vec<u32>,
+    listed: Vec<Listed>,
+}
+
+impl FenceIndex {
+    /// Adds a shape and tells its slot, which is its name from now on.
+    pub fn insert(&mut self, shape: Arc<PreparedShape>) -> ShapeSlot {
+        let slot = self.free_slots.pop().unwrap_or_else(|| {
+            self.shapes.push(None);
+            (self.shapes.len() - 1) as ShapeSlot
+        });
+        for bounds in shape.bounds() {
+            self.tree.insert(leaf(bounds, slot));
+            self.forget(bounds);
+        }
+        self.shapes[slot as usize] = Some(shape);
+        slot
+    }
+
+    /// Takes a shape away; its slot may be given out again.
+    pub fn remove(&mut self, slot: ShapeSlot) -> Option<Arc<PreparedShape>> {
+        let shape = self.shapes.get_mut(slot as usize)?.take()?;
+        for bounds in shape.bounds() {
+            self.tree.remove(&leaf(bounds, slot));
+            self.forget(bounds);
+        }
+        self.free_slots.push(slot);
+        Some(shape)
+    }
+
+    /// The shape in a slot.
+    #[must_use]
+    pub fn shape(&self, slot: ShapeSlot) -> Option<&Arc<PreparedShape>> {
+        self.shapes.get(slot as usize)?.as_ref()
+    }
+
+    /// How many shapes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shapes.len() - self.free_slots.len()
+    }
+
+    /// Whether there are no shapes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `found` with the slot of each shape that covers the position, in no particular order.
+    #[inline]
+    pub fn covering(&mut self, at: Coord, mut found: impl FnMut(ShapeSlot)) {
+        let key = cell_key(at);
+        if !self.cover.contains_key(&key) {
+            self.fill(key, at);
+        }
+        let Some(cell) = self.cover.get(&key) else { return };
+        let listed: &[Listed] = match cell {
+            Cell::Uniform(listed) => listed,
+            Cell::Leaves(leaves) => leaves.at(at),
+        };
+        for &entry in listed {
+            let slot = entry.slot();
+            if entry.is_certain() {
+                found(slot);
+                continue;
+            }
+            let inside = self.shapes[slot as usize].as_ref().is_some_and(|shape| shape.covers(at));
+            if inside {
+                found(slot);
+            }
+        }
+    }
+
+    fn fill(&mut self, key: u32, at: Coord) {
+        if self.cover.len() >= MAX_CACHED_CELLS {
+            self.cover.clear();
+        }
+        let rect = cell_rect(at);
+        let mut slots: Vec<ShapeSlot> =
+            self.tree.locate_in_envelope_intersecting(envelope(&rect)).map(|l| l.data).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        let cell = Cell::build(&rect, &slots, &self.shapes);
+        self.cover.insert(key, cell);
+    }
+
+    /// Drops the cached cells that a rectangle within ±180° meets.
+    fn forget(&mut self, bounds: &Rect) {
+        if self.cover.is_empty() {
+            return;
+        }
+        let columns = (bounds.min_lon >> CELL_BITS)..=(bounds.max_lon >> CELL_BITS);
+        let rows = (bounds.min_lat >> CELL_BITS)..=(bounds.max_lat >> CELL_BITS);
+        let cells = (columns.end() - columns.start() + 1) * (rows.end() - rows.start() + 1);
+        if cells as usize > self.cover.len() {
+            self.cover.retain(|&key, _| {
+                let (column, row) = cell_of_key(key);
+                !columns.contains(&column) || !rows.contains(&row)
+            });
+            return;
+        }
+        for column in columns {
+            for row in rows.clone() {
+                self.cover.remove(&key_of_cell(column, row));
+            }
+        }
+    }
+}
+
+impl Cell {
+    fn build(rect: &Rect, slots: &[ShapeSlot], shapes: &[Option<Arc<PreparedShape>>]) -> Cell {
+        let mut uniform = Vec::new();
+        let mut mixed = Vec::new();
+        for &slot in slots {
+            let Some(shape) = &shapes[slot as usize] else { continue };
+            let edges = shape.edges_meeting(rect);
+            match shape.overlap(rect, &edges) {
+                Overlap::Outside => {}
+                Overlap::Inside => uniform.push(Listed::new(slot, true)),
+                Overlap::Mixed => mixed.push((slot, shape, edges)),
+            }
+        }
+        if mixed.is_empty() {
+            return Cell::Uniform(uniform.into());
+        }
+        let mut leaves = Leaves { list_of: [0; LEAVES], starts: vec![0], listed: Vec::new() };
+        let mut known: FxHashMap<Vec<Listed>, u16> = FxHashMap::default();
+        let mut list = Vec::new();
+        for index in 0..LEAVES {
+            let leaf = leaf_rect(rect, index);
+            list.clear();
+            list.extend_from_slice(&uniform);
+            for (slot, shape, edges) in &mixed {
+                match shape.overlap(&leaf, edges) {
+                    Overlap::Outside => {}
+                    Overlap::Inside => list.push(Listed::new(*slot, true)),
+                    Overlap::Mixed => list.push(Listed::new(*slot, false)),
+                }
+            }
+            let next = known.len() as u16;
+            leaves.list_of[index] = *known.entry(list.clone()).or_insert_with(|| {
+                leaves.listed.extend_from_slice(&list);
+                leaves.starts.push(leaves.listed.len() as u32);
+                next
+            });
+        }
+        Cell::Leaves(Box::new(leaves))
+    }
+}
+
+impl Leaves {
+    #[inline]
+    fn at(&self, at: Coord) -> &[Listed] {
+        let mask = LEAVES_A_SIDE - 1;
+        let column = (i64::from(at.lon) >> LEAF_BITS) & mask;
+        let row = (i64::from(at.lat) >> LEAF_BITS) & mask;
+        let list = self.list_of[(row * LEAVES_A_SIDE + column) as usize] as usize;
+        &self.listed[self.starts[list] as usize..self.starts[list + 1] as usize]
+    }
+}
+
+#[inline]
+fn cell_key(at: Coord) -> u32 {
+    key_of_cell(i64::from(at.lon) >> CELL_BITS, i64::from(at.lat) >> CELL_BITS)
+}
+
+fn key_of_cell(column: i64, row: i64) -> u32 {
+    (((column + 0x8000) as u32) << 16) | ((row + 0x8000) as u32 & 0xffff)
+}
+
+fn cell_of_key(key: u32) -> (i64, i64) {
+    (i64::from(key >> 16) - 0x8000, i64::from(key & 0xffff) - 0x8000)
+}
+
+fn cell_rect(at: Coord) -> Rect {
+    let floor = |units: i32| (i64::from(units) >> CELL_BITS) << CELL_BITS;
+    let side = (1_i64 << CELL_BITS) - 1;
+    let (lon, lat) = (floor(at.lon), floor(at.lat));
+    Rect { min_lon: lon, max_lon: lon + side, min_lat: lat, max_lat: lat + side }
+}
+
+fn leaf_rect(cell: &Rect, index: usize) -> Rect {
+    let (row, column) = (index as i64 / LEAVES_A_SIDE, index as i64 % LEAVES_A_SIDE);
+    let side = 1_i64 << LEAF_BITS;
+    let (lon, lat) = (cell.min_lon + column * side, cell.min_lat + row * side);
+    Rect { min_lon: lon, max_lon: lon + side - 1, min_lat: lat, max_lat: lat + side - 1 }
+}
+
+fn envelope(rect: &Rect) -> AABB<[f64; 2]> {
+    AABB::from_corners([rect.min_lon as f64, rect.min_lat as f64], [rect.max_lon as f64, rect.max_lat as f64])
+}
+
+fn leaf(rect: &Rect, slot: ShapeSlot) -> Leaf {
+    GeomWithData::new(Rectangle::from_aabb(envelope(rect)), slot)
+}

@@ -1,0 +1,14 @@
+//! Geometry of fences: exact tests, distances, and the index over many of them.
+
+mod index;
+mod metric;
+mod prepared;
+mod rect;
+mod ring;
+
+pub use index::{FenceIndex, ShapeSlot};
+pub use prepared::{Overlap, PreparedShape, edge_distance_m};
+pub use rect::Rect;
+
+pub(crate) use metric::geodesic_at_most;
+pub(crate) use prepared::grown_by_metres;

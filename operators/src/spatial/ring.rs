@@ -1,0 +1,264 @@
+//! Rings and lines as edges: exact position tests in integers, and distances to the nearest edge.
+
+use model::{Coord, Ring, geodesic_degrees_m};
+
+use super::metric::{FULL_TURN, MIN_METRES_PER_LAT_UNIT, metres_per_unit};
+use super::rect::Rect;
+
+/// Where a position is, seen from a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Outside,
+    Boundary,
+    Inside,
+}
+
+/// An edge between two vertices, in units, longitudes unwrapped.
+pub(crate) type Edge = ((i64, i64), (i64, i64));
+
+/// Rings with fewer edges are scanned as a whole.
+const MIN_EDGES_FOR_BANDS: usize = 24;
+/// The bands of a ring hold at most this many entries an edge, so that tall edges cannot blow it up.
+const MAX_BAND_ENTRIES_PER_EDGE: usize = 6;
+/// Beyond this distance, or this near to a pole, no local metric is used.
+const LOCAL_METRIC_LIMIT_M: f64 = 5_000.0;
+const LOCAL_METRIC_MAX_LAT: i32 = 850_000_000;
+
+/// The edges of a ring or line, with an index by latitude.
+#[derive(Debug)]
+pub(crate) struct EdgeSet {
+    vertices: Vec<(i64, i64)>,
+    bounds: Rect,
+    bands: Option<Bands>,
+}
+
+/// Edges by bands of latitude: `edges[starts[b]..starts[b + 1]]` meet band `b`.
+#[derive(Debug)]
+struct Bands {
+    height: i64,
+    starts: Vec<u32>,
+    edges: Vec<u32>,
+}
+
+impl EdgeSet {
+    pub(crate) fn new(ring: &Ring) -> EdgeSet {
+        let vertices = ring.vertices.clone();
+        let bounds = Rect::around(vertices.iter().copied());
+        let bands = Bands::new(&vertices, &bounds);
+        EdgeSet { vertices, bounds, bands }
+    }
+
+    pub(crate) fn bounds(&self) -> &Rect {
+        &self.bounds
+    }
+
+    fn edge(&self, index: usize) -> Edge {
+        (self.vertices[index], self.vertices[index + 1])
+    }
+
+    /// Calls `visit` with each edge that may meet the latitudes `[low, high]`, perhaps more than once;
+    /// stops when it answers `true`, and says whether it did.
+    fn any_edge_between(&self, low: i64, high: i64, mut visit: impl FnMut(Edge) -> bool) -> bool {
+        let Some(bands) = &self.bands else {
+            return (0..self.vertices.len() - 1).any(|i| visit(self.edge(i)));
+        };
+        let last_band = bands.starts.len() as i64 - 2;
+        let band_of = |lat: i64| ((lat - self.bounds.min_lat).div_euclid(bands.height)).clamp(0, last_band);
+        let first = bands.starts[band_of(low) as usize] as usize;
+        let end = bands.starts[band_of(high) as usize + 1] as usize;
+        bands.edges[first..end].iter().any(|&i| visit(self.edge(i as usize)))
+    }
+
+    /// Where a position is, the ring taken by the even-odd rule. The frame of longitudes is that of the
+    /// position that fits the ring's bounds, if any.
+    pub(crate) fn side(&self, at: Coord) -> Side {
+        let lat = i64::from(at.lat);
+        let mut found = Side::Outside;
+        for lon in self.bounds.frames_of(at) {
+            match self.side_in_frame(lon, lat) {
+                Side::Boundary => return Side::Boundary,
+                Side::Inside => found = Side::Inside,
+                Side::Outside => {}
+            }
+        }
+        found
+    }
+
+    fn side_in_frame(&self, px: i64, py: i64) -> Side {
+        let mut inside = false;
+        let on_boundary = self.any_edge_between(py, py, |((ax, ay), (bx, by))| {
+            let ((low_x, low_y), (high_x, high_y)) =
+                if ay <= by { ((ax, ay), (bx, by)) } else { ((bx, by), (ax, ay)) };
+            if py < low_y || py > high_y || px > ax.max(bx) {
+                return false;
+            }
+            if px < ax.min(bx) {
+                inside ^= py < high_y;
+                return false;
+            }
+            if low_y == high_y {
+                return true;
+            }
+            // |factors| < 1.8e9 each, because the position is within the edge's own bounds: no overflow.
+            let cross = (high_x - low_x) * (py - low_y) - (high_y - low_y) * (px - low_x);
+            if cross == 0 {
+                return true;
+            }
+            inside ^= cross > 0 && py < high_y;
+            false
+        });
+        match (on_boundary, inside) {
+            (true, _) => Side::Boundary,
+            (false, true) => Side::Inside,
+            (false, false) => Side::Outside,
+        }
+    }
+
+    /// Adds the edges that meet `rect`, moved into its frame of longitudes.
+    pub(crate) fn edges_meeting(&self, rect: &Rect, out: &mut Vec<Edge>) {
+        for shift in self.bounds.shifts_onto(rect) {
+            let moved = Rect {
+                min_lon: rect.min_lon - shift,
+                max_lon: rect.max_lon - shift,
+                min_lat: rect.min_lat,
+                max_lat: rect.max_lat,
+            };
+            self.any_edge_between(rect.min_lat, rect.max_lat, |edge| {
+                if moved.meets_edge(edge) {
+                    let ((ax, ay), (bx, by)) = edge;
+                    out.push(((ax + shift, ay), (bx + shift, by)));
+                }
+                false
+            });
+        }
+    }
+
+    /// Whether the geodesic from `at` to the nearest point of the edges is at most `limit_m`.
+    pub(crate) fn within(&self, at: Coord, limit_m: f64) -> bool {
+        let reach = lat_reach(limit_m);
+        let lat = i64::from(at.lat);
+        if lat + reach < self.bounds.min_lat || lat - reach > self.bounds.max_lat {
+            return false;
+        }
+        if limit_m > LOCAL_METRIC_LIMIT_M || at.lat.abs() > LOCAL_METRIC_MAX_LAT {
+            return self
+                .any_edge_between(lat - reach, lat + reach, |edge| long_way_distance_m(at, edge) <= limit_m);
+        }
+        let (east, north) = metres_per_unit(f64::from(at.lat));
+        let lon_reach = (limit_m * 1.02 / east) as i64 + 2;
+        let grown = self.bounds.grown(lon_reach, reach);
+        grown.frames_of(at).any(|lon| {
+            self.any_edge_between(lat - reach, lat + reach, |((ax, ay), (bx, by))| {
+                if ax.max(bx) < lon - lon_reach || ax.min(bx) > lon + lon_reach {
+                    return false;
+                }
+                let a = ((ax - lon) as f64 * east, (ay - lat) as f64 * north);
+                let b = ((bx - lon) as f64 * east, (by - lat) as f64 * north);
+                let share = foot_share(a, b);
+                let foot = (a.0 + share * (b.0 - a.0), a.1 + share * (b.1 - a.1));
+                let metres = foot.0.hypot(foot.1);
+                // The metric of the position's own latitude errs by less than 1 % up to 5 km.
+                if metres > limit_m * 1.01 + 0.01 {
+                    return false;
+                }
+                if metres < limit_m * 0.99 - 0.01 {
+                    return true;
+                }
+                let foot_degrees = (
+                    (ax as f64 + share * (bx - ax) as f64) / 1e7,
+                    (ay as f64 + share * (by - ay) as f64) / 1e7,
+                );
+                geodesic_degrees_m((lon as f64 / 1e7, at.lat_degrees()), foot_degrees) <= limit_m
+            })
+        })
+    }
+}
+
+impl Bands {
+    fn new(vertices: &[(i64, i64)], bounds: &Rect) -> Option<Bands> {
+        let edge_count = vertices.len().saturating_sub(1);
+        if edge_count < MIN_EDGES_FOR_BANDS {
+            return None;
+        }
+        let span = bounds.max_lat - bounds.min_lat + 1;
+        let mut band_count = (edge_count / 4).clamp(1, 16_384) as i64;
+        loop {
+            let height = (span + band_count - 1) / band_count;
+            let band = |lat: i64| (lat - bounds.min_lat) / height;
+            let range = |i: usize| {
+                let (a, b) = (band(vertices[i].1), band(vertices[i + 1].1));
+                a.min(b)..=a.max(b)
+            };
+            let entries: usize = (0..edge_count).map(|i| range(i).count()).sum();
+            if entries > edge_count * MAX_BAND_ENTRIES_PER_EDGE && band_count > 1 {
+                band_count /= 2;
+                continue;
+            }
+            let mut starts = vec![0_u32; band_count as usize + 1];
+            for i in 0..edge_count {
+                for b in range(i) {
+                    starts[b as usize + 1] += 1;
+                }
+            }
+            for b in 1..starts.len() {
+                starts[b] += starts[b - 1];
+            }
+            let mut next = starts.clone();
+            let mut edges = vec![0_u32; entries];
+            for i in 0..edge_count {
+                for b in range(i) {
+                    edges[next[b as usize] as usize] = i as u32;
+                    next[b as usize] += 1;
+                }
+            }
+            return Some(Bands { height, starts, edges });
+        }
+    }
+}
+
+/// How many units of latitude `limit_m` metres can reach.
+pub(crate) fn lat_reach(limit_m: f64) -> i64 {
+    (limit_m / MIN_METRES_PER_LAT_UNIT).min(2e9) as i64 + 2
+}
+
+/// Where on a→b the origin's foot is: 0 at a, 1 at b.
+fn foot_share(a: (f64, f64), b: (f64, f64)) -> f64 {
+    let (dx, dy) = (b.0 - a.0, b.1 - a.1);
+    let length_squared = dx * dx + dy * dy;
+    if length_squared == 0.0 {
+        return 0.0;
+    }
+    (-(a.0 * dx + a.1 * dy) / length_squared).clamp(0.0, 1.0)
+}
+
+/// Distance to an edge without any local metric: the geodesic is sampled, then narrowed down around the
+/// best sample. For wide corridors and the polar caps only.
+pub(crate) fn long_way_distance_m(at: Coord, ((ax, ay), (bx, by)): Edge) -> f64 {
+    const SAMPLES: i32 = 64;
+    let origin = (at.lon_degrees(), at.lat_degrees());
+    let distance = |share: f64| {
+        let lon = (ax as f64 + share * (bx - ax) as f64) / 1e7;
+        let lat = (ay as f64 + share * (by - ay) as f64) / 1e7;
+        geodesic_degrees_m(origin, ((lon + 540.0).rem_euclid(360.0) - 180.0, lat))
+    };
+    let step = 1.0 / f64::from(SAMPLES);
+    let best = (0..=SAMPLES)
+        .map(|i| f64::from(i) * step)
+        .min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
+        .unwrap_or(0.0);
+    let (mut low, mut high) = ((best - step).max(0.0), (best + step).min(1.0));
+    for _ in 0..60 {
+        let (left, right) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
+        if distance(left) <= distance(right) {
+            high = right;
+        } else {
+            low = left;
+        }
+    }
+    distance((low + high) / 2.0).min(distance(best))
+}
+
+/// Moves a longitude by whole turns into ±180°.
+pub(crate) fn wrap_lon(lon: i64) -> i64 {
+    (lon + FULL_TURN / 2).rem_euclid(FULL_TURN) - FULL_TURN / 2
+}

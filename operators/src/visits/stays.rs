@@ -1,0 +1,195 @@
+//! The presences of one vehicle in one fence, and the stays that they make.
+
+use crate::fences::NEVER;
+use crate::rows::Visit;
+
+/// A presence, and what is known of the stay that starts with it, if one does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Piece {
+    entered: i64,
+    /// [`NEVER`] while it is open.
+    exited: i64,
+    starts_stay: bool,
+    /// `confirmed_at` of the visit that starts here and is out, if one is.
+    told: Option<i64>,
+}
+
+/// What judges a stay: (`min_dwell_ms`, `max_absence_ms`) by its start.
+pub(crate) trait Rules {
+    fn for_start(&self, start: i64) -> (i64, i64);
+}
+
+/// All presences of one key.
+#[derive(Debug, Default)]
+pub(crate) struct Stays {
+    pieces: Vec<Piece>,
+}
+
+/// A change of a presence: `exited` is [`NEVER`] while it is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PieceChange {
+    pub(crate) entered: i64,
+    pub(crate) diff: i8,
+    pub(crate) exited: i64,
+}
+
+impl Stays {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Applies a tick's changes, sorted by `entered` and -1 before +1, and tells the visits that went and
+    /// came; `wait` is told the start of an
+    /// open stay, and when it will be long enough.
+    pub(crate) fn apply(
+        &mut self,
+        changes: &[PieceChange],
+        instant: i64,
+        rules: &impl Rules,
+        emit: impl FnMut(Visit, i8),
+        wait: impl FnMut(i64, i64),
+    ) {
+        let Some(first_change) = changes.first() else { return };
+        // Pieces before the first change keep their boundaries; the stay that it may join starts here.
+        let changed_from = self.pieces.partition_point(|p| p.entered < first_change.entered);
+        let from = self.pieces[..changed_from].iter().rposition(|p| p.starts_stay).unwrap_or(0);
+        let old: Vec<Piece> = self.pieces[from..].to_vec();
+        for change in changes {
+            let at = self.pieces.partition_point(|p| p.entered < change.entered);
+            if change.diff < 0 {
+                debug_assert!(self.pieces.get(at).is_some_and(|p| p.entered == change.entered));
+                if at < self.pieces.len() {
+                    self.pieces.remove(at);
+                }
+            } else {
+                let piece =
+                    Piece { entered: change.entered, exited: change.exited, starts_stay: false, told: None };
+                self.pieces.insert(at, piece);
+            }
+        }
+        let last_change = changes[changes.len() - 1].entered;
+        self.rejudge(from, &old, last_change, instant, rules, emit, wait);
+    }
+
+    /// Judges all stays anew, after rules changed.
+    pub(crate) fn reconsider(
+        &mut self,
+        instant: i64,
+        rules: &impl Rules,
+        emit: impl FnMut(Visit, i8),
+        wait: impl FnMut(i64, i64),
+    ) {
+        let old = self.pieces.clone();
+        self.rejudge(0, &old, NEVER, instant, rules, emit, wait);
+    }
+
+    /// A timer of the stay that started at `arrived` fired.
+    pub(crate) fn ripen(
+        &mut self,
+        arrived: i64,
+        instant: i64,
+        rules: &impl Rules,
+        mut emit: impl FnMut(Visit, i8),
+    ) {
+        let Ok(at) = self.pieces.binary_search_by_key(&arrived, |p| p.entered) else { return };
+        if !self.pieces[at].starts_stay || self.pieces[at].told.is_some() {
+            return;
+        }
+        let end = self.stay_end(at);
+        let (visit, lasts_ms) = visit_of(&self.pieces[at..end], instant, rules);
+        let (min_dwell_ms, _) = rules.for_start(arrived);
+        if lasts_ms >= min_dwell_ms {
+            self.pieces[at].told = Some(visit.confirmed_at);
+            emit(visit, 1);
+        }
+    }
+
+    fn stay_end(&self, start: usize) -> usize {
+        let rest = &self.pieces[start + 1..];
+        start + 1 + rest.iter().position(|p| p.starts_stay).unwrap_or(rest.len())
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn rejudge(
+        &mut self,
+        from: usize,
+        old: &[Piece],
+        last_change: i64,
+        instant: i64,
+        rules: &impl Rules,
+        mut emit: impl FnMut(Visit, i8),
+        mut wait: impl FnMut(i64, i64),
+    ) {
+        let mut start = from;
+        let mut went = Vec::new();
+        let mut came = Vec::new();
+        let mut old_until = old.len();
+        while start < self.pieces.len() {
+            let piece = self.pieces[start];
+            if piece.entered > last_change && piece.starts_stay {
+                // A boundary that did not move: from here on all is as it was.
+                old_until = old.partition_point(|p| p.entered < piece.entered);
+                break;
+            }
+            let (min_dwell_ms, max_absence_ms) = rules.for_start(piece.entered);
+            let mut end = start + 1;
+            while end < self.pieces.len() {
+                let absence_ms = self.pieces[end].entered - self.pieces[end - 1].exited;
+                if absence_ms > max_absence_ms {
+                    break;
+                }
+                self.pieces[end].starts_stay = false;
+                self.pieces[end].told = None;
+                end += 1;
+            }
+            let (visit, lasts_ms) = visit_of(&self.pieces[start..end], instant, rules);
+            let is_visit = lasts_ms >= min_dwell_ms;
+            let first = &mut self.pieces[start];
+            first.starts_stay = true;
+            first.told = is_visit.then_some(visit.confirmed_at);
+            if is_visit {
+                came.push(visit);
+            } else if visit.departed.is_none() {
+                wait(visit.arrived, visit.confirmed_at);
+            }
+            start = end;
+        }
+        let mut at = 0;
+        while at < old_until {
+            let rest = &old[at + 1..];
+            let end = at + 1 + rest.iter().position(|p| p.starts_stay).unwrap_or(rest.len());
+            if let Some(confirmed_at) = old[at].told {
+                went.push(stay_as_visit(&old[at..end], confirmed_at));
+            }
+            at = end;
+        }
+        for visit in &went {
+            if came.binary_search(visit).is_err() {
+                emit(*visit, -1);
+            }
+        }
+        for visit in &came {
+            if went.binary_search(visit).is_err() {
+                emit(*visit, 1);
+            }
+        }
+    }
+}
+
+/// The visit that pieces would make, and how long they last at the instant.
+fn visit_of(pieces: &[Piece], instant: i64, rules: &impl Rules) -> (Visit, i64) {
+    let arrived = pieces[0].entered;
+    let (min_dwell_ms, _) = rules.for_start(arrived);
+    let visit = stay_as_visit(pieces, arrived + min_dwell_ms);
+    (visit, visit.departed.unwrap_or(instant) - arrived)
+}
+
+fn stay_as_visit(pieces: &[Piece], confirmed_at: i64) -> Visit {
+    let exited = pieces[pieces.len() - 1].exited;
+    Visit {
+        arrived: pieces[0].entered,
+        departed: (exited != NEVER).then_some(exited),
+        confirmed_at,
+        presences: pieces.len() as u32,
+    }
+}

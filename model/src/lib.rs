@@ -11,6 +11,7 @@ mod geo;
 mod record;
 mod rows;
 mod settings;
+mod tables;
 mod text;
 mod tick;
 mod time;
@@ -21,6 +22,7 @@ pub use geo::{Coord, CoordError, UNITS_PER_DEGREE, geodesic_degrees_m, geodesic_
 pub use record::{BadFields, Position, PositionRef, Record, RecordSink};
 pub use rows::{Change, EndReason, PresenceRow, RejectRow, Row, Table, VisitRow, write_change_line};
 pub use settings::{GraphSettings, SettingError, SettingValue};
+pub use tables::{Tables, Unfit};
 pub use text::{MAX_ID_BYTES, normalise_vehicle_number, push_json_string};
 pub use tick::{ClosedTick, FenceEdit, Fix};
 pub use time::{TimeError, TimeMs};

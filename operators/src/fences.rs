@@ -93,8 +93,11 @@ impl<P: Clone> Timeline<P> {
         if !something_ends {
             return;
         }
-        self.entries.retain(|e| e.from < at.0);
-        self.entries.push(TimelineEntry { from: at.0, version: None });
+        self.entries.retain(|e| e.from < at.0 || e.version.is_none());
+        let place = self.entries.partition_point(|e| e.from < at.0);
+        if self.entries.get(place).is_none_or(|e| e.from != at.0) {
+            self.entries.insert(place, TimelineEntry { from: at.0, version: None });
+        }
         self.rebuild();
     }
 
@@ -246,9 +249,9 @@ mod tests {
         t.delete(TimeMs(20));
         assert_eq!(shown(&t), "-..12:a!deleted");
         t.upsert(&fence(Some(14), None), 'b');
-        assert_eq!(shown(&t), "-..12:a!deleted 14..-:b");
+        assert_eq!(shown(&t), "-..12:a!deleted 14..30:b!deleted", "the delete at 30 stays");
         t.upsert(&fence(Some(12), None), 'c');
-        assert_eq!(shown(&t), "-..12:a 12..14:c 14..-:b");
+        assert_eq!(shown(&t), "-..12:a 12..14:c 14..30:b!deleted");
     }
 
     #[test]

@@ -114,6 +114,9 @@ impl PresenceWork {
     }
 }
 
+/// What came for a tick that the inputs have not passed yet.
+type Waiting<C> = (C, Vec<Vec<FixIn>>, Vec<Control>);
+
 /// The presence operator: fixes and controls in, presence and reject rows out.
 pub fn presence<'scope>(
     fixes: StreamVec<'scope, u64, FixIn>,
@@ -125,7 +128,7 @@ pub fn presence<'scope>(
     fixes
         .binary_frontier(controls, by_vehicle, Pipeline, "Presence", move |_capability, _info| {
             let mut work = PresenceWork::new(settings, index, peers);
-            let mut waiting: BTreeMap<u64, (_, Vec<Vec<FixIn>>, Vec<Control>)> = BTreeMap::new();
+            let mut waiting: BTreeMap<u64, Waiting<_>> = BTreeMap::new();
             move |(fixes, fix_frontier), (controls, control_frontier), output| {
                 fixes.for_each_time(|time, batches| {
                     let tick = *time.time();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::{Coord, EndReason, GraphSettings};
 
 use super::sets::{EMPTY_SET, SetTable};
-use crate::fences::{ALWAYS, Edit, FenceKey, NEVER, Timeline};
+use crate::fences::{Edit, FenceKey, NEVER, Timeline};
 use crate::spatial::{FenceIndex, PreparedShape, Rect, ShapeSlot, grown_by_metres};
 
 /// Something that happened to a vehicle and a fence.
@@ -203,7 +203,7 @@ impl World {
         }
         for &fence in self.sets.members(last.1) {
             if let Some((time, reason)) =
-                self.timelines[fence as usize].end_between(last.0, self.instant.max(ALWAYS))
+                self.timelines[fence as usize].end_between(last.0, self.instant)
             {
                 edges.push(Edge { time, fence, kind: EdgeKind::Leave(reason) });
             }

@@ -67,7 +67,7 @@ impl Rect {
         let (lon, lat) = (i64::from(at.lon), i64::from(at.lat));
         let (min_lon, max_lon) = (self.min_lon, self.max_lon);
         let lat_fits = lat >= self.min_lat && lat <= self.max_lat;
-        let turns = if lat_fits { -2..=2 } else { 1..=0 };
+        let turns = if lat_fits { -2..3 } else { 0..0 };
         turns.map(move |turn: i64| lon + turn * FULL_TURN).filter(move |x| (min_lon..=max_lon).contains(x))
     }
 

@@ -27,6 +27,9 @@ pub struct VisitsWork {
     of_key: Vec<PieceChange>,
 }
 
+/// What came for a tick that the inputs have not passed yet.
+type Waiting<C> = (C, Vec<(Derived, isize)>, Vec<Control>);
+
 struct FenceRules<'a> {
     book: &'a SettingsBook,
     defaults: &'a GraphSettings,
@@ -192,7 +195,7 @@ pub fn visits<'scope>(
         .inner
         .binary_frontier(controls, Pipeline, Pipeline, "Visits", move |_capability, _info| {
             let mut work = VisitsWork::new(settings);
-            let mut waiting: BTreeMap<u64, (_, Vec<(Derived, isize)>, Vec<Control>)> = BTreeMap::new();
+            let mut waiting: BTreeMap<u64, Waiting<_>> = BTreeMap::new();
             move |(presences, presence_frontier), (controls, control_frontier), output| {
                 presences.for_each_time(|time, batches| {
                     let tick = *time.time();

@@ -1,0 +1,77 @@
+//! Limits, names and secrets of the HTTP interface.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Settings of the HTTP interface; see [`ApiConfig::default`].
+#[derive(Clone)]
+pub struct ApiConfig {
+    /// The largest body, as received.
+    pub max_body_bytes: usize,
+    /// The largest body after decompression.
+    pub max_inflated_bytes: usize,
+    /// How many bytes all large bodies in work may hold together; what does not fit waits.
+    pub max_bytes_in_work: usize,
+    /// How LocoNav's bodies are read.
+    pub loconav: sources::loconav::Config,
+    /// With it, bodies sent to the webhooks and to `/api/v1/records` must be signed.
+    pub hmac_secret: Option<Vec<u8>>,
+    /// Whether, with a secret, fence edits and work on dead letters must be signed too. `None` asks for it
+    /// exactly when the service can be reached from other machines.
+    pub sign_all_writes: Option<bool>,
+    /// Host names that requests may address, besides those of the loopback interface. `*` allows any.
+    pub allowed_hosts: Vec<String>,
+    /// Open connections; more wait to be accepted.
+    pub max_connections: usize,
+    /// Clients that follow `/changes` at a time.
+    pub max_sse_clients: usize,
+    /// How long a request may take until its answer begins.
+    pub request_timeout: Duration,
+    /// How long a connection may take to send a request's head; idle connections end so too.
+    pub header_read_timeout: Duration,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        ApiConfig {
+            max_body_bytes: 16 << 20,
+            max_inflated_bytes: 64 << 20,
+            max_bytes_in_work: 512 << 20,
+            loconav: sources::loconav::Config::default(),
+            hmac_secret: None,
+            sign_all_writes: None,
+            allowed_hosts: Vec::new(),
+            max_connections: 10_000,
+            max_sse_clients: 1_000,
+            request_timeout: Duration::from_secs(30),
+            header_read_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl fmt::Debug for ApiConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiConfig")
+            .field("max_body_bytes", &self.max_body_bytes)
+            .field("max_inflated_bytes", &self.max_inflated_bytes)
+            .field("hmac_secret", &self.hmac_secret.as_ref().map(|_| "***"))
+            .field("sign_all_writes", &self.sign_all_writes)
+            .field("allowed_hosts", &self.allowed_hosts)
+            .field("max_connections", &self.max_connections)
+            .field("max_sse_clients", &self.max_sse_clients)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_has_no_secret() {
+        let config = ApiConfig { hmac_secret: Some(b"hunter2".to_vec()), ..ApiConfig::default() };
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("hunter2") && !shown.contains("104"), "{shown}");
+        assert!(shown.contains("***"));
+    }
+}

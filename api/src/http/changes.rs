@@ -1,0 +1,247 @@
+//! `/api/v1/changes`: the changelog as server-sent events, from any cursor on.
+//!
+//! History and the present come the same way: batches are read from the changelog, and when there is nothing
+//! more the stream waits for a tick to be shown. So nothing is missed or repeated where one turns into the
+//! other. The stream is pulled by the connection: a slow client delays its own next batch, and one batch is
+//! all that is held for it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::Response;
+use axum::http::header::{self, HeaderMap, HeaderValue};
+use futures_util::stream;
+use journal::{Changelog, Cursor, ReadError, StoredChange};
+use model::{Table, TimeMs};
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
+use utoipa::IntoParams;
+
+use super::openapi::ProblemDoc;
+use super::params::{self, Params};
+use super::{Shared, write_time};
+use crate::problem::Problem;
+use crate::views::Stamp;
+
+const BATCH: usize = 256;
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// `tick` events come no faster.
+const TICK_EVENT_PERIOD: Duration = Duration::from_secs(1);
+/// Ticks may close thousands of times a second; a client that has caught up reads no faster than this.
+const LIVE_PERIOD: Duration = Duration::from_millis(20);
+
+/// Where the stream begins.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ChangesParams {
+    /// After this cursor, the `id` of an event; `0-0` is the beginning. Without it, and without the header
+    /// `Last-Event-ID`, which wins over it, the stream begins now.
+    cursor: Option<String>,
+}
+
+/// Every change of derived rows, as server-sent events.
+///
+/// `id` is a cursor, `event` the table, `data` an object of `tick`, `instant`, `table`, `diff` (+1, -1) and
+/// `row`. When all is sent, an event `tick` (at most one a second) tells how far that is.
+#[utoipa::path(get, path = "/api/v1/changes", tag = "changes", params(ChangesParams,
+    ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event received.")
+), responses(
+    (status = 200, description = "A stream without an end.", body = String,
+        content_type = "text/event-stream"),
+    (status = 410, description = "Changes after the cursor are no longer kept.", body = ProblemDoc,
+        content_type = "application/problem+json"),
+    (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
+))]
+pub(super) async fn follow_changes(
+    State(shared): State<Arc<Shared>>,
+    Params(params): Params<ChangesParams>,
+    headers: HeaderMap,
+) -> Result<Response<Body>, Problem> {
+    let cursor = begin(&shared, &params, &headers)?;
+    let slot = shared.sse_slots.clone().try_acquire_owned().map_err(|_| {
+        let clients = shared.api.config.max_sse_clients;
+        Problem::unavailable(format!("{clients} clients follow the changes already; try again later"), 30)
+    })?;
+    let mut feed = Feed {
+        changelog: shared.api.changelog.clone(),
+        cursor,
+        shown: shared.api.views.subscribe(),
+        stopping: shared.stopping.clone(),
+        is_behind: true,
+        told: (cursor.tick, None),
+        last_sent: Instant::now(),
+        _slot: slot,
+    };
+    // The first batch tells whether the cursor can be used at all.
+    let mut beginning = b"retry: 2000\n\n".to_vec();
+    feed.read_batch(&mut beginning).await?;
+    let rest = stream::unfold(feed, |mut feed| async move {
+        let chunk = feed.next_chunk().await?;
+        Some((Ok::<_, Infallible>(chunk), feed))
+    });
+    let first = stream::once(async move { Ok::<_, Infallible>(Bytes::from(beginning)) });
+    let mut response = Response::new(Body::from_stream(stream::StreamExt::chain(first, rest)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies that buffer would hold events back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+fn begin(shared: &Shared, params: &ChangesParams, headers: &HeaderMap) -> Result<Cursor, Problem> {
+    let last_event_id = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let given = params::given(last_event_id).or_else(|| params::given(params.cursor.as_deref()));
+    let Some(text) = given else {
+        let tick = shared.api.changelog.last_tick().map_or(0, |(tick, _)| tick);
+        return Ok(Cursor { tick, index: u32::MAX });
+    };
+    let cursor: Cursor =
+        text.parse().map_err(|err| Problem::bad_request(format!("the cursor {text:?} is {err}")))?;
+    // The changelog may be behind the journal for a while, but never has ticks that the journal has not.
+    let newest = shared.api.log.last_tick().map_or(0, |(tick, _)| tick);
+    let newest = newest.max(shared.api.changelog.last_tick().map_or(0, |(tick, _)| tick));
+    if cursor.tick > newest {
+        return Err(Problem::gone(format!(
+            "the cursor {text:?} is of a tick that is not in this journal, whose last is {newest}; read the \
+             tables anew, and follow without a cursor"
+        )));
+    }
+    Ok(cursor)
+}
+
+/// One client's place in the changelog.
+struct Feed {
+    changelog: Changelog,
+    cursor: Cursor,
+    shown: watch::Receiver<Stamp>,
+    stopping: watch::Receiver<bool>,
+    /// Whether there may be changes after the cursor in ticks that are shown.
+    is_behind: bool,
+    /// The last tick that the client was told of, and when.
+    told: (u64, Option<Instant>),
+    last_sent: Instant,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Feed {
+    /// What to send next, in due time; `None` ends the stream.
+    async fn next_chunk(&mut self) -> Option<Bytes> {
+        loop {
+            if *self.stopping.borrow() {
+                return None;
+            }
+            // Before the read: whatever had happened by this tick is in the changelog.
+            let stamp = *self.shown.borrow_and_update();
+            if self.is_behind || stamp.last_change_tick > self.cursor.tick {
+                let mut out = Vec::new();
+                if self.read_batch(&mut out).await.is_err() {
+                    // The client comes back with its last id, and is told why.
+                    return None;
+                }
+                if !out.is_empty() {
+                    return Some(self.sent(out));
+                }
+            }
+            let end_of_tick = Cursor { tick: stamp.tick, index: u32::MAX };
+            self.cursor = self.cursor.max(end_of_tick);
+            if let Some(event) = self.tick_event(stamp) {
+                return Some(self.sent(event));
+            }
+            if !self.wait(stamp).await {
+                return Some(self.sent(b": keep-alive\n\n".to_vec()));
+            }
+        }
+    }
+
+    fn sent(&mut self, chunk: Vec<u8>) -> Bytes {
+        self.last_sent = Instant::now();
+        chunk.into()
+    }
+
+    /// Appends the next changes as events. Without any the client is no longer behind.
+    async fn read_batch(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
+        let (changelog, cursor) = (self.changelog.clone(), self.cursor);
+        let read = tokio::task::spawn_blocking(move || changelog.after(cursor, BATCH)).await;
+        let read = read.map_err(|err| Problem::internal(format!("reading the changelog failed: {err}")))?;
+        let changes = read.map_err(read_problem)?;
+        self.is_behind = !changes.is_empty();
+        for change in &changes {
+            write_event(out, change);
+            self.cursor = change.cursor;
+        }
+        Ok(())
+    }
+
+    /// Tells how far everything is sent, if that is news and not too soon.
+    fn tick_event(&mut self, stamp: Stamp) -> Option<Vec<u8>> {
+        let is_due = self.told.1.is_none_or(|at| at.elapsed() >= TICK_EVENT_PERIOD);
+        if !self.has_news(stamp) || !is_due {
+            return None;
+        }
+        self.told = (stamp.tick, Some(Instant::now()));
+        let id = Cursor { tick: stamp.tick, index: u32::MAX };
+        let mut out =
+            format!("id: {id}\nevent: tick\ndata: {{\"tick\":{},\"instant\":", stamp.tick).into_bytes();
+        write_time(&mut out, Some(stamp.instant));
+        out.extend_from_slice(b"}\n\n");
+        Some(out)
+    }
+
+    /// A client that came with a cursor ahead of what is shown is told nothing until that is reached.
+    fn has_news(&self, stamp: Stamp) -> bool {
+        let is_first = self.told.1.is_none() && stamp.tick == self.told.0 && stamp.tick > 0;
+        let is_all_sent = self.cursor.tick <= stamp.tick;
+        is_all_sent && (stamp.tick > self.told.0 || is_first)
+    }
+
+    /// Waits for something to do; `false` when nothing was sent for so long that the connection needs a
+    /// sign of life.
+    async fn wait(&mut self, stamp: Stamp) -> bool {
+        let keep_alive_at = self.last_sent + KEEP_ALIVE;
+        let wake_at = match self.told.1 {
+            Some(at) if self.has_news(stamp) => keep_alive_at.min(at + TICK_EVENT_PERIOD),
+            _ => keep_alive_at,
+        };
+        tokio::select! {
+            changed = self.shown.changed() => {
+                if changed.is_ok() {
+                    tokio::time::sleep(LIVE_PERIOD).await;
+                } else {
+                    tokio::time::sleep_until(keep_alive_at).await;
+                }
+                true
+            }
+            // An error means that nobody can ask for a stop any more.
+            Ok(()) = self.stopping.changed() => true,
+            () = tokio::time::sleep_until(wake_at) => wake_at < keep_alive_at,
+        }
+    }
+}
+
+fn read_problem(err: ReadError) -> Problem {
+    match err {
+        ReadError::Gone { .. } => Problem::gone(format!("{err}; then follow without a cursor")),
+        ReadError::Store(err) => {
+            tracing::error!(error = %err, "the changelog cannot be read");
+            Problem::internal(format!("the changelog cannot be read: {err}"))
+        }
+    }
+}
+
+fn write_event(out: &mut Vec<u8>, stored: &StoredChange) {
+    let table = Table::from_code(stored.change.table).map_or("unknown", Table::as_str);
+    let (cursor, tick) = (stored.cursor, stored.cursor.tick);
+    let head = format!("id: {cursor}\nevent: {table}\ndata: {{\"tick\":{tick},\"instant\":");
+    out.extend_from_slice(head.as_bytes());
+    write_time(out, Some(TimeMs(stored.instant_ms)));
+    let middle = format!(",\"table\":\"{table}\",\"diff\":{},\"row\":", stored.change.diff);
+    out.extend_from_slice(middle.as_bytes());
+    out.extend_from_slice(&stored.change.row);
+    out.extend_from_slice(b"}\n\n");
+}

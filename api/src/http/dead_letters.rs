@@ -1,0 +1,210 @@
+//! Dead letters: what was refused at the door can be listed, read, thrown away, and sent again.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode};
+use journal::{DeadLetter, StoreError};
+use model::TimeMs;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::openapi::{DeadLetterDoc, DeadLetterPageDoc, ProblemDoc, ReceiptDoc};
+use super::params::{self, Id, Params};
+use super::submit::{Door, Undone, append_checked, keep_letters};
+use super::{Shared, begin_object, ingest, json, list, read_cursor, write_text, write_time};
+use crate::problem::Problem;
+use crate::views::CursorWriter;
+
+const LETTERS: u8 = b'd';
+/// How much of a payload a list shows.
+const EXCERPT_BYTES: usize = 200;
+/// How many letters are in memory, whole, at a time.
+const LETTERS_AT_ONCE: usize = 16;
+
+/// A page of dead letters.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LettersParams {
+    /// Letters a page, 1 to 1000; 100 if not given.
+    #[param(value_type = Option<u32>)]
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Wait (at most 5 s) until this tick is shown.
+    #[param(value_type = Option<u64>)]
+    min_tick: Option<String>,
+}
+
+/// A letter without most of its payload.
+struct Summary {
+    letter: DeadLetter,
+    bytes: usize,
+}
+
+/// What was refused at the door, oldest first.
+#[utoipa::path(get, path = "/api/v1/dead-letters", tag = "dead letters", params(LettersParams), responses(
+    (status = 200, body = DeadLetterPageDoc),
+    (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
+))]
+pub(super) async fn list_dead_letters(
+    State(shared): State<Arc<Shared>>,
+    Params(params): Params<LettersParams>,
+) -> Result<Response<Body>, Problem> {
+    let limit = params::limit(params.limit.as_deref(), 100)?;
+    let after = read_cursor(LETTERS, params.cursor.as_deref(), |cursor| cursor.number())?;
+    shared.at_tick(params.min_tick.as_deref()).await?;
+    let letters = shared.api.dead_letters.clone();
+    let found = shared.on_disk_in_turn(move || read_page(&letters, after.unwrap_or(0), limit)).await?;
+    let (rows, next) = found.map_err(store_problem)?;
+    let next = next.map(|id| CursorWriter::new(LETTERS).number(id).finish());
+    let write = |out: &mut Vec<u8>, summary: Summary| {
+        out.push(b'{');
+        write_letter(out, &summary.letter, summary.bytes);
+        out.push(b'}');
+    };
+    Ok(list(shared.api.views.stamp(), rows, write, next))
+}
+
+/// Reads few letters at a time, since each may have a megabyte, and keeps their beginnings.
+fn read_page(
+    letters: &journal::DeadLetters,
+    mut after_id: u64,
+    limit: usize,
+) -> Result<(Vec<Summary>, Option<u64>), StoreError> {
+    let mut rows: Vec<Summary> = Vec::new();
+    loop {
+        let batch = letters.list(after_id, LETTERS_AT_ONCE)?;
+        if batch.is_empty() {
+            return Ok((rows, None));
+        }
+        for mut letter in batch {
+            if rows.len() == limit {
+                return Ok((rows, Some(after_id)));
+            }
+            after_id = letter.id;
+            let bytes = letter.payload.len();
+            letter.payload.truncate(EXCERPT_BYTES);
+            letter.payload.shrink_to_fit();
+            rows.push(Summary { letter, bytes });
+        }
+    }
+}
+
+/// One dead letter, with its payload.
+#[utoipa::path(get, path = "/api/v1/dead-letters/{id}", tag = "dead letters",
+    params(("id" = u64, Path, description = "The letter's id.")), responses(
+    (status = 200, body = DeadLetterDoc),
+    (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
+))]
+pub(super) async fn get_dead_letter(
+    State(shared): State<Arc<Shared>>,
+    Id(id): Id,
+) -> Result<Response<Body>, Problem> {
+    let letter = find(&shared, &id).await?;
+    let mut out = begin_object(shared.api.views.stamp());
+    out.push(b',');
+    write_letter(&mut out, &letter, letter.payload.len());
+    out.extend_from_slice(b",\"payload\":");
+    write_text(&mut out, Some(&String::from_utf8_lossy(&letter.payload)));
+    let is_text = std::str::from_utf8(&letter.payload).is_ok();
+    out.extend_from_slice(format!(",\"payload_is_text\":{is_text}}}").as_bytes());
+    Ok(json(out))
+}
+
+/// Throws a dead letter away.
+#[utoipa::path(delete, path = "/api/v1/dead-letters/{id}", tag = "dead letters",
+    params(("id" = u64, Path, description = "The letter's id.")), responses(
+    (status = 204, description = "It is gone."),
+    (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
+))]
+pub(super) async fn delete_dead_letter(
+    State(shared): State<Arc<Shared>>,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<StatusCode, Problem> {
+    ingest::read_write(&shared, Door::Records, &headers, body).await?;
+    let number = letter_id(&id)?;
+    if remove(&shared, number).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::not_found("dead letter", &id))
+    }
+}
+
+/// Sends a dead letter through the check that refused it once more, or a corrected body in its place.
+/// When something of it is good, the letter is gone; what is still bad in it becomes new dead letters.
+#[utoipa::path(post, path = "/api/v1/dead-letters/{id}/replay", tag = "dead letters",
+    params(("id" = u64, Path, description = "The letter's id.")),
+    request_body(content = Option<String>, content_type = "application/json",
+        description = "The corrected body; without one the letter is sent as it is."),
+    responses(
+        (status = 200, description = "Durable.", body = ReceiptDoc),
+        (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn replay_dead_letter(
+    State(shared): State<Arc<Shared>>,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response<Body>, Problem> {
+    let (corrected, _held) = ingest::read_write(&shared, Door::Records, &headers, body).await?;
+    let letter = find(&shared, &id).await?;
+    let Some(door) = Door::of_letter(letter.source, &letter.context) else {
+        let source = sources::source_name(letter.source);
+        return Err(Problem::conflict(format!(
+            "a dead letter of source {source} cannot be sent again; delete it"
+        )));
+    };
+    let body = if corrected.is_empty() { Bytes::from(letter.payload) } else { corrected };
+    let receipt = match append_checked(&shared, door, &body).await {
+        Ok(receipt) => receipt,
+        Err(Undone::NotABody(reason)) => return Err(Problem::bad_body(reason)),
+        Err(Undone::Problem(problem)) => return Err(problem),
+    };
+    let answer = receipt.answer(door)?;
+    if !receipt.refused.is_empty() {
+        keep_letters(&shared, door, receipt.refused).await?;
+    }
+    remove(&shared, letter.id).await?;
+    Ok(answer)
+}
+
+fn letter_id(id: &str) -> Result<u64, Problem> {
+    id.parse().map_err(|_| Problem::not_found("dead letter", id))
+}
+
+async fn find(shared: &Shared, id: &str) -> Result<DeadLetter, Problem> {
+    let number = letter_id(id)?;
+    let letters = shared.api.dead_letters.clone();
+    let found = shared.on_disk(move || letters.get(number)).await?.map_err(store_problem)?;
+    found.ok_or_else(|| Problem::not_found("dead letter", id))
+}
+
+async fn remove(shared: &Shared, id: u64) -> Result<bool, Problem> {
+    let letters = shared.api.dead_letters.clone();
+    shared.on_disk(move || letters.remove(id)).await?.map_err(store_problem)
+}
+
+fn store_problem(err: StoreError) -> Problem {
+    tracing::error!(error = %err, "the store of dead letters failed");
+    Problem::internal(format!("the store of dead letters failed: {err}"))
+}
+
+/// The fields of a letter, without braces and payload.
+fn write_letter(out: &mut Vec<u8>, letter: &DeadLetter, bytes: usize) {
+    out.extend_from_slice(format!("\"id\":{},\"received_time\":", letter.id).as_bytes());
+    write_time(out, Some(TimeMs(letter.received_ms)));
+    out.extend_from_slice(b",\"source\":");
+    write_text(out, Some(sources::source_name(letter.source)));
+    out.extend_from_slice(b",\"context\":");
+    write_text(out, Some(&letter.context));
+    out.extend_from_slice(b",\"reason\":");
+    write_text(out, Some(&letter.reason));
+    out.extend_from_slice(format!(",\"bytes\":{bytes},\"excerpt\":").as_bytes());
+    let beginning = &letter.payload[..letter.payload.len().min(EXCERPT_BYTES)];
+    write_text(out, Some(&String::from_utf8_lossy(beginning)));
+}

@@ -1,0 +1,242 @@
+//! Fences: read as GeoJSON, and edited through the journal like everything else.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Response};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use utoipa::IntoParams;
+
+use super::openapi::{FeatureDoc, FencePageDoc, LiveFeatureDoc, ProblemDoc, ReceiptDoc};
+use super::params::{self, Id, Params};
+use super::submit::{Door, keep_unreadable, submit};
+use super::{
+    MIN_TICK_WAIT, Shared, begin_object, ingest, json as json_answer, read_cursor, write_cursor, write_text,
+};
+use crate::problem::Problem;
+use crate::views::{CursorWriter, FenceView};
+
+const FENCES: u8 = b'f';
+/// Members that answers add to a feature, and that come back when it is edited and sent again.
+const ADDED_MEMBERS: [&str; 2] = ["as_of", "tick"];
+
+/// A page of fences.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FencesParams {
+    /// Fences a page, 1 to 1000; 100 if not given. A page of large fences may hold fewer.
+    #[param(value_type = Option<u32>)]
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Wait (at most 5 s) until this tick is shown.
+    #[param(value_type = Option<u64>)]
+    min_tick: Option<String>,
+}
+
+/// One fence.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FenceParams {
+    /// Wait (at most 5 s) until this tick is shown.
+    #[param(value_type = Option<u64>)]
+    min_tick: Option<String>,
+}
+
+/// How a fence is put.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PutParams {
+    /// For an id that was deleted: the fence had never gone. Without it such an id needs `valid_from`.
+    #[param(value_type = Option<bool>)]
+    correct_history: Option<String>,
+}
+
+/// How a fence is deleted.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DeleteParams {
+    /// From when on it is gone, RFC 3339; now if not given.
+    at: Option<String>,
+}
+
+/// The fences that are valid now, in order of their ids.
+#[utoipa::path(get, path = "/api/v1/fences", tag = "fences", params(FencesParams), responses(
+    (status = 200, body = FencePageDoc),
+    (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
+))]
+pub(super) async fn list_fences(
+    State(shared): State<Arc<Shared>>,
+    Params(params): Params<FencesParams>,
+) -> Result<Response<Body>, Problem> {
+    let limit = params::limit(params.limit.as_deref(), 100)?;
+    let after = read_cursor(FENCES, params.cursor.as_deref(), |cursor| cursor.text())?;
+    shared.at_tick(params.min_tick.as_deref()).await?;
+    let (stamp, page) = {
+        let state = shared.api.views.read();
+        (state.stamp, state.fences.page(state.stamp.instant, after.as_deref(), limit))
+    };
+    let mut out = begin_object(stamp);
+    out.extend_from_slice(b",\"type\":\"FeatureCollection\",\"features\":[");
+    for (i, fence) in page.rows.iter().enumerate() {
+        out.extend_from_slice(if i > 0 { b",{" } else { b"{" });
+        write_feature(&mut out, fence)?;
+        out.push(b'}');
+    }
+    out.push(b']');
+    write_cursor(&mut out, page.next.map(|id| CursorWriter::new(FENCES).text(&id).finish()));
+    out.push(b'}');
+    Ok(json_answer(out))
+}
+
+/// One fence that is valid now.
+#[utoipa::path(get, path = "/api/v1/fences/{id}", tag = "fences",
+    params(("id" = String, Path, description = "The fence's id."), FenceParams), responses(
+    (status = 200, body = LiveFeatureDoc),
+    (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
+))]
+pub(super) async fn get_fence(
+    State(shared): State<Arc<Shared>>,
+    Id(id): Id,
+    Params(params): Params<FenceParams>,
+) -> Result<Response<Body>, Problem> {
+    shared.at_tick(params.min_tick.as_deref()).await?;
+    let (stamp, fence) = {
+        let state = shared.api.views.read();
+        (state.stamp, state.fences.get(&id, state.stamp.instant))
+    };
+    let fence = fence.ok_or_else(|| Problem::not_found("fence", &id))?;
+    let mut out = begin_object(stamp);
+    out.push(b',');
+    write_feature(&mut out, &fence)?;
+    out.push(b'}');
+    Ok(json_answer(out))
+}
+
+/// The members of a feature that every feature has, as they were received.
+#[derive(Deserialize)]
+struct Feature<'a> {
+    #[serde(borrow)]
+    properties: Option<&'a RawValue>,
+    #[serde(borrow)]
+    geometry: Option<&'a RawValue>,
+}
+
+/// The members of a feature, without braces. The id is always at its place, wherever it was received.
+fn write_feature(out: &mut Vec<u8>, fence: &FenceView) -> Result<(), Problem> {
+    let feature: Feature<'_> = serde_json::from_str(&fence.feature_json)
+        .map_err(|err| Problem::internal(format!("the kept feature of fence {:?}: {err}", fence.id)))?;
+    let raw = |value: Option<&RawValue>| value.map_or("null", RawValue::get).to_owned();
+    out.extend_from_slice(b"\"type\":\"Feature\",\"id\":");
+    write_text(out, Some(&fence.id));
+    out.extend_from_slice(b",\"properties\":");
+    out.extend_from_slice(raw(feature.properties).as_bytes());
+    out.extend_from_slice(b",\"geometry\":");
+    out.extend_from_slice(raw(feature.geometry).as_bytes());
+    Ok(())
+}
+
+/// Creates or replaces a fence. Without `valid_from` it corrects all of the fence's past.
+#[utoipa::path(put, path = "/api/v1/fences/{id}", tag = "fences", request_body = FeatureDoc,
+    params(("id" = String, Path, description = "The fence's id."), PutParams), responses(
+    (status = 200, description = "Durable.", body = ReceiptDoc),
+    (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
+))]
+pub(super) async fn put_fence(
+    State(shared): State<Arc<Shared>>,
+    Id(id): Id,
+    Params(params): Params<PutParams>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response<Body>, Problem> {
+    let correct_history = params::yes_or_no("correct_history", params.correct_history.as_deref())?;
+    let (body, _held) = ingest::read_write(&shared, Door::Records, &headers, body).await?;
+    let feature = match read_feature(&id, &body) {
+        Ok(feature) => feature,
+        Err(reason) => {
+            keep_unreadable(&shared, Door::Records, &body, &reason).await?;
+            return Err(Problem::bad_body(reason));
+        }
+    };
+    let has_valid_from = feature.pointer("/properties/valid_from").is_some_and(|time| !time.is_null());
+    if !has_valid_from && !correct_history {
+        catch_up(&shared).await?;
+        if shared.api.views.read().fences.is_deleted(&id) {
+            return Err(Problem::conflict(format!(
+                "fence {id:?} was deleted; give properties.valid_from, from when on it is there again, or \
+                 correct_history=true if it had never gone"
+            )));
+        }
+    }
+    let record = json!({"type": "fence", "op": "upsert", "feature": feature});
+    submit(&shared, Door::Records, record.to_string().into()).await
+}
+
+fn read_feature(id: &str, body: &[u8]) -> Result<Value, String> {
+    let mut feature: Value =
+        serde_json::from_slice(body).map_err(|err| format!("the body must be a GeoJSON Feature: {err}"))?;
+    let Some(members) = feature.as_object_mut().filter(|m| m.get("type") == Some(&"Feature".into())) else {
+        return Err("the body must be one GeoJSON Feature, an object with type \"Feature\"".to_owned());
+    };
+    let own_id = members.get("id").or_else(|| members.get("properties")?.get("id")).cloned();
+    let own_id = match own_id {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text),
+        Some(other) => Some(other.to_string()),
+    };
+    if let Some(own_id) = own_id.filter(|own_id| own_id != id) {
+        return Err(format!(
+            "the feature's id is {own_id:?}, the path's {id:?}; make them equal, or leave the feature's out"
+        ));
+    }
+    members.insert("id".to_owned(), id.into());
+    for name in ADDED_MEMBERS {
+        members.remove(name);
+    }
+    Ok(feature)
+}
+
+/// Deletes a fence from a time on.
+#[utoipa::path(delete, path = "/api/v1/fences/{id}", tag = "fences",
+    params(("id" = String, Path, description = "The fence's id."), DeleteParams), responses(
+    (status = 200, description = "Durable.", body = ReceiptDoc),
+    (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
+))]
+pub(super) async fn delete_fence(
+    State(shared): State<Arc<Shared>>,
+    Id(id): Id,
+    Params(params): Params<DeleteParams>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response<Body>, Problem> {
+    let at = params::time("at", params.at.as_deref())?;
+    ingest::read_write(&shared, Door::Records, &headers, body).await?;
+    catch_up(&shared).await?;
+    if !shared.api.views.read().fences.is_known(&id) {
+        return Err(Problem::not_found("fence", &id));
+    }
+    let mut record = json!({"type": "fence", "op": "delete", "id": id});
+    if let Some(at) = at {
+        record["at"] = at.to_string().into();
+    }
+    submit(&shared, Door::Records, record.to_string().into()).await
+}
+
+/// Waits until everything that is durable is shown: an edit that was acknowledged must count.
+async fn catch_up(shared: &Shared) -> Result<(), Problem> {
+    let Some((durable, _)) = shared.api.log.last_tick() else { return Ok(()) };
+    if shared.api.views.wait_for_tick(durable, MIN_TICK_WAIT).await {
+        return Ok(());
+    }
+    let detail = format!(
+        "what is durable up to tick {durable} is not shown yet, so the edit cannot be judged; try again"
+    );
+    Err(Problem::unavailable(detail, 1))
+}

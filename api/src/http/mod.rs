@@ -1,0 +1,261 @@
+//! The HTTP interface: routes, what handlers share, and how live answers are put together.
+
+mod changes;
+mod dead_letters;
+mod fences;
+mod guard;
+mod health;
+mod ingest;
+mod openapi;
+mod params;
+mod rows;
+mod submit;
+mod trucks;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::{self, HeaderValue};
+use axum::http::{Method, Response, Uri};
+use model::TimeMs;
+use tokio::sync::{Semaphore, watch};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+use crate::views::{CursorReader, Stamp};
+use crate::{Api, page};
+
+pub use openapi::openapi_json;
+
+/// How long `min_tick` waits.
+const MIN_TICK_WAIT: Duration = Duration::from_secs(5);
+/// How many pieces of work that hold megabytes run in the background at a time.
+const HEAVY_WORK: usize = 8;
+
+/// What handlers share.
+pub(crate) struct Shared {
+    pub api: Api,
+    pub metrics: Metrics,
+    /// Kilobytes that large bodies may hold together.
+    pub body_budget_kb: Arc<Semaphore>,
+    pub sse_slots: Arc<Semaphore>,
+    heavy_work: Semaphore,
+    /// Turns true when the service stops: endless answers end then.
+    pub stopping: watch::Receiver<bool>,
+    /// Whether every write must be signed, not only bodies of records.
+    pub sign_all_writes: bool,
+    /// Set while the journal refuses to write.
+    pub journal_failed: AtomicBool,
+}
+
+impl Shared {
+    pub fn new(api: Api, stopping: watch::Receiver<bool>, reachable_from_elsewhere: bool) -> Arc<Shared> {
+        let config = &api.config;
+        let shared = Shared {
+            metrics: Metrics::default(),
+            body_budget_kb: Arc::new(Semaphore::new((config.max_bytes_in_work >> 10).max(1))),
+            sse_slots: Arc::new(Semaphore::new(config.max_sse_clients)),
+            heavy_work: Semaphore::new(HEAVY_WORK),
+            stopping,
+            sign_all_writes: config.sign_all_writes.unwrap_or(reachable_from_elsewhere),
+            journal_failed: AtomicBool::new(false),
+            api,
+        };
+        Arc::new(shared)
+    }
+
+    /// Waits until the tick that `min_tick` names is shown.
+    pub async fn at_tick(&self, min_tick: Option<&str>) -> Result<(), Problem> {
+        let Some(tick) = params::whole_number("min_tick", min_tick)? else { return Ok(()) };
+        if self.api.views.wait_for_tick(tick, MIN_TICK_WAIT).await {
+            return Ok(());
+        }
+        let shown = self.api.views.stamp().tick;
+        let detail = format!(
+            "tick {tick} is not shown after {} s, the last one is {shown}; ask again, or without min_tick",
+            MIN_TICK_WAIT.as_secs()
+        );
+        Err(Problem::unavailable(detail, 1))
+    }
+
+    /// Runs work that may wait for the disk where it holds up nobody.
+    pub async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|err| Problem::internal(format!("work in the background failed: {err}")))
+    }
+
+    /// [`Shared::on_disk`] for work that may hold megabytes; little of it at a time.
+    pub async fn on_disk_in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let _turn = self.heavy_work.acquire().await.map_err(|_| Problem::unavailable("stopping", 5))?;
+        self.on_disk(work).await
+    }
+
+    pub fn note_journal(&self, works: bool) {
+        if self.journal_failed.load(Ordering::Relaxed) == works {
+            self.journal_failed.store(!works, Ordering::Relaxed);
+        }
+    }
+}
+
+/// All routes, guarded, for a service that is reached from this machine only.
+///
+/// The routes serve until they are dropped; [`crate::serve`] adds connection limits and an orderly end.
+pub fn router(api: Api) -> Router {
+    let (never_stops, stopping) = watch::channel(false);
+    let shared = Shared::new(api, stopping, false);
+    // The receiver only ever reads "false"; the sender may go.
+    drop(never_stops);
+    router_of(shared)
+}
+
+pub(crate) fn router_of(shared: Arc<Shared>) -> Router {
+    let (routes, _) = documented_routes().split_for_parts();
+    routes
+        .merge(page::routes())
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(guard::GuardLayer::new(shared.clone()))
+        .with_state(shared)
+}
+
+/// The routes together with their descriptions: none can be there without the other.
+fn documented_routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(trucks::list_trucks))
+        .routes(routes!(trucks::trucks_near))
+        .routes(routes!(trucks::get_truck))
+        .routes(routes!(trucks::get_location))
+        .routes(routes!(trucks::get_track))
+        .routes(routes!(fences::list_fences))
+        .routes(routes!(fences::get_fence, fences::put_fence, fences::delete_fence))
+        .routes(routes!(rows::list_presences))
+        .routes(routes!(rows::list_visits))
+        .routes(routes!(rows::list_rejects))
+        .routes(routes!(changes::follow_changes))
+        .routes(routes!(dead_letters::list_dead_letters))
+        .routes(routes!(dead_letters::get_dead_letter, dead_letters::delete_dead_letter))
+        .routes(routes!(dead_letters::replay_dead_letter))
+        .routes(routes!(ingest::post_records))
+        .routes(routes!(ingest::loconav_any))
+        .routes(routes!(ingest::loconav_location))
+        .routes(routes!(ingest::loconav_alert))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(openapi::get_openapi))
+}
+
+async fn no_such_path(uri: Uri) -> Problem {
+    let detail = format!("there is nothing at {:?}; /api/v1/openapi.json lists what there is", uri.path());
+    Problem::new(axum::http::StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{method} is not possible at {:?}; the Allow header lists what is", uri.path());
+    let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
+    Problem::new(status, "method-not-allowed", "The method is not possible here", detail)
+}
+
+/// Now, in milliseconds since 1970.
+fn now_ms() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// An answer that holds JSON.
+fn json(bytes: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(bytes.into());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Begins an object with what every live answer says of itself: `{"as_of":"...","tick":n`.
+fn begin_object(stamp: Stamp) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    out.push(b'{');
+    write_stamp(&mut out, stamp);
+    out
+}
+
+fn write_stamp(out: &mut Vec<u8>, stamp: Stamp) {
+    out.extend_from_slice(b"\"as_of\":");
+    write_time(out, Some(stamp.instant));
+    out.extend_from_slice(format!(",\"tick\":{}", stamp.tick).as_bytes());
+}
+
+fn write_time(out: &mut Vec<u8>, time: Option<TimeMs>) {
+    match time {
+        Some(time) => {
+            out.push(b'"');
+            time.write(out);
+            out.push(b'"');
+        }
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn write_text(out: &mut Vec<u8>, text: Option<&str>) {
+    match text {
+        Some(text) => model::push_json_string(out, text),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn write_cursor(out: &mut Vec<u8>, cursor: Option<String>) {
+    out.extend_from_slice(b",\"next_cursor\":");
+    write_text(out, cursor.as_deref());
+}
+
+/// The contract's list: `{"as_of":...,"tick":n,"items":[...],"next_cursor":...}`.
+fn list<R>(
+    stamp: Stamp,
+    rows: impl IntoIterator<Item = R>,
+    mut write: impl FnMut(&mut Vec<u8>, R),
+    next_cursor: Option<String>,
+) -> Response<Body> {
+    let mut out = begin_object(stamp);
+    out.extend_from_slice(b",\"items\":[");
+    for (i, row) in rows.into_iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write(&mut out, row);
+    }
+    out.push(b']');
+    write_cursor(&mut out, next_cursor);
+    out.push(b'}');
+    json(out)
+}
+
+/// Reads a cursor of the list that `letter` stands for, if there is one.
+fn read_cursor<K>(
+    letter: u8,
+    cursor: Option<&str>,
+    read: impl FnOnce(&mut CursorReader) -> Result<K, crate::views::BadCursor>,
+) -> Result<Option<K>, Problem> {
+    let Some(text) = cursor.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let key = CursorReader::new(letter, text).and_then(|mut reader| {
+        let key = read(&mut reader)?;
+        reader.finish()?;
+        Ok(key)
+    });
+    key.map(Some).map_err(|_| {
+        Problem::bad_request(
+            "cursor is not one of this list; take next_cursor of a page as it is, or leave it out",
+        )
+    })
+}

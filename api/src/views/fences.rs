@@ -1,0 +1,170 @@
+//! Fences as they are now: the version that is valid at the instant.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use model::{Fence, FenceEdit, TimeMs};
+
+use super::pages::Page;
+
+/// Where a fence that holds for all time begins.
+const ALWAYS: TimeMs = TimeMs(i64::MIN);
+/// A page of fences ends when their texts are this long together: shapes may be large.
+const MAX_PAGE_BYTES: usize = 8 << 20;
+
+/// A fence as a reader gets it.
+#[derive(Clone, Debug)]
+pub(crate) struct FenceView {
+    pub id: Arc<str>,
+    /// The feature as it was received.
+    pub feature_json: Arc<str>,
+}
+
+/// One version; it ends where the next begins.
+#[derive(Debug)]
+enum Version {
+    Valid { feature_json: Arc<str>, valid_to: Option<TimeMs> },
+    Deleted,
+}
+
+/// All fences, by id.
+#[derive(Default)]
+pub(crate) struct Fences {
+    versions: BTreeMap<Arc<str>, BTreeMap<TimeMs, Version>>,
+}
+
+impl Fences {
+    pub fn apply(&mut self, edit: &FenceEdit) {
+        match edit {
+            FenceEdit::Upsert(fence) => self.upsert(fence),
+            FenceEdit::Delete { id, at } => {
+                let Some(versions) = self.versions.get_mut(id) else { return };
+                versions.split_off(at);
+                versions.insert(*at, Version::Deleted);
+            }
+        }
+    }
+
+    fn upsert(&mut self, fence: &Fence) {
+        let versions = self.versions.entry(fence.id.clone()).or_default();
+        if fence.valid_from.is_none() {
+            versions.clear();
+        }
+        let version = Version::Valid { feature_json: fence.feature_json.clone(), valid_to: fence.valid_to };
+        versions.insert(fence.valid_from.unwrap_or(ALWAYS), version);
+    }
+
+    /// The fence with that id, where one is valid at the instant.
+    pub fn get(&self, id: &str, instant: TimeMs) -> Option<FenceView> {
+        let (id, versions) = self.versions.get_key_value(id)?;
+        Some(FenceView { id: id.clone(), feature_json: valid_at(versions, instant)?.clone() })
+    }
+
+    /// How many ids are known, those of deleted fences included.
+    pub fn known(&self) -> usize {
+        self.versions.len()
+    }
+
+    /// Whether that id is known, valid now or not.
+    pub fn is_known(&self, id: &str) -> bool {
+        self.versions.contains_key(id)
+    }
+
+    /// Whether the last thing that happened to that id, in the order of validity, is its deletion.
+    pub fn is_deleted(&self, id: &str) -> bool {
+        let last = self.versions.get(id).and_then(|versions| versions.values().next_back());
+        matches!(last, Some(Version::Deleted))
+    }
+
+    /// Up to `limit` fences that are valid at the instant, in order of id.
+    pub fn page(&self, instant: TimeMs, after: Option<&str>, limit: usize) -> Page<FenceView, Arc<str>> {
+        let mut rows: Vec<FenceView> = Vec::new();
+        let mut bytes = 0;
+        let first = after.map_or(Bound::Unbounded, Bound::Excluded);
+        for (id, versions) in self.versions.range::<str, _>((first, Bound::Unbounded)) {
+            let Some(feature_json) = valid_at(versions, instant) else { continue };
+            bytes += feature_json.len();
+            let page_is_full = rows.len() == limit || (bytes > MAX_PAGE_BYTES && !rows.is_empty());
+            if page_is_full {
+                let next = rows.last().map(|last| last.id.clone());
+                return Page { rows, next };
+            }
+            rows.push(FenceView { id: id.clone(), feature_json: feature_json.clone() });
+        }
+        Page { rows, next: None }
+    }
+}
+
+fn valid_at(versions: &BTreeMap<TimeMs, Version>, instant: TimeMs) -> Option<&Arc<str>> {
+    match versions.range(..=instant).next_back() {
+        Some((_, Version::Valid { feature_json, valid_to })) if valid_to.is_none_or(|to| to > instant) => {
+            Some(feature_json)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Coord, FenceSettings, Shape};
+
+    fn upsert(id: &str, text: &str, from: Option<i64>, to: Option<i64>) -> FenceEdit {
+        FenceEdit::Upsert(Arc::new(Fence {
+            id: id.into(),
+            name: id.into(),
+            shape: Shape::Circle { centre: Coord { lon: 0, lat: 0 }, radius_m: 100.0 },
+            settings: FenceSettings::default(),
+            valid_from: from.map(TimeMs),
+            valid_to: to.map(TimeMs),
+            feature_json: text.into(),
+        }))
+    }
+
+    fn shown(fences: &Fences, instant: i64) -> Option<String> {
+        fences.get("a", TimeMs(instant)).map(|fence| fence.feature_json.to_string())
+    }
+
+    #[test]
+    fn the_version_valid_at_the_instant_is_shown() {
+        let mut fences = Fences::default();
+        fences.apply(&FenceEdit::Delete { id: "a".into(), at: TimeMs(5) });
+        assert!(!fences.is_known("a"), "deleting what is unknown does nothing");
+        fences.apply(&upsert("a", "one", None, None));
+        fences.apply(&upsert("a", "two", Some(100), Some(150)));
+        assert_eq!(shown(&fences, 99).as_deref(), Some("one"));
+        assert_eq!(shown(&fences, 100).as_deref(), Some("two"));
+        assert_eq!(shown(&fences, 150), None, "valid_to is not included");
+        fences.apply(&FenceEdit::Delete { id: "a".into(), at: TimeMs(50) });
+        assert_eq!(shown(&fences, 49).as_deref(), Some("one"));
+        assert_eq!(shown(&fences, 100), None, "a delete drops what begins after it");
+        assert!(fences.is_deleted("a"));
+        fences.apply(&upsert("a", "three", Some(200), None));
+        assert!(!fences.is_deleted("a"));
+        assert_eq!(shown(&fences, 199), None);
+        assert_eq!(shown(&fences, 200).as_deref(), Some("three"));
+        fences.apply(&upsert("a", "four", None, None));
+        assert_eq!(shown(&fences, 0).as_deref(), Some("four"), "a correction holds for all time");
+    }
+
+    #[test]
+    fn pages_end_by_count_and_by_size() {
+        let mut fences = Fences::default();
+        for i in 0..5 {
+            fences.apply(&upsert(&format!("f{i}"), "x", None, None));
+        }
+        fences.apply(&FenceEdit::Delete { id: "f2".into(), at: TimeMs(0) });
+        let ids =
+            |page: &Page<FenceView, Arc<str>>| page.rows.iter().map(|f| f.id.to_string()).collect::<Vec<_>>();
+        let first = fences.page(TimeMs(1), None, 2);
+        assert_eq!(ids(&first), ["f0", "f1"]);
+        let second = fences.page(TimeMs(1), first.next.as_deref(), 2);
+        assert_eq!((ids(&second), second.next), (vec!["f3".to_owned(), "f4".to_owned()], None));
+        let large = "x".repeat(MAX_PAGE_BYTES / 2 + 1);
+        fences.apply(&upsert("f0", &large, None, None));
+        fences.apply(&upsert("f1", &large, None, None));
+        assert_eq!(ids(&fences.page(TimeMs(1), None, 100)), ["f0"]);
+        assert_eq!(fences.known(), 5);
+    }
+}

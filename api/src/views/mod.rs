@@ -1,0 +1,154 @@
+//! The live state, kept from closed ticks under one lock: written once a tick, read shortly.
+//!
+//! What a reader gets under one lock is exact for one tick. Long lists are cut into pages, and the work
+//! of one page is bounded, so that neither a reader nor the writer waits long for another.
+
+mod fences;
+mod pages;
+mod rows;
+mod trucks;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use model::{ClosedTick, PresenceRow, RejectReason, Row, TimeMs, VisitRow};
+use tokio::sync::watch;
+
+pub(crate) use fences::{FenceView, Fences};
+pub(crate) use pages::{BadCursor, CursorReader, CursorWriter, Page};
+pub(crate) use rows::{RejectFilter, Rejects, SpanFilter, SpanKey, SpanTable};
+pub(crate) use trucks::{Near, NearKey, TrackFix, TruckView, Trucks};
+
+/// Which state an answer is exact for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// The last tick that is shown.
+    pub tick: u64,
+    /// Its instant.
+    pub instant: TimeMs,
+    /// The last tick that changed derived rows.
+    pub last_change_tick: u64,
+}
+
+/// All tables.
+pub(crate) struct State {
+    pub stamp: Stamp,
+    pub records: u64,
+    pub presences: SpanTable<PresenceRow>,
+    pub visits: SpanTable<VisitRow>,
+    pub rejects: Rejects,
+    pub trucks: Trucks,
+    pub fences: Fences,
+}
+
+/// The live views of the service.
+pub struct Views {
+    state: RwLock<State>,
+    shown: watch::Sender<Stamp>,
+    ready: AtomicBool,
+}
+
+impl Views {
+    /// Empty views; tracks keep fixes for `track_keep_ms` behind the instant.
+    #[must_use]
+    pub fn new(track_keep_ms: i64) -> Views {
+        let state = State {
+            stamp: Stamp::default(),
+            records: 0,
+            presences: SpanTable::default(),
+            visits: SpanTable::default(),
+            rejects: Rejects::default(),
+            trucks: Trucks::new(track_keep_ms),
+            fences: Fences::default(),
+        };
+        Views {
+            state: RwLock::new(state),
+            shown: watch::Sender::new(Stamp::default()),
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    /// Shows what became true with a closed tick, and wakes those who wait for it. Ticks come in order.
+    pub fn apply(&self, closed: &ClosedTick) {
+        let stamp = {
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            state.apply(closed);
+            state.stamp
+        };
+        self.shown.send_replace(stamp);
+    }
+
+    /// From now on the views are current: what was replayed at the start is shown.
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// Whether [`Views::set_ready`] was called.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, State> {
+        // A panic while writing is a defect that is reported where it happens; readers go on.
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stamp(&self) -> Stamp {
+        *self.shown.borrow()
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Stamp> {
+        self.shown.subscribe()
+    }
+
+    /// Waits until a tick is shown; `false` when that took too long.
+    pub(crate) async fn wait_for_tick(&self, tick: u64, at_most: Duration) -> bool {
+        if self.stamp().tick >= tick {
+            return true;
+        }
+        let mut shown = self.subscribe();
+        let reached = shown.wait_for(|stamp| stamp.tick >= tick);
+        matches!(tokio::time::timeout(at_most, reached).await, Ok(Ok(_)))
+    }
+}
+
+impl State {
+    fn apply(&mut self, closed: &ClosedTick) {
+        debug_assert!(closed.tick > self.stamp.tick, "ticks come in order");
+        for fix in &closed.fixes {
+            self.trucks.add_fix(fix, closed.instant);
+        }
+        for edit in &closed.fence_edits {
+            self.fences.apply(edit);
+        }
+        for change in &closed.changes {
+            let came = change.diff > 0;
+            match &change.row {
+                Row::Presence(row) => {
+                    if row.end.is_none() {
+                        self.trucks.set_present(&row.vehicle_id, &row.fence_id, row.entered, came);
+                    }
+                    self.presences.apply(row, came);
+                }
+                Row::Visit(row) => self.visits.apply(row, came),
+                Row::Reject(row) => {
+                    if row.reason == RejectReason::Jump
+                        && let Some((vehicle_id, event_time)) = &row.fix
+                    {
+                        self.trucks.flag_jump(vehicle_id, *event_time, row.seq, came);
+                    }
+                    self.rejects.apply(row, came);
+                }
+            }
+        }
+        self.trucks.trim(closed.instant);
+        self.records = closed.records;
+        self.stamp.tick = closed.tick;
+        self.stamp.instant = closed.instant;
+        if !closed.changes.is_empty() {
+            self.stamp.last_change_tick = closed.tick;
+        }
+    }
+}

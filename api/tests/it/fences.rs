@@ -1,0 +1,77 @@
+//! Fences over HTTP: GeoJSON in and out, through the journal.
+
+use api::ApiConfig;
+use serde_json::{Value, json};
+
+use crate::harness::{Service, Wiring};
+
+fn service() -> Service {
+    Service::start_wired(ApiConfig::default(), Wiring::FencesOnly, None)
+}
+
+fn circle(name: &str) -> Value {
+    json!({"type": "Feature", "properties": {"name": name, "radius_m": 300},
+           "geometry": {"type": "Point", "coordinates": [3.4, 6.5]}})
+}
+
+fn put(service: &Service, path: &str, feature: &Value) -> crate::harness::Answer {
+    service.request("PUT", &format!("/api/v1/fences/{path}"), &[], feature.to_string().as_bytes())
+}
+
+#[test]
+fn what_is_put_is_shown_at_its_tick() {
+    let service = service();
+    let answer = put(&service, "yard%2F1", &circle("Yard")).json();
+    assert_eq!(answer["accepted"], 1);
+    let tick = answer["tick"].as_u64().unwrap();
+    let mut shown = service.get_json(&format!("/api/v1/fences/yard%2F1?min_tick={tick}"));
+    assert_eq!((&shown["id"], &shown["properties"]["name"]), (&json!("yard/1"), &json!("Yard")));
+    assert!(shown["as_of"].is_string());
+    // What was read can be edited and put as it is.
+    shown["properties"]["name"] = "Yard one".into();
+    let tick = put(&service, "yard%2F1", &shown).json()["tick"].as_u64().unwrap();
+    put(&service, "a", &circle("A"));
+    let page = service.get_json(&format!("/api/v1/fences?limit=1&min_tick={}", tick + 1));
+    assert_eq!((&page["type"], &page["features"][0]["id"]), (&json!("FeatureCollection"), &json!("a")));
+    let rest = service.get_json(&format!("/api/v1/fences?cursor={}", page["next_cursor"].as_str().unwrap()));
+    assert_eq!(rest["features"][0]["properties"]["name"], "Yard one");
+    assert_eq!((&rest["features"].as_array().unwrap().len(), &rest["next_cursor"]), (&1, &Value::Null));
+    assert!(rest["features"][0].get("tick").is_none(), "what answers add is not stored");
+}
+
+#[test]
+fn bad_fences_are_refused_with_a_reason() {
+    let service = service();
+    let mut other_id = circle("A");
+    other_id["id"] = "b".into();
+    assert!(put(&service, "a", &other_id).problem(400).contains("\"b\""));
+    other_id["id"] = 5.into();
+    assert_eq!(put(&service, "5", &other_id).status, 200, "a number is the same text");
+    assert!(put(&service, "a", &json!([])).problem(400).contains("Feature"));
+    let mut negative = circle("A");
+    negative["properties"]["radius_m"] = (-1).into();
+    let answer = put(&service, "a", &negative);
+    answer.problem(422);
+    assert!(answer.json()["errors"][0]["reason"].as_str().unwrap().contains("radius_m"));
+    assert_eq!(service.store.dead_letters().counts().kept, 3, "refused edits can be looked at, too");
+    service.get("/api/v1/fences/a").problem(404);
+}
+
+#[test]
+fn a_deleted_id_comes_back_only_on_purpose() {
+    let service = service();
+    let delete = |query: &str| service.request("DELETE", &format!("/api/v1/fences/a{query}"), &[], b"");
+    delete("").problem(404);
+    put(&service, "a", &circle("A"));
+    assert!(delete("?at=never").problem(400).contains("at"));
+    assert_eq!(delete("?at=2026-01-05T00:00:00Z").json()["accepted"], 1);
+    // Judged by what is durable, without a wait in between.
+    assert!(put(&service, "a", &circle("A")).problem(409).contains("valid_from"));
+    assert!(put(&service, "a?correct_history=maybe", &circle("A")).problem(400).contains("correct_history"));
+    let mut again = circle("A");
+    again["properties"]["valid_from"] = "2026-02-01T00:00:00Z".into();
+    assert_eq!(put(&service, "a", &again).status, 200);
+    delete("?at=2026-03-01T00:00:00Z");
+    let tick = put(&service, "a?correct_history=true", &circle("A")).json()["tick"].as_u64().unwrap();
+    service.get_json(&format!("/api/v1/fences/a?min_tick={tick}"));
+}

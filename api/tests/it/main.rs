@@ -1,0 +1,10 @@
+//! The HTTP interface from outside: a real listener, a real store, ticks fed by hand.
+
+#![allow(clippy::unwrap_used)]
+
+mod changes;
+mod fences;
+mod harness;
+mod ingest;
+mod operation;
+mod reading;

@@ -1,0 +1,213 @@
+//! Everything around the data: guards, errors, health, pages, the description.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use api::ApiConfig;
+use journal::{AppendError, Log, StoreError, Tick, Ticket};
+use model::{Coord, Fence, FenceEdit, FenceSettings, Shape};
+use serde_json::Value;
+
+use crate::harness::{Service, Wiring, fix, jump, position_line, presence};
+
+#[test]
+fn pages_of_other_sites_are_kept_out() {
+    let service = Service::start(ApiConfig::default());
+    let own = format!("http://{}", service.address);
+    let send = |method: &str, path: &str, headers: &[(&str, &str)]| {
+        service.request(method, path, headers, position_line("T1", 1).as_bytes())
+    };
+    send("GET", "/api/v1/trucks", &[("host", "evil.example")]).problem(403);
+    assert_eq!(send("GET", "/healthz", &[("host", "10.1.2.3")]).status, 200, "probes know addresses only");
+    send("POST", "/api/v1/records", &[("host", "evil.example")]).problem(403);
+    send("POST", "/api/v1/records", &[("origin", "http://evil.example")]).problem(403);
+    send("POST", "/api/v1/records", &[("origin", "null")]).problem(403);
+    send("POST", "/api/v1/records", &[("sec-fetch-site", "cross-site")]).problem(403);
+    assert_eq!(service.store.log().last_tick(), None);
+    assert_eq!(send("POST", "/api/v1/records", &[("origin", &own)]).status, 200);
+    let answer = service.get("/api/v1/trucks");
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+    assert!(answer.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+}
+
+#[test]
+fn every_error_is_a_problem() {
+    let service = Service::start(ApiConfig::default());
+    assert!(service.get("/nowhere").problem(404).contains("/nowhere"));
+    let answer = service.request("PATCH", "/api/v1/trucks", &[], b"");
+    answer.problem(405);
+    assert!(answer.header("allow").unwrap().contains("GET"));
+    service.get("/api/v1/trucks/%ff").problem(400);
+    service.get("/api/v1/trucks?limit=1&limit=2").problem(400);
+}
+
+#[test]
+fn pages_are_served_with_a_policy_and_a_tag() {
+    let service = Service::start(ApiConfig::default());
+    for path in ["/", "/api", "/app.js", "/style.css"] {
+        let page = service.get(path);
+        assert_eq!(page.status, 200, "{path}");
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
+        let tag = page.header("etag").unwrap();
+        let again = service.request("GET", path, &[("if-none-match", tag)], b"");
+        assert_eq!((again.status, again.body.len()), (304, 0));
+        assert_eq!(service.request("GET", path, &[("if-none-match", "\"0\"")], b"").status, 200);
+    }
+    assert!(service.get("/").header("content-type").unwrap().starts_with("text/html"));
+}
+
+/// A journal that refuses in a way that can be chosen.
+#[derive(Default)]
+struct RefusingLog(AtomicU8);
+
+impl Log for RefusingLog {
+    fn append(&self, _: u8, _: &str, _: Vec<u8>) -> Result<Ticket, AppendError> {
+        Err(match self.0.load(Ordering::SeqCst) {
+            0 => AppendError::Full { retry_after_s: 7 },
+            1 => AppendError::Stopped,
+            _ => AppendError::Failed("the disk is gone".to_owned()),
+        })
+    }
+    fn last_tick(&self) -> Option<(u64, i64)> {
+        None
+    }
+    fn read(&self, _: u64, _: u64) -> Box<dyn Iterator<Item = Result<Tick, StoreError>> + Send> {
+        Box::new(std::iter::empty())
+    }
+    fn start(&self) -> Result<crossbeam_channel::Receiver<Arc<Tick>>, StoreError> {
+        Ok(crossbeam_channel::never())
+    }
+    fn stop(&self) {}
+}
+
+#[test]
+fn readiness_follows_the_views_and_the_journal() {
+    let log = Arc::new(RefusingLog::default());
+    let service = Service::start_wired(ApiConfig::default(), Wiring::ByHand, Some(log.clone()));
+    assert!(service.get("/readyz").problem(503).contains("starting"));
+    assert_eq!(service.get("/healthz").status, 200);
+    service.close(vec![], vec![], vec![]);
+    service.views.set_ready();
+    assert_eq!(service.get_json("/readyz")["tick"], 1);
+
+    let body = position_line("T1", 1) + "bad\n";
+    let post = || service.post("/api/v1/records", body.as_bytes());
+    let full = post();
+    full.problem(429);
+    assert_eq!(full.header("retry-after"), Some("7"));
+    log.0.store(1, Ordering::SeqCst);
+    post().problem(503);
+    assert_eq!(service.get("/readyz").status, 200);
+    log.0.store(2, Ordering::SeqCst);
+    assert!(post().problem(503).contains("the disk is gone"));
+    assert!(service.get("/readyz").problem(503).contains("journal"));
+    assert_eq!(service.store.dead_letters().counts().kept, 0, "the sender keeps what was not taken");
+    assert!(service.get("/metrics").text().contains("reason=\"queue_full\"} 1"));
+}
+
+#[test]
+fn the_description_lists_every_route_and_describes_every_item() {
+    let service = Service::start(ApiConfig::default());
+    let openapi = service.get_json("/api/v1/openapi.json");
+    assert!(openapi["openapi"].as_str().unwrap().starts_with("3.1"));
+    let expected = [
+        "/api/v1/changes",
+        "/api/v1/dead-letters",
+        "/api/v1/dead-letters/{id}",
+        "/api/v1/dead-letters/{id}/replay",
+        "/api/v1/fences",
+        "/api/v1/fences/{id}",
+        "/api/v1/openapi.json",
+        "/api/v1/presences",
+        "/api/v1/records",
+        "/api/v1/rejects",
+        "/api/v1/trucks",
+        "/api/v1/trucks/near",
+        "/api/v1/trucks/{id}",
+        "/api/v1/trucks/{id}/location",
+        "/api/v1/trucks/{id}/track",
+        "/api/v1/visits",
+        "/healthz",
+        "/metrics",
+        "/readyz",
+        "/webhooks/loconav",
+        "/webhooks/loconav/alert",
+        "/webhooks/loconav/location",
+    ];
+    let listed: BTreeSet<&str> = openapi["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(listed, expected.into_iter().collect());
+
+    let fence = Fence {
+        id: "yard".into(),
+        name: "yard".into(),
+        shape: Shape::Circle { centre: Coord { lon: 0, lat: 0 }, radius_m: 1.0 },
+        settings: FenceSettings::default(),
+        valid_from: None,
+        valid_to: None,
+        feature_json: "{\"geometry\":null}".into(),
+    };
+    let changes = vec![presence(1, "T1", "yard", 0, None), jump(1, "T1", 2, 60)];
+    let fixes = vec![fix("T1", 1, 0, 3.4, 6.5), fix("T1", 2, 60, 9.0, 9.0), fix("T2", 3, 0, 3.4, 6.5)];
+    service.close(fixes, changes, vec![FenceEdit::Upsert(Arc::new(fence))]);
+    service.post("/api/v1/records", b"bad\n");
+    let examples = [
+        ("/api/v1/trucks", "/api/v1/trucks"),
+        ("/api/v1/trucks/near", "/api/v1/trucks/near?lat=6.5&lng=3.4&radius=1"),
+        ("/api/v1/trucks/{id}", "/api/v1/trucks/T1"),
+        ("/api/v1/trucks/{id}/location", "/api/v1/trucks/T1/location"),
+        ("/api/v1/trucks/{id}/track", "/api/v1/trucks/T1/track"),
+        ("/api/v1/presences", "/api/v1/presences"),
+        ("/api/v1/rejects", "/api/v1/rejects"),
+        ("/api/v1/fences", "/api/v1/fences"),
+        ("/api/v1/fences/{id}", "/api/v1/fences/yard"),
+        ("/api/v1/dead-letters", "/api/v1/dead-letters"),
+        ("/api/v1/dead-letters/{id}", "/api/v1/dead-letters/1"),
+    ];
+    for (path, example) in examples {
+        let schema =
+            &openapi["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+        compare(&openapi, schema, &service.get_json(example), path);
+    }
+}
+
+/// Holds the names of an answer's members against its description.
+fn compare(openapi: &Value, schema: &Value, answer: &Value, place: &str) {
+    let properties = properties_of(openapi, schema);
+    if let Some(items) = answer.as_array() {
+        let first = items.first().unwrap_or_else(|| panic!("{place} has an example"));
+        return compare(openapi, &resolve(openapi, schema)["items"], first, &format!("{place}[]"));
+    }
+    let Some(members) = answer.as_object() else { return };
+    if properties.is_empty() {
+        return;
+    }
+    let described: BTreeSet<&String> = properties.iter().map(|(name, _)| name).collect();
+    assert_eq!(members.keys().collect::<BTreeSet<_>>(), described, "{place}");
+    for (name, member) in &properties {
+        let value = &answer[name];
+        if value.as_array().is_some_and(|items| !items.is_empty()) {
+            compare(openapi, member, value, &format!("{place}.{name}"));
+        }
+    }
+}
+
+fn resolve<'a>(openapi: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => openapi.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    }
+}
+
+fn properties_of(openapi: &Value, schema: &Value) -> Vec<(String, Value)> {
+    let schema = resolve(openapi, schema);
+    let own = schema["properties"].as_object().into_iter().flatten();
+    let mut all: Vec<(String, Value)> = own.map(|(name, value)| (name.clone(), value.clone())).collect();
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        all.extend(properties_of(openapi, part));
+    }
+    all
+}

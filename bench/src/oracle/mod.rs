@@ -1,0 +1,216 @@
+//! The referee: derived rows recomputed from scratch, by full scans, straight from the definitions.
+//!
+//! ```text
+//! records --admission--> fixes --jumps--> good fixes --presence--> presences --stays--> visits
+//!                   \--> edits --timeline--> versions --geometry--/
+//!                    \-> rejects <--jumps
+//! ```
+//!
+//! Invariants:
+//! 1. Shares no logic with the product's operators: only plain values, geodesics and the printing of rows
+//!    come from `model`. Where both are wrong in the same way, the definitions were wrong.
+//! 2. No increments and no index: each table is a function of the whole input. Only bounding boxes spare
+//!    work, and they only ever rule out what is certainly far away.
+//! 3. All history is kept: `history.keep_h` is ignored.
+
+use std::sync::Arc;
+
+use model::{
+    Fence, GraphSettings, Position, PositionRef, PresenceRow, Record, RecordSink, RejectRow, Row,
+    SettingValue, TimeMs, VisitRow,
+};
+
+mod admission;
+#[cfg(test)]
+mod fixture;
+mod geometry;
+mod jumps;
+mod presence;
+#[cfg(test)]
+mod scenarios;
+mod timeline;
+#[cfg(test)]
+mod vectors;
+
+pub use geometry::Geometry;
+
+/// The input in its order of arrival: one item a record, bad ones included.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A vehicle was somewhere.
+    Position {
+        /// What the record says of its arrival.
+        received: Option<TimeMs>,
+        /// Whose position.
+        vehicle_id: String,
+        /// The numbers, not yet judged.
+        position: Position,
+    },
+    /// A fence is created or replaced.
+    Fence {
+        /// What the record says of its arrival.
+        received: Option<TimeMs>,
+        /// One version of it.
+        fence: Arc<Fence>,
+    },
+    /// A fence ends.
+    FenceDelete {
+        /// What the record says of its arrival.
+        received: Option<TimeMs>,
+        /// Which fence.
+        id: String,
+        /// From when on; the record's instant where absent.
+        at: Option<TimeMs>,
+    },
+    /// Settings change.
+    Settings {
+        /// What the record says of its arrival.
+        received: Option<TimeMs>,
+        /// Names and values; one that cannot be applied is passed over.
+        values: Vec<(String, SettingValue)>,
+    },
+    /// Time has passed.
+    Clock {
+        /// Until when.
+        received: Option<TimeMs>,
+    },
+    /// What could not be read.
+    Malformed {
+        /// What the record says of its arrival.
+        received: Option<TimeMs>,
+    },
+    /// A record without consequences here.
+    Other {
+        /// What the record says of its arrival.
+        received: Option<TimeMs>,
+    },
+}
+
+impl Input {
+    /// What the record itself says of its arrival.
+    #[must_use]
+    pub fn received(&self) -> Option<TimeMs> {
+        match self {
+            Input::Position { received, .. }
+            | Input::Fence { received, .. }
+            | Input::FenceDelete { received, .. }
+            | Input::Settings { received, .. }
+            | Input::Clock { received }
+            | Input::Malformed { received }
+            | Input::Other { received } => *received,
+        }
+    }
+}
+
+/// Gathers what any decoder of sources finds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Collector(pub Vec<Input>);
+
+impl RecordSink for Collector {
+    fn position(&mut self, received: Option<TimeMs>, position: PositionRef<'_>) {
+        let vehicle_id = position.vehicle_id.to_owned();
+        self.0.push(Input::Position { received, vehicle_id, position: position.position });
+    }
+
+    fn record(&mut self, received: Option<TimeMs>, record: Record) {
+        self.0.push(match record {
+            Record::FenceUpsert(fence) => Input::Fence { received, fence },
+            Record::FenceDelete { id, at } => Input::FenceDelete { received, id: id.to_string(), at },
+            Record::Settings(values) => Input::Settings { received, values },
+            Record::Clock => Input::Clock { received },
+            Record::Other { .. } => Input::Other { received },
+            Record::Undecodable { .. } => Input::Malformed { received },
+        });
+    }
+}
+
+/// The tables as rows, each in the order of its key.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    /// Who was where.
+    pub presences: Vec<PresenceRow>,
+    /// Stays that were long enough.
+    pub visits: Vec<VisitRow>,
+    /// Records not used, or not in full.
+    pub rejects: Vec<RejectRow>,
+}
+
+/// The tables as the bytes of the product's files: one compact JSON object a line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// `presences.ndjson`.
+    pub presences: Vec<u8>,
+    /// `visits.ndjson`.
+    pub visits: Vec<u8>,
+    /// `rejects.ndjson`.
+    pub rejects: Vec<u8>,
+}
+
+/// Recomputes everything from scratch as of the end of `input`: the instant is that of its last record.
+#[must_use]
+pub fn recompute(input: &[Input], defaults: &GraphSettings) -> Tables {
+    let rows = recompute_rows(input, defaults);
+    Tables {
+        presences: sorted_lines(rows.presences.into_iter().map(Row::Presence)),
+        visits: sorted_lines(rows.visits.into_iter().map(Row::Visit)),
+        rejects: sorted_lines(rows.rejects.into_iter().map(Row::Reject)),
+    }
+}
+
+/// [`recompute`] as of the first `count` records: what must show when a tick closes there.
+#[must_use]
+pub fn recompute_prefix(input: &[Input], count: usize, defaults: &GraphSettings) -> Tables {
+    recompute(&input[..count.min(input.len())], defaults)
+}
+
+/// [`recompute`] without the printing.
+#[must_use]
+pub fn recompute_rows(input: &[Input], defaults: &GraphSettings) -> Rows {
+    let mut admitted = admission::admit_all(input, defaults);
+    let settings = &admitted.settings;
+    let fences: Vec<(Arc<str>, Vec<timeline::Version>)> = admitted
+        .fence_edits
+        .iter()
+        .map(|(id, edits)| (Arc::from(id.as_str()), timeline::versions(edits, settings)))
+        .collect();
+    let mut rows = Rows::default();
+    for (vehicle_id, by_time) in &admitted.fixes {
+        let vehicle_id: Arc<str> = Arc::from(vehicle_id.as_str());
+        let fixes: Vec<admission::Fix> = by_time.values().copied().collect();
+        let is_good = jumps::good(&fixes, settings.max_speed_kmh);
+        let mut good_fixes = Vec::with_capacity(fixes.len());
+        for (fix, is_good) in fixes.into_iter().zip(is_good) {
+            if is_good {
+                good_fixes.push(fix);
+                continue;
+            }
+            let reject = RejectRow {
+                seq: fix.seq,
+                fix: Some((vehicle_id.clone(), fix.time)),
+                reason: model::RejectReason::Jump,
+            };
+            // A `bad_value` of the same record gives way: one row a record, and a refusal wins.
+            admitted.rejects.insert(fix.seq, reject);
+        }
+        for (fence_id, versions) in &fences {
+            let presences = presence::presences(&good_fixes, versions, admitted.instant);
+            for stay in presence::visits(&presences, versions, admitted.instant) {
+                rows.visits.push(stay.into_row(&vehicle_id, fence_id));
+            }
+            rows.presences.extend(presences.into_iter().map(|p| p.into_row(&vehicle_id, fence_id)));
+        }
+    }
+    rows.rejects = admitted.rejects.into_values().collect();
+    rows
+}
+
+fn sorted_lines(rows: impl Iterator<Item = Row>) -> Vec<u8> {
+    let mut rows: Vec<Row> = rows.collect();
+    rows.sort_by(Row::cmp_key);
+    let mut out = Vec::new();
+    for row in rows {
+        row.write_json(&mut out);
+        out.push(b'\n');
+    }
+    out
+}

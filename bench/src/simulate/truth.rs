@@ -1,0 +1,120 @@
+//! What is true by construction: presences and visits of one truck, from its life and the final fences.
+//!
+//! Nothing here is incremental and nothing is shared with the code that it checks: one walk over the fixes in
+//! event-time order, with the simulator's own geometry, then one pass over the presences.
+
+use std::sync::Arc;
+
+use model::{EndReason, PresenceRow, TimeMs, VisitRow};
+
+use super::life::TruckLife;
+use super::world::World;
+
+/// The period that truth is told of, and how well it was observed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Observation {
+    pub from: TimeMs,
+    pub to: TimeMs,
+    /// When the last record arrived.
+    pub instant: TimeMs,
+    /// With noise the observer is perfect: it sees where trucks really are, borders included.
+    pub noise: bool,
+}
+
+/// The rows of one truck, each table in key order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct TruckTruth {
+    pub presences: Vec<PresenceRow>,
+    pub visits: Vec<VisitRow>,
+}
+
+/// The fence's number and when the truck entered it.
+type Open = (u32, TimeMs);
+/// The same, and when and why that ended.
+type Spell = (u32, TimeMs, Option<(TimeMs, EndReason)>);
+
+/// Tells the truth of one truck.
+pub(crate) fn of_truck(world: &World, truck: u32, name: &Arc<str>, seen: &Observation) -> TruckTruth {
+    let mut life = TruckLife::starting(world, truck, seen.from);
+    let mut closed: Vec<Spell> = Vec::new();
+    let mut open: Vec<Open> = Vec::new();
+    let mut close = Vec::new();
+    let mut measured_at = None;
+    while let Some(sample) = life.next_before(world, seen.to) {
+        let Some((_, reported_at)) = sample.observe(world, seen.noise) else {
+            continue;
+        };
+        let is_where_it_was = sample.parked.is_some_and(|place| {
+            measured_at == Some(place) && (seen.noise || world.places[place as usize].is_clear)
+        });
+        if !is_where_it_was {
+            world.close_fences(if seen.noise { sample.at } else { reported_at }, &mut close);
+        }
+        measured_at = sample.parked;
+        let now = sample.time;
+        open.retain(|&(fence, entered)| {
+            let end = match world.fences[fence as usize].deleted_at() {
+                Some(deleted) if deleted <= now => (deleted, EndReason::FenceDeleted),
+                _ if close.iter().any(|&(near, _)| near == fence) => return true,
+                _ => (now, EndReason::Exit),
+            };
+            closed.push((fence, entered, Some(end)));
+            false
+        });
+        for &(fence, distance_m) in &close {
+            let is_there = world.fences[fence as usize].deleted_at().is_none_or(|deleted| now < deleted);
+            if is_there && distance_m <= 0.0 && open.iter().all(|&(known, _)| known != fence) {
+                open.push((fence, now));
+            }
+        }
+    }
+    for (fence, entered) in open {
+        let deleted = world.fences[fence as usize].deleted_at().filter(|&deleted| deleted <= seen.instant);
+        closed.push((fence, entered, deleted.map(|deleted| (deleted, EndReason::FenceDeleted))));
+    }
+    closed.sort_unstable_by(|a, b| {
+        let id = |fence: u32| &world.fences[fence as usize].label.id;
+        (id(a.0), a.1).cmp(&(id(b.0), b.1))
+    });
+    let visits = visits(world, name, &closed, seen.instant);
+    let presences = closed
+        .into_iter()
+        .map(|(fence, entered, end)| PresenceRow {
+            vehicle_id: name.clone(),
+            fence_id: world.fences[fence as usize].label.id.clone(),
+            entered,
+            end,
+        })
+        .collect();
+    TruckTruth { presences, visits }
+}
+
+/// Joins presences, in key order, to stays, and keeps the stays that are long enough.
+fn visits(world: &World, name: &Arc<str>, presences: &[Spell], instant: TimeMs) -> Vec<VisitRow> {
+    let mut visits = Vec::new();
+    let mut rest = presences;
+    while let Some(&(fence, arrived, mut end)) = rest.first() {
+        let label = &world.fences[fence as usize].label;
+        let mut count = 1;
+        while let (Some(&(next_fence, entered, next_end)), Some((exited, _))) = (rest.get(count), end) {
+            if next_fence != fence || entered.0 - exited.0 > label.terms.max_absence_ms() {
+                break;
+            }
+            end = next_end;
+            count += 1;
+        }
+        rest = &rest[count..];
+        let departed = end.map(|(exited, _)| exited);
+        if departed.unwrap_or(instant).0 - arrived.0 >= label.terms.min_dwell_ms() {
+            visits.push(VisitRow {
+                vehicle_id: name.clone(),
+                fence_id: label.id.clone(),
+                arrived,
+                departed,
+                confirmed_at: arrived.plus_ms(label.terms.min_dwell_ms()),
+                presences: count as u32,
+            });
+        }
+    }
+    visits
+}

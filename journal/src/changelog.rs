@@ -1,0 +1,337 @@
+//! The changelog: what the graph changed in each tick, and the rows that are current after the last one.
+//!
+//! Written without an fsync: it is a function of the log, and what a power cut takes is derived again. It
+//! never runs ahead of the log, because both share one write-ahead log and a tick is logged first.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fjall::{Readable, Snapshot};
+
+use crate::embedded::StoreInner;
+use crate::format::{change_key, decode_cell, decode_change, encode_cell, encode_change, row_key};
+use crate::{ReadError, StoreError};
+
+/// Keys are limited by the database.
+const MAX_KEY_BYTES: usize = 32 * 1024;
+const LAST_CELL: &str = "changelog.last";
+const TRIMMED_CELL: &str = "changelog.trimmed";
+/// Old changes are looked for when the instant has moved so far.
+const TRIM_EVERY_MS: i64 = 60_000;
+/// How many old changes one append removes at most.
+const TRIM_PER_APPEND: u64 = 20_000;
+/// How many old changes one batch removes.
+const TRIM_PER_BATCH: u64 = 10_000;
+
+/// A change of one derived row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeBytes {
+    /// Which table.
+    pub table: u8,
+    /// The row's key within the table.
+    pub key: Vec<u8>,
+    /// +1: the row is there now; -1: it is not any more.
+    pub diff: i8,
+    /// The row as compact JSON.
+    pub row: Vec<u8>,
+}
+
+/// A place between changes: after the change `index` of a tick. With `u32::MAX`, after all of that tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cursor {
+    /// The tick.
+    pub tick: u64,
+    /// Which of the tick's changes, from 0.
+    pub index: u32,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.tick, self.index)
+    }
+}
+
+/// The text is not a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor; it is a tick and an index such as 12-3")]
+pub struct CursorError;
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Cursor, CursorError> {
+        let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let (tick, index) = text.split_once('-').filter(|(a, b)| plain(a) && plain(b)).ok_or(CursorError)?;
+        let (tick, index) = (tick.parse().map_err(|_| CursorError)?, index.parse().map_err(|_| CursorError)?);
+        Ok(Cursor { tick, index })
+    }
+}
+
+/// A change as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredChange {
+    /// Where it is: reading after this cursor goes on behind it.
+    pub cursor: Cursor,
+    /// The instant of its tick.
+    pub instant_ms: i64,
+    /// The change itself.
+    pub change: ChangeBytes,
+}
+
+#[derive(Default)]
+struct State {
+    last: Option<(u64, i64)>,
+    /// Everything up to here was trimmed.
+    trimmed: Cursor,
+    /// When old changes are looked for again.
+    next_trim_ms: i64,
+}
+
+/// The changelog of a store. Cheap to clone.
+#[derive(Clone)]
+pub struct Changelog {
+    store: Arc<StoreInner>,
+    state: Arc<Mutex<State>>,
+}
+
+impl Changelog {
+    pub(crate) fn open(store: Arc<StoreInner>) -> Result<Changelog, StoreError> {
+        let read = |cell: &'static str| -> Result<Option<[u64; 2]>, StoreError> {
+            let value =
+                store.db.meta.get(cell).map_err(StoreError::database("read the changelog's state"))?;
+            let Some(value) = value else { return Ok(None) };
+            let numbers = decode_cell::<2>(&value);
+            numbers.map(Some).map_err(|flaw| StoreError::damaged(format!("the cell {cell:?}: {flaw}")))
+        };
+        let last = read(LAST_CELL)?.map(|[tick, instant]| (tick, instant.cast_signed()));
+        let trimmed = read(TRIMMED_CELL)?.map_or(Cursor::default(), decode_cursor);
+        let state = State { last, trimmed, next_trim_ms: i64::MIN };
+        Ok(Changelog { state: Arc::new(Mutex::new(state)), store })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The state changes only after a commit has succeeded, in single assignments.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends a tick's changes, ordered -1 before +1 for each key, and brings the current rows up to date:
+    /// all of it or nothing. A tick without changes costs one cell. Changes that do not fit the rows kept
+    /// are an error: then the graph and the changelog disagree.
+    pub fn append(&self, tick: u64, instant_ms: i64, changes: &[ChangeBytes]) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if let Some((last, _)) = state.last.filter(|(last, _)| tick <= *last) {
+            let what = format!("changes of tick {tick} come after those of tick {last}");
+            return Err(StoreError::Refused(what));
+        }
+        let db = &self.store.db;
+        let mut batch = db.database.batch();
+        let mut scratch = Vec::new();
+        for (index, change) in changes.iter().enumerate() {
+            let index = u32::try_from(index).ok().filter(|index| *index < u32::MAX);
+            let index =
+                index.ok_or_else(|| StoreError::Refused("too many changes in one tick".to_string()))?;
+            let cursor = Cursor { tick, index };
+            encode_change(&mut scratch, cursor, instant_ms, change);
+            batch.insert(&db.changes, change_key(cursor), scratch.as_slice());
+        }
+        for ((table, key), row) in self.rows_after(tick, changes)? {
+            match row {
+                Some(row) => batch.insert(&db.rows, row_key(table, key), row),
+                None => batch.remove(&db.rows, row_key(table, key)),
+            }
+        }
+        batch.insert(&db.meta, LAST_CELL, encode_cell([tick, instant_ms.cast_unsigned()]));
+        batch.commit().map_err(StoreError::database("append to the changelog"))?;
+        state.last = Some((tick, instant_ms));
+        self.trim_in_passing(&mut state, instant_ms)
+    }
+
+    /// The rows that a tick touches, as they are after it.
+    fn rows_after<'a>(&self, tick: u64, changes: &'a [ChangeBytes]) -> Result<RowsAfter<'a>, StoreError> {
+        let mut rows = RowsAfter::new();
+        for change in changes {
+            let key = (change.table, change.key.as_slice());
+            if change.key.len() > MAX_KEY_BYTES {
+                let what =
+                    format!("a row's key of {} bytes is over the limit of {MAX_KEY_BYTES}", change.key.len());
+                return Err(StoreError::Refused(what));
+            }
+            let kept = match rows.get(&key) {
+                Some(row) => row.map(<[u8]>::to_vec),
+                None => {
+                    let kept = self.store.db.rows.get(row_key(change.table, &change.key));
+                    kept.map_err(StoreError::database("read a current row"))?.map(|row| row.to_vec())
+                }
+            };
+            let fits = match change.diff {
+                1 => kept.is_none(),
+                -1 => kept.as_deref() == Some(change.row.as_slice()),
+                other => return Err(StoreError::Refused(format!("a change by {other}; it is +1 or -1"))),
+            };
+            if !fits {
+                return Err(disagreement(tick, change, kept.as_deref()));
+            }
+            rows.insert(key, (change.diff == 1).then_some(change.row.as_slice()));
+        }
+        Ok(rows)
+    }
+
+    /// The newest tick appended, and its instant.
+    #[must_use]
+    pub fn last_tick(&self) -> Option<(u64, i64)> {
+        self.state().last
+    }
+
+    /// The current rows, as of one tick, whatever is appended meanwhile.
+    #[must_use]
+    pub fn rows(&self) -> RowsSnapshot {
+        // An append holds the state from before its commit until the last tick is known.
+        let state = self.state();
+        let snapshot = self.store.db.database.snapshot();
+        RowsSnapshot { store: Arc::clone(&self.store), snapshot, last: state.last }
+    }
+
+    /// Up to `limit` changes after a cursor, oldest first. A cursor in the future gets none.
+    pub fn after(&self, cursor: Cursor, limit: usize) -> Result<Vec<StoredChange>, ReadError> {
+        let db = &self.store.db;
+        let failed = StoreError::database("read the changelog");
+        let snapshot = db.database.snapshot();
+        // From the same view, so that no trim comes in between.
+        let trimmed = match snapshot.get(&db.meta, TRIMMED_CELL).map_err(&failed)? {
+            Some(cell) => decode_cell::<2>(&cell).map(decode_cursor).map_err(damaged_change)?,
+            None => Cursor::default(),
+        };
+        if cursor < trimmed {
+            return Err(ReadError::Gone { asked: cursor, oldest: trimmed });
+        }
+        let Some(from) = next_key(cursor) else { return Ok(Vec::new()) };
+        let mut changes = Vec::new();
+        for guard in snapshot.range(&db.changes, from..).take(limit) {
+            let (key, value) = guard.into_inner().map_err(&failed)?;
+            changes.push(decode_change(&key, &value).map_err(damaged_change)?);
+        }
+        Ok(changes)
+    }
+
+    /// Removes the changes of ticks before an instant, and says how many. Current rows stay.
+    pub fn trim(&self, before_instant_ms: i64) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        loop {
+            // Appends go on between the batches.
+            let batch = self.trim_batch(&mut self.state(), before_instant_ms)?;
+            removed += batch;
+            if batch < TRIM_PER_BATCH {
+                return Ok(removed);
+            }
+        }
+    }
+
+    /// The oldest cursor that can be resumed from.
+    #[must_use]
+    pub fn oldest(&self) -> Cursor {
+        self.state().trimmed
+    }
+
+    fn trim_in_passing(&self, state: &mut State, instant_ms: i64) -> Result<(), StoreError> {
+        let keep_ms = self.store.options.changes_keep_ms;
+        if keep_ms <= 0 || instant_ms < state.next_trim_ms {
+            return Ok(());
+        }
+        let mut removed = 0;
+        while removed < TRIM_PER_APPEND {
+            let batch = self.trim_batch(state, instant_ms.saturating_sub(keep_ms))?;
+            removed += batch;
+            if batch < TRIM_PER_BATCH {
+                state.next_trim_ms = instant_ms.saturating_add(TRIM_EVERY_MS);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes up to one batch of old changes.
+    fn trim_batch(&self, state: &mut State, before_instant_ms: i64) -> Result<u64, StoreError> {
+        let db = &self.store.db;
+        let Some(from) = next_key(state.trimmed) else { return Ok(0) };
+        let failed = StoreError::database("trim the changelog");
+        let mut batch = db.database.batch();
+        let mut removed = 0;
+        let mut trimmed = state.trimmed;
+        for guard in db.database.snapshot().range(&db.changes, from..) {
+            let (key, value) = guard.into_inner().map_err(&failed)?;
+            let change = decode_change(&key, &value).map_err(damaged_change)?;
+            if change.instant_ms >= before_instant_ms || removed == TRIM_PER_BATCH {
+                break;
+            }
+            batch.remove(&db.changes, key);
+            trimmed = change.cursor;
+            removed += 1;
+        }
+        if removed == 0 {
+            return Ok(0);
+        }
+        batch.insert(&db.meta, TRIMMED_CELL, encode_cell([trimmed.tick, u64::from(trimmed.index)]));
+        batch.commit().map_err(failed)?;
+        state.trimmed = trimmed;
+        Ok(removed)
+    }
+}
+
+/// Rows by table and key; `None` where there is none any more.
+type RowsAfter<'a> = BTreeMap<(u8, &'a [u8]), Option<&'a [u8]>>;
+
+fn decode_cursor([tick, index]: [u64; 2]) -> Cursor {
+    Cursor { tick, index: u32::try_from(index).unwrap_or(u32::MAX) }
+}
+
+/// The key of the first change that may come after a cursor.
+fn next_key(cursor: Cursor) -> Option<[u8; 12]> {
+    let next = match cursor.index.checked_add(1) {
+        Some(index) => Cursor { tick: cursor.tick, index },
+        None => Cursor { tick: cursor.tick.checked_add(1)?, index: 0 },
+    };
+    Some(change_key(next))
+}
+
+fn damaged_change(flaw: &str) -> StoreError {
+    StoreError::damaged(format!("a change in the changelog: {flaw}"))
+}
+
+fn disagreement(tick: u64, change: &ChangeBytes, kept: Option<&[u8]>) -> StoreError {
+    let table = change.table;
+    let key = change.key.escape_ascii();
+    let change = if change.diff > 0 { "adds the row" } else { "removes another row" };
+    let kept = kept.map_or("there is none".to_string(), |row| format!("{} is kept", row.escape_ascii()));
+    let what =
+        format!("tick {tick} {change} of table {table}, key {key}, but {kept}: the changelog disagrees");
+    StoreError::damaged(what)
+}
+
+/// The current rows as of one tick.
+pub struct RowsSnapshot {
+    snapshot: Snapshot,
+    store: Arc<StoreInner>,
+    last: Option<(u64, i64)>,
+}
+
+impl RowsSnapshot {
+    /// The tick, and its instant, that these rows are exact for.
+    #[must_use]
+    pub fn last_tick(&self) -> Option<(u64, i64)> {
+        self.last
+    }
+
+    /// The keys and rows of a table, in the order of the keys' bytes.
+    pub fn iter(
+        &self,
+        table: u8,
+    ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> + Send + use<> {
+        let rows = self.snapshot.prefix(&self.store.db.rows, [table]);
+        rows.map(|guard| {
+            let (key, row) = guard.into_inner().map_err(StoreError::database("read the current rows"))?;
+            Ok((key.get(1..).unwrap_or_default().to_vec(), row.to_vec()))
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! The embedded database: its settings, its keyspaces, and the checks that it does not do itself.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+
+use super::wal;
+use crate::StoreError;
+use crate::format::FORMAT_VERSION;
+
+const MIB: u64 = 1024 * 1024;
+
+/// Blocks kept in memory, of all keyspaces.
+const CACHE_BYTES: u64 = 64 * MIB;
+/// Above it, keyspaces that hold up the removal of old files are flushed. It bounds the time that a restart
+/// takes to read the files again.
+const MAX_WAL_BYTES: u64 = 128 * MIB;
+
+/// Names of the keyspaces, and how much of each is kept in memory before it is flushed. Entries are many and
+/// each is written once; ticks and meta are small and would otherwise be flushed only for the removal of
+/// old files.
+const ENTRIES: (&str, u64) = ("entries", 32 * MIB);
+const TICKS: (&str, u64) = ("ticks", 4 * MIB);
+const CHANGES: (&str, u64) = ("changes", 16 * MIB);
+const ROWS: (&str, u64) = ("rows", 16 * MIB);
+const DEAD_LETTERS: (&str, u64) = ("dead_letters", 8 * MIB);
+const META: (&str, u64) = ("meta", MIB);
+
+const FORMAT_CELL: &str = "format";
+
+/// The database and its keyspaces.
+pub(crate) struct Db {
+    pub database: Database,
+    pub entries: Keyspace,
+    pub ticks: Keyspace,
+    pub changes: Keyspace,
+    pub rows: Keyspace,
+    pub dead_letters: Keyspace,
+    pub meta: Keyspace,
+}
+
+/// Whether there is a database in the folder.
+pub(crate) fn exists(db_dir: &Path) -> Result<bool, StoreError> {
+    let path = db_dir.join("version");
+    path.try_exists().map_err(StoreError::io(&path))
+}
+
+/// Checks that the files are there without which the database would silently begin anew: it deletes a
+/// keyspace whose `current` is missing, and all of them when its own table of keyspaces is gone.
+pub(crate) fn check_layout(db_dir: &Path) -> Result<(), StoreError> {
+    let missing = |path: &Path| StoreError::damaged(format!("{} is missing", path.display()));
+    let version = db_dir.join("version");
+    if !exists(db_dir)? {
+        return Err(missing(&version));
+    }
+    if wal::list_files(db_dir)?.is_empty() {
+        return Err(missing(&db_dir.join("*.jnl")));
+    }
+    let keyspaces = db_dir.join("keyspaces");
+    let table_of_keyspaces = keyspaces.join("0");
+    if !table_of_keyspaces.join("current").is_file() {
+        return Err(missing(&table_of_keyspaces.join("current")));
+    }
+    for dir_entry in std::fs::read_dir(&keyspaces).map_err(StoreError::io(&keyspaces))? {
+        let path = dir_entry.map_err(StoreError::io(&keyspaces))?.path();
+        if path.is_dir() && !path.join("current").is_file() {
+            return Err(missing(&path.join("current")));
+        }
+    }
+    Ok(())
+}
+
+impl Db {
+    /// Opens or creates the database. With `must_be_complete`, nothing that is missing is created.
+    pub(crate) fn open(dir: &Path, db_dir: &Path, must_be_complete: bool) -> Result<Db, StoreError> {
+        // The database holds assertions about its own files; a damaged file must be an error, not a panic.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            Database::builder(db_dir).cache_size(CACHE_BYTES).max_journaling_size(MAX_WAL_BYTES).open()
+        }));
+        let database = match opened {
+            Ok(Ok(database)) => database,
+            Ok(Err(fjall::Error::Io(source))) => {
+                return Err(StoreError::Io { path: db_dir.to_path_buf(), source });
+            }
+            Ok(Err(error)) => {
+                let what = format!("the database in {} can't be opened ({error})", db_dir.display());
+                return Err(StoreError::damaged(what));
+            }
+            Err(_) => {
+                let what = format!("the database in {} can't be opened (see above)", db_dir.display());
+                return Err(StoreError::damaged(what));
+            }
+        };
+        let keyspace = |(name, memtable_bytes): (&str, u64)| {
+            if must_be_complete && !database.keyspace_exists(name) {
+                let what = format!("the keyspace {name:?} is missing in {}", db_dir.display());
+                return Err(StoreError::damaged(what));
+            }
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable_bytes);
+            database.keyspace(name, options).map_err(StoreError::database("open a keyspace"))
+        };
+        // Meta comes last: its format cell is written when all others are there.
+        let db = Db {
+            entries: keyspace(ENTRIES)?,
+            ticks: keyspace(TICKS)?,
+            changes: keyspace(CHANGES)?,
+            rows: keyspace(ROWS)?,
+            dead_letters: keyspace(DEAD_LETTERS)?,
+            meta: keyspace(META)?,
+            database: database.clone(),
+        };
+        db.check_format(dir, must_be_complete)?;
+        Ok(db)
+    }
+
+    fn check_format(&self, dir: &Path, must_be_complete: bool) -> Result<(), StoreError> {
+        let Some(cell) = self.meta.get(FORMAT_CELL).map_err(StoreError::database("read its format"))? else {
+            if must_be_complete {
+                return Err(StoreError::damaged(format!("the format of {} is missing", dir.display())));
+            }
+            let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+            batch.insert(&self.meta, FORMAT_CELL, FORMAT_VERSION.to_be_bytes());
+            return batch.commit().map_err(StoreError::database("write its format"));
+        };
+        let Ok(found) = <[u8; 4]>::try_from(&*cell).map(u32::from_be_bytes) else {
+            return Err(StoreError::damaged(format!("the format of {} can't be read", dir.display())));
+        };
+        if found != FORMAT_VERSION {
+            return Err(StoreError::Format { dir: dir.to_path_buf(), found, known: FORMAT_VERSION });
+        }
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_format(&self, version: u32) {
+        self.meta.insert(FORMAT_CELL, version.to_be_bytes()).unwrap();
+    }
+}

@@ -1,0 +1,147 @@
+//! Opening a folder: what must be true before anything is appended to it.
+//!
+//! Steps: lock; read the mark; look at the database's files before the database does, and cut a torn tail;
+//! open it; hold its last tick against its own entries, against the write-ahead log and against the mark;
+//! write the mark.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+
+use fjall::Readable;
+
+use super::database::{self, Db};
+use super::lock::FolderLock;
+use super::mark::{self, Mark, MarkFile, MarkWriter};
+use super::wal::{self, TornTail, WalSummary};
+use crate::StoreError;
+use crate::format::{TickRecord, number_key, read_number_key};
+
+/// A folder that was opened and found sound.
+pub(crate) struct Recovered {
+    pub lock: FolderLock,
+    pub db: Db,
+    pub last_tick: Option<TickRecord>,
+    pub mark: MarkWriter,
+}
+
+pub(crate) fn open(dir: &Path) -> Result<Recovered, StoreError> {
+    std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
+    let lock = FolderLock::acquire(dir)?;
+    let mark_file = mark::load(dir)?;
+    let marked = match mark_file {
+        MarkFile::Read(mark) => mark,
+        MarkFile::Missing | MarkFile::Unreadable => Mark::default(),
+    };
+
+    let db_dir = dir.join("db");
+    let had_mark = mark_file != MarkFile::Missing;
+    if had_mark {
+        database::check_layout(&db_dir)?;
+    }
+    let wal =
+        if database::exists(&db_dir)? { wal::inspect(&db_dir, marked.tick)? } else { WalSummary::default() };
+    if let Some(torn) = &wal.torn {
+        cut(torn, &wal)?;
+    }
+    // The mark is made when the database is complete; without it, ticks say the same.
+    let must_be_complete = had_mark || wal.first_tick.is_some();
+    if must_be_complete && !had_mark {
+        database::check_layout(&db_dir)?;
+    }
+
+    let db = Db::open(dir, &db_dir, must_be_complete)?;
+    let last_tick = last_tick(&db)?;
+    check_against_wal(&db, &wal)?;
+    check_against_mark(dir, marked, last_tick)?;
+    if mark_file != MarkFile::Read(marked) && last_tick.is_some() {
+        tracing::warn!(
+            dir = %dir.display(),
+            "commit.mark was missing or unreadable; it is written anew, but a cut of the newest ticks could not be seen"
+        );
+    }
+    let mark = MarkWriter::open(dir, last_tick.map_or(Mark::default(), Mark::from))?;
+    Ok(Recovered { lock, db, last_tick, mark })
+}
+
+/// Cuts a torn tail. The database would do it too, but not every one: some make it refuse to open.
+fn cut(torn: &TornTail, wal: &WalSummary) -> Result<(), StoreError> {
+    let cut = || {
+        let file = OpenOptions::new().write(true).open(&torn.file)?;
+        file.set_len(torn.at)?;
+        file.sync_all()
+    };
+    cut().map_err(StoreError::io(&torn.file))?;
+    tracing::warn!(
+        file = %torn.file.display(),
+        at_byte = torn.at,
+        bytes = torn.bytes,
+        last_tick = wal.last_tick.map_or(0, |tick| tick.number),
+        "cut an incomplete write off the journal's end; no acknowledged entry was in it"
+    );
+    Ok(())
+}
+
+/// The last tick, once its entries are found to be there and nothing behind them.
+fn last_tick(db: &Db) -> Result<Option<TickRecord>, StoreError> {
+    let snapshot = db.database.snapshot();
+    let failed = StoreError::database("read the last tick");
+    let last_offset = match snapshot.last_key_value(&db.entries) {
+        Some(guard) => {
+            let key = guard.key().map_err(&failed)?;
+            read_number_key(&key).map_err(|flaw| StoreError::damaged(format!("the last entry: {flaw}")))?
+        }
+        None => 0,
+    };
+    let record = match snapshot.last_key_value(&db.ticks) {
+        Some(guard) => {
+            let (key, value) = guard.into_inner().map_err(&failed)?;
+            let record = TickRecord::decode(&key, &value);
+            Some(record.map_err(|flaw| StoreError::damaged(format!("the last tick: {flaw}")))?)
+        }
+        None => None,
+    };
+    let promised_offset = record.map_or(0, |record| record.next_offset() - 1);
+    if last_offset != promised_offset {
+        let what =
+            format!("the last tick ends with entry {promised_offset}, the last entry is {last_offset}");
+        return Err(StoreError::damaged(what));
+    }
+    Ok(record)
+}
+
+/// What comes just before the write-ahead log's first tick must be in the tables: a file of the write-ahead
+/// log that is gone too early leaves a gap there.
+fn check_against_wal(db: &Db, wal: &WalSummary) -> Result<(), StoreError> {
+    let Some(first) = wal.first_tick else { return Ok(()) };
+    let failed = StoreError::database("read a tick");
+    let missing = |what: &str, number: u64| StoreError::damaged(format!("{what} {number} is missing"));
+    if first.number > 1 {
+        let key = number_key(first.number - 1);
+        let value = db.ticks.get(key).map_err(&failed)?;
+        let value = value.ok_or_else(|| missing("tick", first.number - 1))?;
+        let before = TickRecord::decode(&key, &value)
+            .map_err(|flaw| StoreError::damaged(format!("tick {}: {flaw}", first.number - 1)))?;
+        if before.next_offset() != first.first_offset {
+            return Err(missing("a tick before tick", first.number));
+        }
+    }
+    let offset_before = first.first_offset.saturating_sub(1);
+    if offset_before > 0 && !db.entries.contains_key(number_key(offset_before)).map_err(&failed)? {
+        return Err(missing("entry", offset_before));
+    }
+    Ok(())
+}
+
+fn check_against_mark(dir: &Path, marked: Mark, last: Option<TickRecord>) -> Result<(), StoreError> {
+    let last = last.map_or(Mark::default(), Mark::from);
+    if last.tick < marked.tick || last.offset < marked.offset {
+        let what = format!(
+            "the journal in {} ends with tick {}, but tick {} was acknowledged: its end is lost",
+            dir.display(),
+            last.tick,
+            marked.tick
+        );
+        return Err(StoreError::damaged(what));
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! The commented example that `watchtower config example` prints. A test holds it equal to the defaults.
+
+/// A full configuration with every default.
+pub const EXAMPLE: &str = r#"# Watch Tower: every setting with its default. Give the file as --config FILE.
+# The environment wins over the file (WATCHTOWER__VISITS__MIN_DWELL_S=600), --set NAME=VALUE over both.
+
+# Zone of calendar days and weeks.
+zone = "Africa/Lagos"
+# The data folder; the flag --data wins.
+# data = "./data"
+# Threads of the graph.
+# workers = 1
+
+[listen]
+address = "127.0.0.1:8090"
+# Other addresses than loopback are refused unless this is true: put a proxy that authenticates in front.
+allow_unauthenticated = false
+# Names by which browsers may reach the service, besides localhost and the address above.
+allowed_hosts = []
+
+# The arithmetic of derived rows. A change is a record in the log and corrects the kept past.
+[cleaning]
+# Faster than this between two fixes is a jump, which is not used. 0 switches the filter off.
+max_speed_kmh = 200
+# How late a fix may come and still count.
+horizon_h = 24
+
+[presence]
+# How far outside of a fence a vehicle must be to have left it, metres. Fences may have their own.
+exit_buffer_m = 30
+
+[visits]
+# How long a stay must be to be a visit. Fences may have their own.
+min_dwell_s = 300
+# Absences up to this do not split a stay. Fences may have their own.
+max_absence_s = 120
+
+[trips]
+early_window_h = 12
+no_show_h = 24
+no_arrival_h = 72
+
+[history]
+# How long history can be corrected: hours, or "unlimited".
+keep_h = "unlimited"
+
+[sources.loconav]
+# Webhooks and POST /api/v1/records must be signed when this is set: "env:NAME" or "file:PATH" (the secret itself works, with a warning).
+# hmac_secret = "env:LOCONAV_HMAC_SECRET"
+# Zone of times that LocoNav sends without one.
+naive_timezone = "Asia/Kolkata"
+
+[journal]
+kind = "embedded"
+# When nothing arrives for this long, time passes by itself.
+heartbeat_ms = 1000
+# What may wait to be written; more is answered 429 with Retry-After.
+max_queued = 8192
+max_queued_mib = 64
+
+[limits]
+max_body_mib = 16
+max_inflated_mib = 64
+# How long tracks are kept for the map.
+track_keep_h = 24.0
+
+[changes]
+# How long /api/v1/changes can be resumed.
+keep_days = 7.0
+
+[dead_letters]
+# The oldest go first; each is counted.
+max_count = 100000
+max_mib = 256
+keep_days = 30.0
+
+[log]
+# "text" or "json".
+format = "text"
+level = "info"
+"#;

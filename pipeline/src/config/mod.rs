@@ -1,0 +1,261 @@
+//! Configuration: a TOML file, the environment and `--set`, in rising order of precedence.
+//!
+//! Unknown names are errors that name the key (and the line, in a file). Secrets are never printed.
+
+mod example;
+mod schema;
+mod secret;
+
+use std::path::Path;
+
+use model::{GraphSettings, SettingValue};
+
+pub use example::EXAMPLE;
+pub use schema::{Changes, Config, DeadLetters, Journal, Limits, Listen, Loconav, Log, LogFormat, Sources};
+pub use secret::Secret;
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum ConfigError {
+    #[error("cannot read the configuration {path}: {error}")]
+    Unreadable { path: String, error: std::io::Error },
+    #[error("{path}: {message}")]
+    File { path: String, message: String },
+    #[error("--set {0:?}: write it as NAME=VALUE, for example --set visits.min_dwell_s=600")]
+    SetShape(String),
+    #[error("{origin}: {message}")]
+    Value { origin: String, message: String },
+}
+
+/// Prefix of environment variables: `WATCHTOWER__VISITS__MIN_DWELL_S=600`.
+const ENVIRONMENT_PREFIX: &str = "WATCHTOWER__";
+
+impl Config {
+    /// Reads a configuration: the file if any, then `environment`, then `sets` (`NAME=VALUE`).
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+        sets: &[String],
+    ) -> Result<Config, ConfigError> {
+        let mut table = match file {
+            Some(path) => read_file(path)?,
+            None => toml::Table::new(),
+        };
+        let mut variables: Vec<(String, String)> =
+            environment.filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect();
+        variables.sort();
+        for (name, value) in variables {
+            let key = name[ENVIRONMENT_PREFIX.len()..].to_lowercase().replace("__", ".");
+            merge(&mut table, &format!("environment variable {name}"), &key, &value)?;
+        }
+        for set in sets {
+            let (key, value) = set.split_once('=').ok_or_else(|| ConfigError::SetShape(set.clone()))?;
+            merge(&mut table, &format!("--set {}", key.trim()), key.trim(), value)?;
+        }
+        let config: Config = table.try_into().map_err(|error: toml::de::Error| ConfigError::Value {
+            origin: "configuration".to_owned(),
+            message: one_line(error.message()),
+        })?;
+        config.graph_settings()?;
+        Ok(config)
+    }
+
+    /// The settings of the arithmetic, defaults included.
+    pub fn graph_settings(&self) -> Result<GraphSettings, ConfigError> {
+        let mut settings = GraphSettings::default();
+        for (name, value) in self.graph_values() {
+            settings.apply(&name, &value).map_err(|error| ConfigError::Value {
+                origin: format!("setting {name}"),
+                message: error.to_string(),
+            })?;
+        }
+        Ok(settings)
+    }
+
+    /// The settings of the arithmetic that were given explicitly.
+    #[must_use]
+    pub fn graph_values(&self) -> Vec<(String, SettingValue)> {
+        let mut values = Vec::new();
+        let sections = [
+            ("cleaning", &self.cleaning),
+            ("presence", &self.presence),
+            ("visits", &self.visits),
+            ("trips", &self.trips),
+            ("history", &self.history),
+        ];
+        for (section, table) in sections {
+            for (key, value) in table {
+                values.push((format!("{section}.{key}"), setting_value(value)));
+            }
+        }
+        if let Some(zone) = &self.zone {
+            values.push(("zone".to_owned(), SettingValue::Text(zone.clone())));
+        }
+        values
+    }
+
+    /// The configuration as TOML, secrets masked.
+    #[must_use]
+    pub fn to_masked_toml(&self) -> String {
+        toml::to_string_pretty(self).unwrap_or_else(|error| format!("# cannot be shown: {error}\n"))
+    }
+}
+
+fn setting_value(value: &toml::Value) -> SettingValue {
+    match value {
+        toml::Value::Integer(n) => SettingValue::Number(*n as f64),
+        toml::Value::Float(n) => SettingValue::Number(*n),
+        toml::Value::Boolean(b) => SettingValue::Bool(*b),
+        toml::Value::String(s) => SettingValue::Text(s.clone()),
+        other => SettingValue::Text(other.to_string()),
+    }
+}
+
+fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::Unreadable { path: shown.clone(), error })?;
+    // Parsed once into the schema for errors that point at the line, once into a table to be merged.
+    let at_fault = |error: toml::de::Error| {
+        let line = error.span().map_or(0, |span| 1 + text[..span.start].matches('\n').count());
+        let key = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+        let shown_key = key.lines().next().unwrap_or_default().trim();
+        let message = format!("line {line}: {} (at {shown_key:?})", one_line(error.message()));
+        ConfigError::File { path: shown.clone(), message }
+    };
+    let config: Config = toml::from_str(&text).map_err(at_fault)?;
+    for (name, value) in config.graph_values() {
+        if let Err(error) = GraphSettings::default().apply(&name, &value) {
+            let key = name.rsplit('.').next().unwrap_or(&name);
+            let line = text.lines().position(|l| l.trim_start().starts_with(key)).map_or(0, |l| l + 1);
+            return Err(ConfigError::File { path: shown, message: format!("line {line}: {error}") });
+        }
+    }
+    toml::from_str(&text).map_err(at_fault)
+}
+
+/// Puts a dotted key into a table; the value is read as TOML where it can be, else as text.
+fn merge(table: &mut toml::Table, origin: &str, key: &str, value: &str) -> Result<(), ConfigError> {
+    let refuse = |message: String| Err(ConfigError::Value { origin: origin.to_owned(), message });
+    if key.is_empty() || key.split('.').any(|part| part.is_empty()) {
+        return refuse(format!("{key:?} is not a setting's name"));
+    }
+    let parsed = toml::from_str::<toml::Table>(&format!("value = {value}"))
+        .ok()
+        .and_then(|mut t| t.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let mut parts: Vec<&str> = key.split('.').collect();
+    let last = parts.pop().unwrap_or_default();
+    let mut at = &mut *table;
+    for part in parts {
+        let next = at.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let toml::Value::Table(next) = next else {
+            return refuse(format!("{part:?} in {key:?} is a value, not a section"));
+        };
+        at = next;
+    }
+    let before = at.insert(last.to_owned(), parsed);
+    // A value that must be text may look like a number or a date: keep the text if the schema wants it.
+    if table.clone().try_into::<Config>().is_err() {
+        let mut as_text = table.clone();
+        set_dotted(&mut as_text, key, toml::Value::String(value.to_owned()));
+        if as_text.clone().try_into::<Config>().is_ok() {
+            *table = as_text;
+            return Ok(());
+        }
+        let error = table.clone().try_into::<Config>().err();
+        let message = error.map(|e| one_line(e.message())).unwrap_or_default();
+        if let Some(before) = before {
+            set_dotted(table, key, before);
+        }
+        return refuse(message);
+    }
+    Ok(())
+}
+
+fn set_dotted(table: &mut toml::Table, key: &str, value: toml::Value) {
+    let mut at = table;
+    let mut parts = key.split('.').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            at.insert(part.to_owned(), value);
+            return;
+        }
+        match at.get_mut(part) {
+            Some(toml::Value::Table(next)) => at = next,
+            _ => return,
+        }
+    }
+}
+
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)], sets: &[&str]) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w.toml");
+        std::fs::write(&path, text).unwrap();
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
+        Config::load(Some(&path), environment, &sets)
+    }
+
+    #[test]
+    fn the_example_is_the_defaults() {
+        let example = load(EXAMPLE, &[], &[]).unwrap();
+        let nothing = Config::load(None, std::iter::empty(), &[]).unwrap();
+        assert_eq!(example.graph_settings().unwrap(), nothing.graph_settings().unwrap());
+        assert_eq!(example.listen, nothing.listen);
+        assert_eq!(example.journal, nothing.journal);
+        assert_eq!(example.limits, nothing.limits);
+        for (name, _) in GraphSettings::default().values() {
+            let key = name.rsplit('.').next().unwrap();
+            assert!(EXAMPLE.contains(key), "the example does not show {name}");
+        }
+    }
+
+    #[test]
+    fn later_sources_win() {
+        let config = load(
+            "[visits]\nmin_dwell_s = 60\nmax_absence_s = 10\n",
+            &[("WATCHTOWER__VISITS__MIN_DWELL_S", "70"), ("HOME", "/root")],
+            &["visits.max_absence_s=20", "cleaning.horizon_h=192"],
+        );
+        let settings = config.unwrap().graph_settings().unwrap();
+        assert_eq!(settings.min_dwell_ms, 70_000);
+        assert_eq!(settings.max_absence_ms, 20_000);
+        assert_eq!(settings.horizon_ms, 192 * 3_600_000);
+    }
+
+    #[test]
+    fn errors_name_the_key_and_the_line() {
+        let said = |r: Result<Config, ConfigError>| r.unwrap_err().to_string();
+        let unknown = said(load("zone = \"Africa/Lagos\"\n\n[visit]\nmin_dwell_s = 1\n", &[], &[]));
+        assert!(unknown.contains("line 3") && unknown.contains("visit"), "{unknown}");
+        let inner = said(load("[visits]\n\nmin_dwel_s = 1\n", &[], &[]));
+        assert!(inner.contains("line 3") && inner.contains("min_dwel_s"), "{inner}");
+        let value = said(load("[visits]\nmin_dwell_s = -1\n", &[], &[]));
+        assert!(value.contains("line 2") && value.contains("min_dwell_s"), "{value}");
+        let set = said(load("", &[], &["visits.min=1"]));
+        assert!(set.contains("visits.min"), "{set}");
+        assert!(said(load("", &[], &["listen.adress=1"])).contains("adress"));
+        assert!(said(load("", &[], &["nonsense"])).contains("NAME=VALUE"));
+        assert!(said(load("", &[("WATCHTOWER__NO__SUCH", "1")], &[])).contains("WATCHTOWER__NO__SUCH"));
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        let config = load("[sources.loconav]\nhmac_secret = \"open sesame\"\n", &[], &[]).unwrap();
+        assert!(!config.to_masked_toml().contains("sesame"));
+        assert!(!format!("{config:?}").contains("sesame"));
+        let secret = config.sources.loconav.hmac_secret.unwrap();
+        assert_eq!(secret.read().unwrap(), b"open sesame");
+        assert!(secret.is_literal());
+    }
+}

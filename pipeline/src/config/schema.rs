@@ -1,0 +1,193 @@
+//! The shape of the configuration. Field names are the names of settings.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Zone of calendar days and weeks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// The data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// Threads of the graph.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<usize>,
+    /// Where HTTP is served.
+    pub listen: Listen,
+    /// Settings `cleaning.*`, checked by [`model::GraphSettings`].
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub cleaning: toml::Table,
+    /// Settings `presence.*`.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub presence: toml::Table,
+    /// Settings `visits.*`.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub visits: toml::Table,
+    /// Settings `trips.*`.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub trips: toml::Table,
+    /// Settings `history.*`.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub history: toml::Table,
+    /// Where records come from.
+    pub sources: Sources,
+    /// The durable log.
+    pub journal: Journal,
+    /// Bounds of requests.
+    pub limits: Limits,
+    /// The kept changelog.
+    pub changes: Changes,
+    /// What could not be used.
+    pub dead_letters: DeadLetters,
+    /// The program's own log.
+    pub log: Log,
+}
+
+/// `listen.*`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// Address and port.
+    pub address: String,
+    /// Serve on other addresses than loopback although nobody is asked who they are.
+    pub allow_unauthenticated: bool,
+    /// Host names that requests may name, besides loopback names and the address.
+    pub allowed_hosts: Vec<String>,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Listen {
+            address: "127.0.0.1:8090".to_owned(),
+            allow_unauthenticated: false,
+            allowed_hosts: Vec::new(),
+        }
+    }
+}
+
+/// `sources.*`
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sources {
+    /// LocoNav webhooks.
+    pub loconav: Loconav,
+}
+
+/// `sources.loconav.*`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Loconav {
+    /// Webhooks and posted records must be signed with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hmac_secret: Option<Secret>,
+    /// Zone of times without one.
+    pub naive_timezone: String,
+}
+
+impl Default for Loconav {
+    fn default() -> Self {
+        Loconav { hmac_secret: None, naive_timezone: "Asia/Kolkata".to_owned() }
+    }
+}
+
+/// `journal.*`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Journal {
+    /// `embedded`.
+    pub kind: String,
+    /// How long nothing must arrive for an empty tick to be minted, ms.
+    pub heartbeat_ms: u64,
+    /// How many bodies may wait to be written; more are answered 429.
+    pub max_queued: usize,
+    /// How many MiB of bodies may wait to be written.
+    pub max_queued_mib: usize,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Journal { kind: "embedded".to_owned(), heartbeat_ms: 1000, max_queued: 8192, max_queued_mib: 64 }
+    }
+}
+
+/// `limits.*`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest body as sent, MiB.
+    pub max_body_mib: usize,
+    /// Largest body after decompression, MiB.
+    pub max_inflated_mib: usize,
+    /// How long tracks are kept for the map, hours.
+    pub track_keep_h: f64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { max_body_mib: 16, max_inflated_mib: 64, track_keep_h: 24.0 }
+    }
+}
+
+/// `changes.*`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Changes {
+    /// How long the changelog can be resumed, days.
+    pub keep_days: f64,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Changes { keep_days: 7.0 }
+    }
+}
+
+/// `dead_letters.*`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeadLetters {
+    /// How many are kept.
+    pub max_count: u64,
+    /// How many MiB are kept.
+    pub max_mib: u64,
+    /// How long they are kept, days.
+    pub keep_days: f64,
+}
+
+impl Default for DeadLetters {
+    fn default() -> Self {
+        DeadLetters { max_count: 100_000, max_mib: 256, keep_days: 30.0 }
+    }
+}
+
+/// `log.*`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// What is logged: `info`, `debug`, or a filter such as `info,api=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum LogFormat {
+    Text,
+    Json,
+}

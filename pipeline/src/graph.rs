@@ -1,0 +1,280 @@
+//! The dataflow and its workers.
+//!
+//! ```text
+//!   TickInput --> worker 0..N:  fixes --exchange--> Presence --+--> rows
+//!                               controls ----------/    \      |
+//!                                         \----------> Visits -+
+//! ```
+//!
+//! Ticks are worked on in order; up to [`MAX_IN_FLIGHT`] are handed over before the first is closed, so
+//! that decoding and the graph overlap. A tick is closed when every worker's probe has passed it.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use differential_dataflow::consolidation::consolidate;
+use model::{
+    Change, ClosedTick, FenceEdit, Fix, GraphSettings, PresenceRow, RejectRow, Row, TimeMs, VisitRow,
+};
+use operators::presence::{FixIn, presence};
+use operators::visits::visits;
+use operators::{Control, Derived};
+use timely::WorkerConfig;
+use timely::dataflow::operators::{Inspect, Probe};
+use timely::dataflow::{InputHandle, ProbeHandle};
+use timely::worker::Worker;
+
+use crate::intake::{Intake, TickInput};
+use crate::names::Names;
+
+/// How many ticks may be with the workers at once.
+pub const MAX_IN_FLIGHT: usize = 8;
+
+/// Why the graph stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    /// A worker is gone: a defect, told in the log by its panic.
+    #[error("a worker of the graph stopped; the log says why, and the journal still has everything")]
+    WorkerGone,
+    /// The workers could not be started.
+    #[error("the graph's workers could not be started: {0}")]
+    Start(String),
+}
+
+/// What a worker is given.
+struct Work {
+    tick: u64,
+    fixes: Vec<FixIn>,
+    controls: Vec<Control>,
+}
+
+/// What a worker gives back: the differences of one tick, consolidated.
+struct Done {
+    worker: usize,
+    rows: Vec<(Derived, isize)>,
+}
+
+/// What waits for the workers to close a tick.
+struct Pending {
+    tick: u64,
+    instant: TimeMs,
+    records: u64,
+    rejects: Vec<RejectRow>,
+    fixes: Vec<Fix>,
+    fence_edits: Vec<FenceEdit>,
+}
+
+/// A running graph.
+pub struct Graph {
+    work: Vec<Sender<Work>>,
+    done: Receiver<Done>,
+    /// What workers gave back for ticks that not all of them have closed, oldest first.
+    given: Vec<VecDeque<Vec<(Derived, isize)>>>,
+    pending: VecDeque<Pending>,
+    last_tick: u64,
+    vehicles: Names,
+    fences: Names,
+    runner: Option<JoinHandle<()>>,
+}
+
+impl Graph {
+    /// Starts `workers` workers for what `intake` will bring.
+    pub fn start(intake: &Intake, settings: GraphSettings, workers: usize) -> Result<Graph, GraphError> {
+        let (done_tx, done) = crossbeam_channel::unbounded();
+        let mut work = Vec::new();
+        let mut inboxes = Vec::new();
+        for _ in 0..workers.max(1) {
+            let (tx, rx) = crossbeam_channel::bounded::<Work>(MAX_IN_FLIGHT);
+            work.push(tx);
+            inboxes.push(Some(rx));
+        }
+        let given = vec![VecDeque::new(); inboxes.len()];
+        let inboxes = Arc::new(Mutex::new(inboxes));
+        let config = timely::Config {
+            communication: if workers <= 1 {
+                timely::CommunicationConfig::Thread
+            } else {
+                timely::CommunicationConfig::Process(workers)
+            },
+            worker: WorkerConfig::default(),
+        };
+        let run = move || {
+            let guards = timely::execute(config, move |worker| {
+                let inbox = {
+                    let mut inboxes = inboxes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    inboxes[worker.index()].take()
+                };
+                if let Some(inbox) = inbox {
+                    run_worker(worker, &settings, &inbox, &done_tx);
+                }
+            });
+            match guards {
+                Ok(guards) => drop(guards),
+                Err(error) => tracing::error!(%error, "the graph's workers could not be started"),
+            }
+        };
+        let runner = std::thread::Builder::new()
+            .name("graph".to_owned())
+            .spawn(run)
+            .map_err(|error| GraphError::Start(error.to_string()))?;
+        let (vehicles, fences) = intake.names();
+        Ok(Graph {
+            work,
+            done,
+            given,
+            pending: VecDeque::new(),
+            last_tick: 0,
+            vehicles,
+            fences,
+            runner: Some(runner),
+        })
+    }
+
+    /// Ticks that are not closed yet.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Whether another tick can be handed over without waiting.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.pending.len() < MAX_IN_FLIGHT
+    }
+
+    /// Hands a tick over; `tick` numbers go up. Call only when there is room.
+    pub fn submit(&mut self, tick: u64, input: TickInput) -> Result<(), GraphError> {
+        debug_assert!(tick > self.last_tick && self.has_room());
+        self.last_tick = tick;
+        let TickInput { instant, records, fixes, controls, rejects, view_fixes, fence_edits } = input;
+        self.pending.push_back(Pending { tick, instant, records, rejects, fixes: view_fixes, fence_edits });
+        let peers = self.work.len();
+        let mut parts = vec![Vec::new(); peers];
+        if peers == 1 {
+            parts[0] = fixes;
+        } else {
+            // Handing a fix to the worker that owns the vehicle spares the exchange a hop.
+            for fix in fixes {
+                parts[fix.vehicle as usize % peers].push(fix);
+            }
+        }
+        for (sender, fixes) in self.work.iter().zip(parts) {
+            let work = Work { tick, fixes, controls: controls.clone() };
+            sender.send(work).map_err(|_| GraphError::WorkerGone)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the oldest tick in flight is closed; `None` when there is none.
+    pub fn close_next(&mut self) -> Result<Option<ClosedTick>, GraphError> {
+        if self.pending.is_empty() {
+            return Ok(None);
+        }
+        while self.given.iter().any(VecDeque::is_empty) {
+            let done = self.done.recv().map_err(|_| GraphError::WorkerGone)?;
+            self.given[done.worker].push_back(done.rows);
+        }
+        let rows: Vec<_> = self.given.iter_mut().filter_map(VecDeque::pop_front).flatten().collect();
+        Ok(self.pending.pop_front().map(|pending| self.close(pending, &rows)))
+    }
+
+    fn close(&self, pending: Pending, rows: &[(Derived, isize)]) -> ClosedTick {
+        let mut changes: Vec<Change> = Vec::with_capacity(rows.len() + pending.rejects.len());
+        for (row, diff) in rows {
+            debug_assert!(diff.abs() == 1, "a row comes or goes once a tick");
+            changes.push(Change { diff: diff.signum() as i8, row: self.row(row) });
+        }
+        for reject in pending.rejects {
+            changes.push(Change { diff: 1, row: Row::Reject(reject) });
+        }
+        changes.sort_by(Change::cmp_in_tick);
+        ClosedTick {
+            tick: pending.tick,
+            instant: pending.instant,
+            records: pending.records,
+            changes,
+            fixes: pending.fixes,
+            fence_edits: pending.fence_edits,
+        }
+    }
+
+    fn row(&self, derived: &Derived) -> Row {
+        match *derived {
+            Derived::Presence { vehicle, fence, entered, end } => Row::Presence(PresenceRow {
+                vehicle_id: self.vehicles.text(vehicle),
+                fence_id: self.fences.text(fence),
+                entered: TimeMs(entered),
+                end: end.map(|(time, reason)| (TimeMs(time), reason)),
+            }),
+            Derived::Visit { vehicle, fence, visit } => Row::Visit(VisitRow {
+                vehicle_id: self.vehicles.text(vehicle),
+                fence_id: self.fences.text(fence),
+                arrived: TimeMs(visit.arrived),
+                departed: visit.departed.map(TimeMs),
+                confirmed_at: TimeMs(visit.confirmed_at),
+                presences: visit.presences,
+            }),
+            Derived::Reject { seq, vehicle, time, reason } => {
+                Row::Reject(RejectRow { seq, fix: Some((self.vehicles.text(vehicle), TimeMs(time))), reason })
+            }
+        }
+    }
+}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        self.work.clear();
+        if let Some(runner) = self.runner.take()
+            && runner.join().is_err()
+        {
+            tracing::error!("a worker of the graph had panicked");
+        }
+    }
+}
+
+fn run_worker(worker: &mut Worker, settings: &GraphSettings, inbox: &Receiver<Work>, done: &Sender<Done>) {
+    let mut fixes_in = InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<FixIn>>>::new();
+    let mut controls_in =
+        InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<Control>>>::new();
+    let probe = ProbeHandle::new();
+    let rows: Rc<RefCell<Vec<(Derived, isize)>>> = Rc::default();
+    let collected = rows.clone();
+    worker.dataflow::<u64, _, _>(|scope| {
+        let fixes = fixes_in.to_stream(scope);
+        let controls = controls_in.to_stream(scope);
+        let presences = presence(fixes, controls.clone(), settings.clone());
+        let visits = visits(presences.clone(), controls, settings.clone());
+        presences
+            .concat(visits)
+            .inner
+            .inspect_batch(move |_, batch| {
+                collected.borrow_mut().extend(batch.iter().map(|&(row, _, diff)| (row, diff)));
+            })
+            .probe_with(&probe);
+    });
+    while let Ok(mut work) = inbox.recv() {
+        if work.tick > *fixes_in.time() {
+            fixes_in.advance_to(work.tick);
+            controls_in.advance_to(work.tick);
+        }
+        fixes_in.send_batch(&mut work.fixes);
+        controls_in.send_batch(&mut work.controls);
+        fixes_in.advance_to(work.tick + 1);
+        controls_in.advance_to(work.tick + 1);
+        fixes_in.flush();
+        controls_in.flush();
+        while probe.less_than(&(work.tick + 1)) {
+            worker.step_or_park(Some(Duration::from_millis(1)));
+        }
+        let mut of_tick = std::mem::take(&mut *rows.borrow_mut());
+        consolidate(&mut of_tick);
+        if done.send(Done { worker: worker.index(), rows: of_tick }).is_err() {
+            return;
+        }
+    }
+}

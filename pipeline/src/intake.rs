@@ -1,0 +1,220 @@
+//! The graph's door: gives every record its sequence number and its instant, and refuses what cannot be
+//! used. The only place where the order of arrival matters.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use model::{
+    FenceEdit, Fix, GraphSettings, PositionRef, Record, RecordSink, RejectReason, RejectRow, TimeMs, admit,
+    range_ok,
+};
+use operators::Control;
+use operators::fences::Edit;
+use operators::presence::FixIn;
+
+use crate::names::{Interner, Names};
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// What a tick brings to the graph and past it.
+#[derive(Default)]
+pub struct TickInput {
+    /// The instant of the tick's last record.
+    pub instant: TimeMs,
+    /// How many records there were up to and with this tick.
+    pub records: u64,
+    pub(crate) fixes: Vec<FixIn>,
+    pub(crate) controls: Vec<Control>,
+    pub(crate) rejects: Vec<RejectRow>,
+    pub(crate) view_fixes: Vec<Fix>,
+    pub(crate) fence_edits: Vec<FenceEdit>,
+}
+
+/// Turns decoded records into ticks of the graph.
+pub struct Intake {
+    vehicles: Interner,
+    fences: Interner,
+    settings: GraphSettings,
+    pinned: BTreeSet<String>,
+    arrival: Option<TimeMs>,
+    records: u64,
+    instant: i64,
+    largest_seen: i64,
+    keep_view_fixes: bool,
+    warnings: Vec<(u64, String)>,
+    tick: TickInput,
+}
+
+impl Intake {
+    /// An intake that has seen nothing. Settings named in `pinned` are not changed by settings records.
+    /// `keep_view_fixes` keeps the admitted positions for views.
+    #[must_use]
+    pub fn new(settings: GraphSettings, pinned: BTreeSet<String>, keep_view_fixes: bool) -> Intake {
+        Intake {
+            vehicles: Interner::default(),
+            fences: Interner::default(),
+            settings,
+            pinned,
+            arrival: None,
+            records: 0,
+            instant: 0,
+            largest_seen: 0,
+            keep_view_fixes,
+            warnings: Vec::new(),
+            tick: TickInput::default(),
+        }
+    }
+
+    /// From now on records arrive at this time, whatever they say themselves.
+    pub fn set_arrival(&mut self, arrival: TimeMs) {
+        self.arrival = Some(arrival);
+    }
+
+    /// How many records came in.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// The instant of the last record.
+    #[must_use]
+    pub fn instant(&self) -> TimeMs {
+        TimeMs(self.instant)
+    }
+
+    /// The settings as the records left them.
+    #[must_use]
+    pub fn settings(&self) -> &GraphSettings {
+        &self.settings
+    }
+
+    /// Takes what deserves a word: (sequence number of the record, text).
+    pub fn take_warnings(&mut self) -> Vec<(u64, String)> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// A record that could not be decoded; it counts, and does not move the instant by itself.
+    pub fn malformed(&mut self) {
+        self.begin(None, None);
+        self.refuse(None, RejectReason::Malformed);
+    }
+
+    /// Ends a tick. Time may have passed without a record: the instant is at least `at_least`.
+    pub fn finish_tick(&mut self, at_least: Option<TimeMs>) -> TickInput {
+        if let Some(time) = at_least {
+            self.instant = self.instant.max(time.0);
+            self.largest_seen = self.largest_seen.max(time.0);
+        }
+        let mut tick = std::mem::take(&mut self.tick);
+        tick.fixes.shrink_to_fit();
+        tick.instant = TimeMs(self.instant);
+        tick.records = self.records;
+        tick.controls.insert(0, Control::Instant(self.instant));
+        tick
+    }
+
+    pub(crate) fn names(&self) -> (Names, Names) {
+        (self.vehicles.names(), self.fences.names())
+    }
+
+    /// Counts a record and moves the instant: to its own arrival, else to the largest time seen.
+    fn begin(&mut self, received: Option<TimeMs>, event_time: Option<TimeMs>) {
+        self.records += 1;
+        let time = match self.arrival.or(received) {
+            Some(received) => received.0,
+            None => event_time.map_or(self.largest_seen, |t| t.0.max(self.largest_seen)),
+        };
+        self.largest_seen = self.largest_seen.max(time);
+        let leap_ms = time - self.instant;
+        if self.instant != 0 && leap_ms > DAY_MS {
+            let hours = leap_ms / 3_600_000;
+            let text = format!("time leaps {hours} h ahead, from {} to {}", self.instant(), TimeMs(time));
+            self.warnings.push((self.records, text));
+        }
+        self.instant = self.instant.max(time);
+    }
+
+    fn refuse(&mut self, fix: Option<(Arc<str>, TimeMs)>, reason: RejectReason) {
+        self.tick.rejects.push(RejectRow { seq: self.records, fix, reason });
+    }
+
+    fn apply_settings(&mut self, values: &[(String, model::SettingValue)]) -> bool {
+        let mut changed = self.settings.clone();
+        for (name, value) in values {
+            if !self.pinned.contains(name) && changed.apply(name, value).is_err() {
+                return false;
+            }
+        }
+        if changed != self.settings {
+            self.settings = changed;
+            self.tick.controls.push(Control::Settings(Arc::new(self.settings.clone())));
+        }
+        true
+    }
+}
+
+impl RecordSink for Intake {
+    fn position(&mut self, received: Option<TimeMs>, decoded: PositionRef<'_>) {
+        let position = decoded.position;
+        let in_range = range_ok(position.lon, position.lat, position.event_time);
+        let known_time = in_range.is_ok().then_some(position.event_time);
+        self.begin(received, known_time);
+        let admitted = in_range.and_then(|()| {
+            admit(position.lon, position.lat, position.event_time, self.instant(), &self.settings)
+        });
+        let at = match admitted {
+            Ok(at) => at,
+            Err(RejectReason::Malformed) => return self.refuse(None, RejectReason::Malformed),
+            Err(reason) => {
+                return self.refuse(Some((decoded.vehicle_id.into(), position.event_time)), reason);
+            }
+        };
+        self.largest_seen = self.largest_seen.max(position.event_time.0);
+        let vehicle = self.vehicles.number(decoded.vehicle_id);
+        self.tick.fixes.push(FixIn {
+            vehicle,
+            bad_value: position.bad.any(),
+            at,
+            time: position.event_time.0,
+            seq: self.records,
+        });
+        if self.keep_view_fixes {
+            self.tick.view_fixes.push(Fix {
+                vehicle_id: self.vehicles.names().text(vehicle),
+                spelling: decoded.spelling.map(Into::into),
+                seq: self.records,
+                at,
+                position,
+                received: TimeMs(self.instant),
+            });
+        }
+    }
+
+    fn record(&mut self, received: Option<TimeMs>, record: Record) {
+        if let Record::Undecodable { .. } = record {
+            self.begin(received, None);
+            return self.refuse(None, RejectReason::Malformed);
+        }
+        self.begin(received, None);
+        match record {
+            Record::FenceUpsert(fence) => {
+                let key = self.fences.number(&fence.id);
+                self.tick.controls.push(Control::Fence(key, Edit::Upsert(fence.clone())));
+                self.tick.fence_edits.push(FenceEdit::Upsert(fence));
+            }
+            Record::FenceDelete { id, at } => {
+                let at = at.unwrap_or(TimeMs(self.instant));
+                if let Some(key) = self.fences.known(&id) {
+                    self.tick.controls.push(Control::Fence(key, Edit::Delete(at)));
+                    self.tick.fence_edits.push(FenceEdit::Delete { id, at });
+                }
+            }
+            Record::Settings(values) => {
+                if !self.apply_settings(&values) {
+                    self.refuse(None, RejectReason::Malformed);
+                }
+            }
+            Record::Clock | Record::Other { .. } | Record::Undecodable { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The service's loop: ticks from the journal through the graph into the changelog and the views.
+//!
+//! At the start the journal is replayed from its beginning: the graph's state comes from there, and what
+//! it says of ticks that the changelog has is compared with the rows that are kept, not emitted. Where the
+//! two differ (a release that computes something better), the difference goes out with the next tick.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use journal::{AppendError, ChangeBytes, Changelog, Log, StoreError};
+use model::{Change, ClosedTick, GraphSettings, Table, Tables, Unfit};
+
+use crate::drive::Driver;
+use crate::graph::GraphError;
+
+/// Why the service's loop ended.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum ServiceError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    #[error("the settings could not be written to the journal: {0}")]
+    Settings(#[from] AppendError),
+    #[error("the graph contradicts itself: {0}")]
+    Unfit(#[from] Unfit),
+    #[error("the journal ends at tick {journal}, the changelog at {changelog}: they are not of one folder")]
+    JournalBehind { journal: u64, changelog: u64 },
+}
+
+/// The service's loop, before it runs.
+pub struct Service<'a> {
+    /// Where records are durable.
+    pub log: &'a dyn Log,
+    /// Where derived rows are kept.
+    pub changelog: &'a Changelog,
+    /// The settings that are configured; written as a record where they differ from the last.
+    pub settings: GraphSettings,
+    /// Threads of the graph.
+    pub workers: usize,
+}
+
+/// Who follows the service.
+pub trait Observer {
+    /// A tick closed; `replayed` when it is one that was closed before the start.
+    fn closed(&mut self, closed: &ClosedTick, replayed: bool);
+    /// Ticks replayed of all that the journal has.
+    fn replayed(&mut self, done: u64, all: u64);
+    /// The state is that of the journal's end, and new ticks are minted from now on.
+    fn ready(&mut self);
+}
+
+impl Service<'_> {
+    /// Runs until the log is stopped.
+    pub fn run(&self, observer: &mut dyn Observer) -> Result<(), ServiceError> {
+        // The graph begins with the defaults of the product: what is configured comes as a record.
+        let driver = Driver::start(GraphSettings::default(), BTreeSet::new(), true, self.workers)?;
+        let changelog_tick = self.changelog.last_tick().map_or(0, |(tick, _)| tick);
+        let mut run =
+            Run { service: self, driver, observer, changelog_tick, rebuilt: Some(Tables::default()) };
+        run.replay_journal()?;
+        if *run.driver.intake.settings() != self.settings {
+            let payload = sources::settings::encode(&self.settings.values());
+            // Acknowledged with the first tick; the graph sees it when that arrives.
+            drop(self.log.append(sources::code::SETTINGS, "", payload)?);
+        }
+        let ticks = self.log.start()?;
+        run.observer.ready();
+        loop {
+            let next = if run.driver.has_room() { ticks.try_recv().ok() } else { None };
+            if let Some(tick) = next {
+                run.driver.submit_journal_tick(&tick)?;
+                run.tell_warnings();
+                continue;
+            }
+            if let Some(closed) = run.driver.close_next()? {
+                run.take(closed)?;
+                continue;
+            }
+            let Ok(tick) = ticks.recv() else { return Ok(()) };
+            run.driver.submit_journal_tick(&tick)?;
+            run.tell_warnings();
+        }
+    }
+}
+
+struct Run<'a> {
+    service: &'a Service<'a>,
+    driver: Driver,
+    observer: &'a mut dyn Observer,
+    /// The last tick that the changelog had at the start.
+    changelog_tick: u64,
+    /// The rows of the replay, until they are compared with those that are kept.
+    rebuilt: Option<Tables>,
+}
+
+impl Run<'_> {
+    fn replay_journal(&mut self) -> Result<(), ServiceError> {
+        let last_tick = self.service.log.last_tick().map_or(0, |(tick, _)| tick);
+        if last_tick < self.changelog_tick {
+            return Err(ServiceError::JournalBehind { journal: last_tick, changelog: self.changelog_tick });
+        }
+        if self.changelog_tick == 0 {
+            self.rebuilt = None;
+        }
+        for tick in self.service.log.read(1, last_tick) {
+            if let Some(closed) = self.driver.submit_journal_tick(&tick?)? {
+                self.observer.replayed(closed.tick, last_tick);
+                self.take(closed)?;
+            }
+        }
+        while let Some(closed) = self.driver.close_next()? {
+            self.observer.replayed(closed.tick, last_tick);
+            self.take(closed)?;
+        }
+        self.driver.intake.take_warnings();
+        Ok(())
+    }
+
+    fn take(&mut self, closed: ClosedTick) -> Result<(), ServiceError> {
+        let replayed = closed.tick <= self.changelog_tick;
+        if let Some(rebuilt) = &mut self.rebuilt {
+            for change in &closed.changes {
+                rebuilt.apply(change)?;
+            }
+        }
+        if !replayed {
+            let changes = match self.rebuilt.take() {
+                Some(rebuilt) => self.difference_to_kept(&rebuilt)?,
+                None => closed.changes.iter().map(change_bytes).collect(),
+            };
+            self.service.changelog.append(closed.tick, closed.instant.0, &changes)?;
+        } else if closed.tick == self.changelog_tick {
+            self.compare_with_kept()?;
+        }
+        self.observer.closed(&closed, replayed);
+        Ok(())
+    }
+
+    /// Forgets the rebuilt rows where they are what is kept; else they stay, and the next tick tells.
+    fn compare_with_kept(&mut self) -> Result<(), ServiceError> {
+        let Some(rebuilt) = &self.rebuilt else { return Ok(()) };
+        let differing = self.difference_to_kept(rebuilt)?.len();
+        if differing == 0 {
+            self.rebuilt = None;
+        } else {
+            tracing::warn!(
+                changes = differing,
+                "this release computes other rows than those that are kept; the next tick corrects them"
+            );
+        }
+        Ok(())
+    }
+
+    fn difference_to_kept(&self, rebuilt: &Tables) -> Result<Vec<ChangeBytes>, StoreError> {
+        let kept = self.service.changelog.rows();
+        let mut changes = Vec::new();
+        for table in Table::ALL {
+            let mut gone = BTreeMap::new();
+            for row in kept.iter(table.code()) {
+                let (key, json) = row?;
+                gone.insert(key, json);
+            }
+            for (key, row) in rebuilt.table(table) {
+                let json = row.to_json().into_bytes();
+                match gone.remove(key) {
+                    Some(before) if before == json => continue,
+                    Some(before) => changes.push(change_of(table, key, -1, before)),
+                    None => {}
+                }
+                changes.push(change_of(table, key, 1, json));
+            }
+            changes.extend(gone.into_iter().map(|(key, json)| change_of(table, &key, -1, json)));
+        }
+        changes.sort_by(|a, b| {
+            let name = |code: u8| Table::from_code(code).map(Table::as_str);
+            (name(a.table), &a.key, a.diff).cmp(&(name(b.table), &b.key, b.diff))
+        });
+        Ok(changes)
+    }
+
+    fn tell_warnings(&mut self) {
+        for (record, text) in self.driver.intake.take_warnings() {
+            tracing::warn!(record, "{text}");
+        }
+    }
+}
+
+fn change_of(table: Table, key: &[u8], diff: i8, row: Vec<u8>) -> ChangeBytes {
+    ChangeBytes { table: table.code(), key: key.to_vec(), diff, row }
+}
+
+/// A change as the changelog keeps it.
+#[must_use]
+pub fn change_bytes(change: &Change) -> ChangeBytes {
+    let mut row = Vec::with_capacity(160);
+    change.row.write_json(&mut row);
+    ChangeBytes { table: change.row.table().code(), key: change.row.key_bytes(), diff: change.diff, row }
+}

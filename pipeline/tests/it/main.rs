@@ -1,0 +1,5 @@
+//! The graph against the naive oracle: generated inputs at every tick, and real fleets in many orders.
+
+mod generated;
+mod harness;
+mod real_data;

@@ -1,0 +1,39 @@
+//! The door for generic ingest.
+
+use model::RecordSink;
+
+use super::{is_array, lines};
+use crate::door::Collector;
+use crate::json;
+use crate::shape::{Origin, decode_record};
+use crate::{BodyError, Checked};
+
+const NOT_A_BODY: &str = "the body is neither NDJSON nor a JSON array of records";
+
+/// Checks a body, inflated, and tells what of it goes to the journal.
+pub fn check(body: &[u8]) -> Result<Checked, BodyError> {
+    let content = json::without_bom(body);
+    let mut collector = Collector::new();
+    if is_array(content) {
+        let text = std::str::from_utf8(content)
+            .map_err(|error| BodyError::NotABody(format!("the body is {}", json::not_utf8(&error))))?;
+        json::for_each_element(text, &mut |number, element| {
+            collector.judge(number, element.get().as_bytes(), decode_posted);
+        })
+        .map_err(|error| BodyError::NotABody(format!("{NOT_A_BODY}: {error}")))?;
+        return Ok(collector.finish(body, String::new()));
+    }
+    let mut has_an_object = false;
+    for (number, line) in lines(content) {
+        has_an_object |= line.starts_with(b"{");
+        collector.judge(number, line, decode_posted);
+    }
+    if !has_an_object {
+        return Err(BodyError::NotABody(NOT_A_BODY.to_owned()));
+    }
+    Ok(collector.finish(body, String::new()))
+}
+
+fn decode_posted(text: &str, sink: &mut dyn RecordSink) -> Result<(), String> {
+    decode_record(text, Origin::Posted, sink)
+}

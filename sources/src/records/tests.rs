@@ -1,0 +1,144 @@
+use proptest::prelude::*;
+
+use super::check;
+use crate::testing::{Got, decoded};
+use crate::{BodyError, Checked, MAX_RECORD_BYTES, code};
+
+const GOOD: &str =
+    r#"{"type":"position","vehicle_id":"T1","event_time":"2026-03-04T06:12:09Z","lon":3.3,"lat":6.4}"#;
+
+fn decode_accepted(checked: &Checked) -> Vec<Got> {
+    decoded(code::RECORDS, &checked.context, checked.payload.as_deref().unwrap_or_default())
+}
+
+#[test]
+fn what_is_good_is_journalled_as_received() {
+    for (body, count) in [
+        (GOOD.to_owned(), 1),
+        (format!("\u{feff}\r\n{GOOD}\r\n\r\n  {GOOD}  \n"), 2),
+        (format!("[{GOOD},\n{GOOD}\n]"), 2),
+        (format!(" \n[ {GOOD} ]\n"), 1),
+    ] {
+        let checked = check(body.as_bytes()).unwrap();
+        assert_eq!((checked.accepted, checked.refused_count), (count, 0), "{body}");
+        assert_eq!(checked.payload.as_deref(), Some(body.as_bytes()));
+        assert_eq!(decode_accepted(&checked).len(), count);
+    }
+}
+
+#[test]
+fn what_is_bad_is_refused_one_by_one() {
+    let bad_text = b"{\"type\":\"position\",\"vehicle_id\":\"\xff\"}";
+    let too_long = format!("{{\"x\":\"{}\"}}", "x".repeat(MAX_RECORD_BYTES));
+    let clock = r#"{"type":"clock","received_time":"2026-03-04T06:12:09Z"}"#;
+    let body = [
+        b"\n",
+        GOOD.as_bytes(),
+        b"\nrubbish\n",
+        bad_text,
+        b"\n",
+        too_long.as_bytes(),
+        b"\n",
+        clock.as_bytes(),
+        b"\n",
+        GOOD.as_bytes(),
+    ]
+    .concat();
+    let checked = check(&body).unwrap();
+    assert_eq!(checked.accepted, 2);
+    let refused: Vec<(usize, &str)> = checked.refused.iter().map(|r| (r.line, r.reason.as_str())).collect();
+    assert_eq!(refused.iter().map(|r| r.0).collect::<Vec<_>>(), [3, 4, 5, 6]);
+    for (i, word) in ["not a JSON object", "UTF-8", "bytes", "posted"].into_iter().enumerate() {
+        assert!(refused[i].1.contains(word), "{refused:?}");
+    }
+    assert_eq!(checked.refused[1].bytes, bad_text);
+    assert_eq!(checked.payload.as_deref(), Some(format!("{GOOD}\n{GOOD}\n").as_bytes()));
+    assert_eq!(decode_accepted(&checked).len(), 2);
+}
+
+#[test]
+fn parts_of_an_array_become_lines() {
+    let spread = GOOD.replace(',', ",\r\n ");
+    let body = format!("[1, {spread}, {{\"type\":\"clock\"}}, [{GOOD}]]");
+    let checked = check(body.as_bytes()).unwrap();
+    assert_eq!((checked.accepted, checked.refused_count), (1, 3));
+    assert_eq!(checked.refused.iter().map(|r| r.line).collect::<Vec<_>>(), [1, 3, 4]);
+    assert_eq!(checked.payload.as_ref().unwrap().iter().filter(|&&b| b == b'\n').count(), 1);
+    assert_eq!(decode_accepted(&checked), decoded(code::RECORDS, "", GOOD.as_bytes()));
+}
+
+#[test]
+fn what_is_no_body_is_refused_as_a_whole() {
+    for body in [
+        "",
+        " \n",
+        "hello",
+        "7",
+        "\"{}\"",
+        "null",
+        "[",
+        "[1",
+        &format!("[{GOOD}"),
+        &format!("[{GOOD}]]"),
+        "a,b\n1,2",
+    ] {
+        assert!(matches!(check(body.as_bytes()), Err(BodyError::NotABody(_))), "{body}");
+    }
+    assert!(matches!(check(b"[\"\xff\"]"), Err(BodyError::NotABody(_))));
+    for body in ["[]", "{}", "{\n", "[1]"] {
+        let checked = check(body.as_bytes()).unwrap();
+        assert_eq!((checked.accepted, checked.payload), (0, None), "{body}");
+    }
+}
+
+#[test]
+fn odd_fences_are_accepted_with_a_warning() {
+    let line = r#"{"type":"fence","op":"upsert","feature":{"type":"Feature","id":"tie","geometry":{"type":"Polygon","coordinates":[[[0,0],[1,1],[1,0],[0,1],[0,0]]]}}}"#;
+    let checked = check(line.as_bytes()).unwrap();
+    assert_eq!((checked.accepted, checked.warnings.len()), (1, 1));
+    assert!(checked.warnings[0].contains("tie"));
+}
+
+#[test]
+fn broken_entries_do_not_hide_what_came_before() {
+    let got = decoded(code::RECORDS, "", format!("[{GOOD},{GOOD},").as_bytes());
+    assert_eq!(got.len(), 3);
+    assert_eq!(decoded(code::RECORDS, "", format!("{GOOD}\n\u{1}\n{GOOD}").as_bytes()).len(), 3);
+    assert_eq!(decoded(99, "", b"x").len(), 1);
+}
+
+/// Lines and fragments that make bodies of every sort.
+fn fragment() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => Just(GOOD.as_bytes().to_vec()),
+        1 => Just(br#"{"type":"fence","op":"delete","id":"F"}"#.to_vec()),
+        2 => prop::sample::select(vec!["[", "]", ",", "\n", "{}", "null", "\r\n", " ", "\u{feff}", "\"", "{", "\\"])
+            .prop_map(|text| text.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..12),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_accepted_decodes(
+        parts in prop::collection::vec(fragment(), 0..12),
+        separator in prop::sample::select(vec!["\n", ",", ""]),
+        as_array in any::<bool>(),
+    ) {
+        let mut body = parts.join(separator.as_bytes());
+        if as_array {
+            body.insert(0, b'[');
+            body.push(b']');
+        }
+        let direct = decoded(code::RECORDS, "", &body);
+        prop_assert_eq!(&direct, &decoded(code::RECORDS, "", &body));
+        if let Ok(checked) = check(&body) {
+            let got = decode_accepted(&checked);
+            prop_assert_eq!(got.len(), checked.accepted);
+            let bad = |got: &&Got| matches!(got, Got::Record { record: model::Record::Undecodable { .. }, .. });
+            prop_assert_eq!(got.iter().filter(bad).count(), 0);
+            prop_assert_eq!(checked.refused.len(), checked.refused_count);
+            prop_assert_eq!(checked.payload.is_some(), checked.accepted > 0);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Records that the graph has no use for yet: their fields are checked, and they are kept as they are.
+
+use std::borrow::Cow;
+
+use model::TimeMs;
+
+use super::{check_id, json_time};
+use crate::json::{self, Members};
+
+/// The types of records that are checked here.
+const KINDS: [&str; 11] = [
+    "vehicle",
+    "driver",
+    "organization",
+    "location",
+    "trip",
+    "assignment",
+    "provider_alert",
+    "acknowledge",
+    "resolve",
+    "rule",
+    "backfill",
+];
+const STATUSES: [&str; 6] = ["scheduled", "ongoing", "delayed", "completed", "cancelled", "failed"];
+const SCOPES: [&str; 4] = ["fleet", "company", "vehicle", "fence"];
+
+/// Checks a record of the type `kind` and gives the type back as the constant that it is.
+pub(super) fn check(kind: &str, record: &Members<'_>) -> Result<&'static str, String> {
+    let Some(kind) = KINDS.into_iter().find(|known| *known == kind) else {
+        return Err(format!("type {} is not known", json::quoted(kind)));
+    };
+    match kind {
+        "trip" => trip(record)?,
+        "assignment" => {
+            required_id(record, "driver_id")?;
+            required_id(record, "vehicle_id")?;
+            period(record, "from_time", "to_time")?;
+        }
+        "provider_alert" => provider_alert(record)?,
+        "acknowledge" | "resolve" => {
+            required_id(record, "alert_id")?;
+            required_text(record, "by")?;
+        }
+        "rule" => rule(record)?,
+        "backfill" => {
+            period(record, "from_time", "to_time")?;
+            record.value("to_time").ok_or("to_time is missing")?;
+        }
+        entity => match required_text(record, "op")?.as_ref() {
+            "upsert" => {
+                required_id(&nested(record, entity)?, "id").map_err(|reason| format!("{entity}: {reason}"))?
+            }
+            "delete" => required_id(record, "id")?,
+            other => return Err(unknown_op(other, "upsert and delete")),
+        },
+    }
+    Ok(kind)
+}
+
+fn trip(record: &Members<'_>) -> Result<(), String> {
+    match required_text(record, "op")?.as_ref() {
+        "upsert" => planned_trip(&nested(record, "trip")?).map_err(|reason| format!("trip: {reason}")),
+        "set_status" => {
+            required_id(record, "id")?;
+            required_text(record, "by")?;
+            let status =
+                record.get("status").ok_or("status is missing (null goes back to the inferred one)")?;
+            if json::is_null(status) {
+                return Ok(());
+            }
+            one_of("status", &required_text(record, "status")?, &STATUSES)
+        }
+        "cancel" => {
+            required_id(record, "id")?;
+            required_text(record, "by").map(drop)
+        }
+        other => Err(unknown_op(other, "upsert, set_status and cancel")),
+    }
+}
+
+fn planned_trip(trip: &Members<'_>) -> Result<(), String> {
+    for name in ["id", "vehicle_id", "pickup", "delivery"] {
+        required_id(trip, name)?;
+    }
+    required_time(trip, "scheduled_departure")?;
+    optional_time(trip, "scheduled_arrival")?;
+    let Some(waypoints) = trip.value("waypoints") else { return Ok(()) };
+    let ids: Vec<String> = serde_json::from_str(waypoints.get())
+        .map_err(|_| "waypoints must be an array of location ids".to_owned())?;
+    ids.iter().try_for_each(|id| check_id("a waypoint", id))
+}
+
+fn provider_alert(record: &Members<'_>) -> Result<(), String> {
+    required_id(record, "vehicle_id")?;
+    required_id(record, "kind")?;
+    optional_time(record, "started")?;
+    optional_time(record, "ended")?;
+    if let Some(provider_id) = record.value("provider_id") {
+        let is_id = json::is_number(provider_id) || json::text(provider_id).is_some();
+        is_id.then_some(()).ok_or("provider_id must be text or a number")?;
+    }
+    match record.value("details") {
+        Some(details) if !details.get().starts_with('{') => Err("details must be an object".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+fn rule(record: &Members<'_>) -> Result<(), String> {
+    required_text(record, "kind")?;
+    one_of("scope", &required_text(record, "scope")?, &SCOPES)?;
+    for name in ["threshold", "duration_s"] {
+        if record.value(name).is_some_and(|raw| json::number(raw).is_none()) {
+            return Err(format!("{name} must be a number"));
+        }
+    }
+    if record.value("severity").is_some() {
+        required_text(record, "severity")?;
+    }
+    match record.value("enabled").map(|raw| raw.get()) {
+        None | Some("true" | "false") => Ok(()),
+        Some(_) => Err("enabled must be true or false".to_owned()),
+    }
+}
+
+fn period(record: &Members<'_>, from: &str, to: &str) -> Result<(), String> {
+    let from_time = required_time(record, from)?;
+    match optional_time(record, to)? {
+        Some(to_time) if to_time <= from_time => Err(format!("{to} is not after {from}")),
+        _ => Ok(()),
+    }
+}
+
+fn nested<'a>(record: &Members<'a>, name: &str) -> Result<Members<'a>, String> {
+    let raw = record.value(name).ok_or_else(|| format!("{name} is missing"))?;
+    Members::parse(raw.get()).map_err(|reason| format!("{name}: {reason}"))
+}
+
+fn required_id(record: &Members<'_>, name: &str) -> Result<(), String> {
+    check_id(name, &required_text(record, name)?)
+}
+
+/// A text that must be there and not be empty.
+pub(super) fn required_text<'a>(record: &Members<'a>, name: &str) -> Result<Cow<'a, str>, String> {
+    let raw = record.value(name).ok_or_else(|| format!("{name} is missing"))?;
+    let text = json::text(raw).ok_or_else(|| format!("{name} must be text"))?;
+    if text.is_empty() { Err(format!("{name} is empty")) } else { Ok(text) }
+}
+
+fn required_time(record: &Members<'_>, name: &str) -> Result<TimeMs, String> {
+    optional_time(record, name)?.ok_or_else(|| format!("{name} is missing"))
+}
+
+fn optional_time(record: &Members<'_>, name: &str) -> Result<Option<TimeMs>, String> {
+    record.value(name).map(|raw| json_time(name, raw)).transpose()
+}
+
+fn one_of(name: &str, value: &str, known: &[&str]) -> Result<(), String> {
+    if known.contains(&value) {
+        return Ok(());
+    }
+    Err(format!("{name} {} is not known; known are {}", json::quoted(value), known.join(", ")))
+}
+
+fn unknown_op(op: &str, known: &str) -> String {
+    format!("op {} is not known; {known} are", json::quoted(op))
+}

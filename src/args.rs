@@ -1,0 +1,252 @@
+//! Arguments of all commands.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use model::TimeMs;
+use pipeline::config::Config;
+
+use crate::Usage;
+
+/// A stream processor for fleets: positions in, geofence visits out that stay right.
+#[derive(Parser)]
+#[command(name = "watchtower", version, about)]
+pub struct Args {
+    /// What to do; without a command: run.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Where settings come from.
+#[derive(ClapArgs, Clone, Default)]
+pub struct ConfigArgs {
+    /// A TOML file of settings (see `config example`).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A setting, which wins over the file and the environment; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// All commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run the service: webhooks, records, live map, query API (the default).
+    Run(RunArgs),
+    /// Send files through the same graph, without a service or a wall clock, and write what comes out.
+    Replay(ReplayArgs),
+    /// Look into the journal.
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Recompute everything from the journal and compare it with what is kept.
+    Verify(VerifyArgs),
+    /// Write a simulated fleet and what must come of it.
+    Simulate(SimulateArgs),
+    /// Post the records of a file to a running service.
+    Send(SendArgs),
+    /// Measure.
+    Bench(BenchArgs),
+    /// Look after records that could not be used.
+    #[command(subcommand, name = "dead-letters")]
+    DeadLetters(DeadLettersCommand),
+    /// Show and check settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Command::Run(RunArgs::default())
+    }
+}
+
+/// `run`
+#[derive(ClapArgs, Clone, Default)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The data folder [default: ./data, with --demo ./data-demo].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Address and port to serve on [default: 127.0.0.1:8090].
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Drive a simulated Lagos fleet into the service.
+    #[arg(long)]
+    pub demo: bool,
+    /// Start although the machine's clock does not fit the journal's last instant.
+    #[arg(long)]
+    pub accept_clock: bool,
+}
+
+/// `replay`
+#[derive(ClapArgs, Clone)]
+pub struct ReplayArgs {
+    /// CSV, NDJSON or GeoJSON files, also .gz and .zst; GeoJSON is read first.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// A last record: time has passed until then.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub clock: Option<TimeMs>,
+    /// Threads of the graph.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// Where the tables are written; without it only the summary is printed.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write the changelog too.
+    #[arg(long, requires = "out")]
+    pub changes: bool,
+    /// Stop at the first bad line.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `journal`
+#[derive(Subcommand)]
+pub enum JournalCommand {
+    /// Print every accepted record as NDJSON, in order.
+    Export {
+        /// The data folder; one in use is read through its service.
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data: PathBuf,
+    },
+}
+
+/// `verify`
+#[derive(ClapArgs, Clone)]
+pub struct VerifyArgs {
+    /// The data folder; one in use is verified through its service.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub data: PathBuf,
+    /// Threads of the graph.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+}
+
+/// `simulate`
+#[derive(ClapArgs, Clone)]
+pub struct SimulateArgs {
+    /// How many vehicles.
+    #[arg(long, value_name = "N")]
+    pub vehicles: u32,
+    /// How many fences.
+    #[arg(long, value_name = "N")]
+    pub fences: u32,
+    /// How many hours.
+    #[arg(long, value_name = "H")]
+    pub hours: f64,
+    /// The same seed gives the same files.
+    #[arg(long, value_name = "S")]
+    pub seed: u64,
+    /// Where the files go.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The first instant.
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "2026-01-05T00:00:00Z")]
+    pub start: TimeMs,
+    /// Share of fixes that come late, 0 to 1.
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    pub late: f64,
+    /// Share of fixes that come twice, 0 to 1.
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    pub duplicates: f64,
+    /// Share of fences that are edited on the way, 0 to 1.
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    pub edits: f64,
+    /// Noise, spikes and fixes near borders; truth is then what a perfect observer saw.
+    #[arg(long)]
+    pub noise: bool,
+}
+
+/// `send`
+#[derive(ClapArgs, Clone)]
+pub struct SendArgs {
+    /// A file of positions or records.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The service, for example http://127.0.0.1:8090.
+    #[arg(long, value_name = "URL")]
+    pub to: String,
+    /// Records a second; as fast as it goes without.
+    #[arg(long, value_name = "N")]
+    pub rate: Option<f64>,
+    /// Records a request.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub batch: usize,
+    /// Connections.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub connections: usize,
+    /// Where to post: /api/v1/records or /webhooks/loconav.
+    #[arg(long, value_name = "PATH", default_value = "/api/v1/records")]
+    pub path: String,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// `bench`
+#[derive(ClapArgs, Clone)]
+pub struct BenchArgs {
+    /// Which: graph, ingest, replay.
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// One JSON object a figure.
+    #[arg(long)]
+    pub json: bool,
+    /// Fewer and smaller runs, to see that it works.
+    #[arg(long)]
+    pub quick: bool,
+}
+
+/// `dead-letters`
+#[derive(Subcommand)]
+pub enum DeadLettersCommand {
+    /// List them, oldest first.
+    List {
+        /// The data folder; one in use is read through its service.
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data: PathBuf,
+    },
+    /// Print one as it was received.
+    Show {
+        /// Its id.
+        id: u64,
+        /// The data folder.
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data: PathBuf,
+    },
+    /// Submit some again to the running service; those that are taken are removed.
+    Replay {
+        /// Their ids.
+        #[arg(required = true)]
+        ids: Vec<u64>,
+        /// The data folder of the running service.
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data: PathBuf,
+    },
+}
+
+/// `config`
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Print a full commented example.
+    Example,
+    /// Check a file; names the key and the line of what is wrong.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Print the settings in force, secrets masked.
+    Show(ConfigArgs),
+}
+
+/// Reads the configuration; what is wrong with it is wrong usage.
+pub fn load_config(file: Option<&Path>, sets: &[String]) -> anyhow::Result<Config> {
+    Config::load(file, std::env::vars(), sets).map_err(|error| Usage(error.to_string()).into())
+}
+
+fn time(text: &str) -> Result<TimeMs, String> {
+    TimeMs::parse_rfc3339(text).map_err(|error| error.to_string())
+}

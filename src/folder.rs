@@ -1,0 +1,31 @@
+//! A data folder from outside of the service: opened when it is free, asked through its service when not.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use journal::{Options, Store, StoreError};
+
+use crate::control::{self, Request};
+use crate::work;
+use crate::{Outcome, Usage};
+
+/// Answers a request about a folder, to standard output.
+pub fn ask(data: &Path, request: &Request) -> anyhow::Result<Outcome> {
+    let mut out = std::io::stdout().lock();
+    if !data.join("db").is_dir() {
+        let text = format!("{} is no data folder; name one with --data", data.display());
+        return Err(Usage(text).into());
+    }
+    // A folder that is only looked at may be older than a service may be that starts on it.
+    match Store::open(data, Options { accept_clock: true, ..Options::default() }) {
+        Ok(store) => {
+            let outcome = work::answer(&store, None, request, &mut out)?;
+            out.flush()?;
+            Ok(outcome)
+        }
+        Err(StoreError::InUse { .. }) => control::ask(data, request, &mut out)
+            .with_context(|| format!("{} is in use, and its service does not answer", data.display())),
+        Err(error) => Err(error.into()),
+    }
+}

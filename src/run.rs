@@ -1,0 +1,276 @@
+//! `watchtower run`: journal, graph, views and HTTP in one process.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use anyhow::Context;
+use api::{Api, ApiConfig, Views};
+use journal::{Log, Options, Store};
+use model::{ClosedTick, TimeMs};
+use pipeline::config::Config;
+use pipeline::{Observer, Service};
+use tokio::sync::watch;
+
+use crate::args::{RunArgs, load_config};
+use crate::{Outcome, Usage, control, logging, progress};
+
+const DAY_MS: f64 = 86_400_000.0;
+const HOUR_MS: f64 = 3_600_000.0;
+const MIB: usize = 1 << 20;
+/// The horizon of the demo: its last 8 days come newest day first.
+const DEMO_HORIZON: &str = "cleaning.horizon_h=192";
+/// A file that marks a folder as the demo's own.
+const DEMO_MARK: &str = "demo";
+
+pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
+    let mut sets = args.config.set.clone();
+    if args.demo {
+        sets.insert(0, DEMO_HORIZON.to_owned());
+    }
+    let config = load_config(args.config.config.as_deref(), &sets)?;
+    logging::start(&config.log)?;
+    let address = listen_address(args, &config)?;
+    if config.journal.kind != "embedded" {
+        let text =
+            format!("journal.kind {:?} is not known; this release has \"embedded\"", config.journal.kind);
+        return Err(Usage(text).into());
+    }
+    let data = data_folder(args, &config);
+    if args.demo {
+        claim_demo_folder(&data)?;
+    }
+    let store = Store::open(&data, journal_options(&config, args.accept_clock))?;
+    store.log().check_clock()?;
+    let api_config = api_config(&config, address)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the async runtime could not be started")?
+        .block_on(serve(args, &config, &data, store, api_config, address))
+}
+
+async fn serve(
+    args: &RunArgs,
+    config: &Config,
+    data: &Path,
+    store: Store,
+    api_config: ApiConfig,
+    address: SocketAddr,
+) -> anyhow::Result<Outcome> {
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; choose another with --listen"))?;
+    let address = listener.local_addr()?;
+    let views = Arc::new(Views::new((config.limits.track_keep_h * HOUR_MS) as i64));
+    let newest_event = Arc::new(AtomicI64::new(i64::MIN));
+    let (ready_tx, ready) = watch::channel(false);
+    let (stop_tx, stop) = watch::channel(false);
+    let engine = start_engine(config, &store, &views, &newest_event, ready_tx, stop_tx.clone())?;
+    let _control = control::serve(data, store.clone(), address)?;
+    let api = Api {
+        log: Arc::new(store.log()),
+        changelog: store.changelog(),
+        dead_letters: store.dead_letters(),
+        views,
+        config: api_config,
+    };
+    eprintln!("watchtower is at http://{address}/ with its data in {}", data.display());
+    let demo = args.demo.then(|| tokio::spawn(drive_demo(address, newest_event, ready, stop.clone())));
+    let signals = tokio::spawn(stop_on_signal(stop_tx.clone()));
+    api::serve(listener, api, stopped(stop)).await.context("the HTTP server failed")?;
+    stop_tx.send_replace(true);
+    signals.abort();
+    if let Some(demo) = demo {
+        demo.await.ok();
+    }
+    tracing::info!("stopping: what was acknowledged is being worked off");
+    let log = store.log();
+    tokio::task::spawn_blocking(move || log.stop()).await?;
+    let ended = tokio::task::spawn_blocking(move || engine.join()).await?;
+    let ended = ended.map_err(|_| anyhow::anyhow!("the service's loop panicked; the log says why"))?;
+    ended?;
+    tracing::info!("stopped");
+    Ok(Outcome::Done)
+}
+
+/// Starts the loop from the journal to the views; when it ends by itself, everything stops.
+fn start_engine(
+    config: &Config,
+    store: &Store,
+    views: &Arc<Views>,
+    newest_event: &Arc<AtomicI64>,
+    ready: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+) -> anyhow::Result<std::thread::JoinHandle<anyhow::Result<()>>> {
+    let settings = config.graph_settings()?;
+    let workers = config.workers.unwrap_or(1);
+    let (store, views, newest_event) = (store.clone(), views.clone(), newest_event.clone());
+    let run = move || {
+        let (log, changelog) = (store.log(), store.changelog());
+        let mut shown = Shown { views, newest_event, ready, bar: progress::bar(0, progress::COUNT) };
+        let service = Service { log: &log, changelog: &changelog, settings, workers };
+        let ended = service.run(&mut shown).context("the service's loop failed");
+        if let Err(error) = &ended {
+            tracing::error!(error = %format!("{error:#}"), "stopping; acknowledged records are in the journal");
+        }
+        stop.send_replace(true);
+        ended
+    };
+    Ok(std::thread::Builder::new().name("engine".to_owned()).spawn(run)?)
+}
+
+/// Shows closed ticks.
+struct Shown {
+    views: Arc<Views>,
+    newest_event: Arc<AtomicI64>,
+    ready: watch::Sender<bool>,
+    bar: indicatif::ProgressBar,
+}
+
+impl Observer for Shown {
+    fn closed(&mut self, closed: &ClosedTick, _replayed: bool) {
+        self.views.apply(closed);
+        let newest = closed.fixes.iter().map(|fix| fix.position.event_time.0).max();
+        if let Some(newest) = newest {
+            self.newest_event.fetch_max(newest, Ordering::Relaxed);
+        }
+    }
+
+    fn replayed(&mut self, done: u64, all: u64) {
+        self.bar.set_length(all);
+        self.bar.set_position(done);
+    }
+
+    fn ready(&mut self) {
+        self.bar.finish_and_clear();
+        self.views.set_ready();
+        self.ready.send_replace(true);
+    }
+}
+
+async fn drive_demo(
+    address: SocketAddr,
+    newest_event: Arc<AtomicI64>,
+    mut ready: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
+) {
+    if ready.wait_for(|ready| *ready).await.is_err() {
+        return;
+    }
+    let known = newest_event.load(Ordering::Relaxed);
+    let last_known = (known != i64::MIN).then_some(TimeMs(known));
+    let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
+    let base_url = format!("http://{host}:{}", address.port());
+    if let Err(error) = bench::demo::drive(base_url, wall_clock, last_known, stopped(stop)).await {
+        tracing::error!(error = %format!("{error:#}"), "the demo's fleet stands still");
+    }
+}
+
+fn wall_clock() -> TimeMs {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    TimeMs(since_epoch.map_or(0, |d| d.as_millis() as i64))
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    stop.wait_for(|stop| *stop).await.ok();
+}
+
+async fn stop_on_signal(stop: watch::Sender<bool>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be received; stop with kill -9, nothing acknowledged is lost");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    stop.send_replace(true);
+    // A second signal does not wait for the work that is left.
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    std::process::exit(130);
+}
+
+fn listen_address(args: &RunArgs, config: &Config) -> anyhow::Result<SocketAddr> {
+    let text = args.listen.as_ref().unwrap_or(&config.listen.address);
+    let address = text.to_socket_addrs().ok().and_then(|mut all| all.next()).ok_or_else(|| {
+        Usage(format!("{text:?} is no address to listen on; write for example 127.0.0.1:8090"))
+    })?;
+    if !address.ip().is_loopback() && !config.listen.allow_unauthenticated {
+        let text = format!(
+            "{address} can be reached from other machines, and nobody would be asked who they are: put a \
+             proxy that authenticates in front and set listen.allow_unauthenticated = true"
+        );
+        return Err(Usage(text).into());
+    }
+    Ok(address)
+}
+
+fn data_folder(args: &RunArgs, config: &Config) -> PathBuf {
+    let default = if args.demo { "data-demo" } else { "data" };
+    args.data.clone().or_else(|| config.data.clone()).unwrap_or_else(|| PathBuf::from(default))
+}
+
+/// The demo writes only into a folder of its own.
+fn claim_demo_folder(data: &Path) -> anyhow::Result<()> {
+    let mark = data.join(DEMO_MARK);
+    if data.join("db").exists() && !mark.exists() {
+        let text = format!("{} has other records; give the demo a folder of its own", data.display());
+        return Err(Usage(text).into());
+    }
+    std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
+    std::fs::write(&mark, "The records here are simulated by `watchtower run --demo`.\n")
+        .with_context(|| format!("cannot write {}", mark.display()))
+}
+
+fn journal_options(config: &Config, accept_clock: bool) -> Options {
+    Options {
+        max_queued_entries: config.journal.max_queued,
+        max_queued_bytes: config.journal.max_queued_mib * MIB,
+        heartbeat_ms: config.journal.heartbeat_ms,
+        accept_clock,
+        changes_keep_ms: (config.changes.keep_days * DAY_MS) as i64,
+        dead_letters_max_count: config.dead_letters.max_count,
+        dead_letters_max_bytes: config.dead_letters.max_mib * MIB as u64,
+        dead_letters_keep_ms: (config.dead_letters.keep_days * DAY_MS) as i64,
+        ..Options::default()
+    }
+}
+
+fn api_config(config: &Config, address: SocketAddr) -> anyhow::Result<ApiConfig> {
+    let loconav = &config.sources.loconav;
+    let zone = sources::loconav::Config::new(&loconav.naive_timezone)
+        .map_err(|error| Usage(format!("sources.loconav.naive_timezone: {error}")))?;
+    let hmac_secret = match &loconav.hmac_secret {
+        None => None,
+        Some(secret) => {
+            if secret.is_literal() {
+                tracing::warn!(
+                    "sources.loconav.hmac_secret stands in the configuration; env: or file: is safer"
+                );
+            }
+            let bytes = secret.read().map_err(|e| Usage(format!("sources.loconav.hmac_secret: {e}")))?;
+            Some(bytes)
+        }
+    };
+    let mut allowed_hosts = config.listen.allowed_hosts.clone();
+    if !address.ip().is_unspecified() {
+        allowed_hosts.push(address.ip().to_string());
+    }
+    Ok(ApiConfig {
+        max_body_bytes: config.limits.max_body_mib * MIB,
+        max_inflated_bytes: config.limits.max_inflated_mib * MIB,
+        loconav: zone,
+        hmac_secret,
+        sign_all_writes: None,
+        allowed_hosts,
+        ..ApiConfig::default()
+    })
+}

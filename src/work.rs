@@ -1,0 +1,133 @@
+//! What can be asked about a data folder, whether by its service or by whoever opens it.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use journal::{DeadLetter, Store};
+use model::TimeMs;
+
+use crate::Outcome;
+use crate::control::Request;
+
+/// Differences are printed one by one up to this many; all are counted.
+const MAX_DIFFERENCES_PRINTED: usize = 100;
+const LETTERS_A_READ: usize = 100;
+const EXCERPT_CHARS: usize = 80;
+
+/// Writes the answer to `out`. `service` is where the folder's service listens, if one runs.
+pub fn answer(
+    store: &Store,
+    service: Option<SocketAddr>,
+    request: &Request,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    match request {
+        Request::Export => {
+            let tick = store.changelog().last_tick().map_or(0, |(tick, _)| tick);
+            pipeline::export(&store.log(), tick, out)?;
+            Ok(Outcome::Done)
+        }
+        Request::Verify { workers } => verify(store, *workers, out),
+        Request::ListDeadLetters => list(store, out),
+        Request::ShowDeadLetter { id } => show(store, *id, out),
+        Request::ReplayDeadLetters { ids } => replay(service, ids, out),
+    }
+}
+
+fn verify(store: &Store, workers: usize, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let bar = crate::progress::bar(0, crate::progress::COUNT);
+    let report = pipeline::verify(&store.log(), &store.changelog(), workers, &mut |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    for difference in report.differences.iter().take(MAX_DIFFERENCES_PRINTED) {
+        let (table, place) = (difference.table.as_str(), difference.place);
+        let shown = |row: &Option<String>| row.clone().unwrap_or_else(|| "no such row".to_owned());
+        writeln!(out, "{table}, {place}: kept {}", shown(&difference.kept))?;
+        writeln!(out, "{table}, {place}: must be {}", shown(&difference.recomputed))?;
+    }
+    let summed = if report.changelog_summed { " and the changelog's sum" } else { "" };
+    writeln!(
+        out,
+        "{} differences: {} records recomputed up to tick {}, {} rows compared with the kept rows{summed}",
+        report.differences.len(),
+        report.records,
+        report.tick,
+        report.rows
+    )?;
+    Ok(if report.differences.is_empty() { Outcome::Done } else { Outcome::Failed })
+}
+
+fn list(store: &Store, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let mut after_id = 0;
+    loop {
+        let letters = store.dead_letters().list(after_id, LETTERS_A_READ)?;
+        let Some(last) = letters.last() else { break };
+        after_id = last.id;
+        for letter in &letters {
+            let text = String::from_utf8_lossy(&letter.payload);
+            let excerpt: String = text.chars().take(EXCERPT_CHARS).flat_map(char::escape_debug).collect();
+            writeln!(out, "{}\n    {excerpt}", head(letter))?;
+        }
+    }
+    let counts = store.dead_letters().counts();
+    writeln!(out, "{} kept, {} bytes, {} dropped so far", counts.kept, counts.bytes, counts.dropped_total)?;
+    Ok(Outcome::Done)
+}
+
+fn head(letter: &DeadLetter) -> String {
+    format!(
+        "{} {} {} {}: {}",
+        letter.id,
+        TimeMs(letter.received_ms),
+        sources::source_name(letter.source),
+        letter.context,
+        letter.reason
+    )
+}
+
+fn show(store: &Store, id: u64, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let Some(letter) = store.dead_letters().get(id)? else {
+        bail!("there is no dead letter {id}; `dead-letters list` shows those that are kept");
+    };
+    out.write_all(&letter.payload)?;
+    if letter.payload.last() != Some(&b'\n') {
+        out.write_all(b"\n")?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn replay(service: Option<SocketAddr>, ids: &[u64], out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let Some(service) = service else {
+        bail!("dead letters are sent again through the service; start it with `watchtower run` first");
+    };
+    let mut outcome = Outcome::Done;
+    for id in ids {
+        let (status, body) = post(service, &format!("/api/v1/dead-letters/{id}/replay"))?;
+        writeln!(out, "{id}: {status} {body}")?;
+        if !(200..300).contains(&status) {
+            outcome = Outcome::Failed;
+        }
+    }
+    Ok(outcome)
+}
+
+/// A bare POST to the service of the same folder.
+fn post(service: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(service).context("the service does not answer")?;
+    stream.set_read_timeout(Some(Duration::from_secs(40)))?;
+    let port = service.port();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let status =
+        answer.split(' ').nth(1).and_then(|s| s.parse().ok()).context("an answer without a status")?;
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    Ok((status, body.trim().to_owned()))
+}

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod demo;
+pub mod measure;
 pub mod oracle;
 pub mod send;
 pub mod simulate;

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Invariants: entries are ordered by `from`, no two have the same; a version ends at its own `valid_to`
-//! or where the next entry begins, whichever is first; where coverage stops there is one [`End`].
+//! or where the next entry begins, whichever is first; where coverage stops there is one [`Version::end`].
 
 use std::sync::Arc;
 

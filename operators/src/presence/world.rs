@@ -202,9 +202,7 @@ impl World {
             return;
         }
         for &fence in self.sets.members(last.1) {
-            if let Some((time, reason)) =
-                self.timelines[fence as usize].end_between(last.0, self.instant)
-            {
+            if let Some((time, reason)) = self.timelines[fence as usize].end_between(last.0, self.instant) {
                 edges.push(Edge { time, fence, kind: EdgeKind::Leave(reason) });
             }
         }

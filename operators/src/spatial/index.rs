@@ -179,12 +179,13 @@ impl FenceIndex {
 
 impl Cell {
     fn build(rect: &Rect, slots: &[ShapeSlot], shapes: &[Option<Arc<PreparedShape>>]) -> Cell {
+        let place = rect.place();
         let mut uniform = Vec::new();
         let mut mixed = Vec::new();
         for &slot in slots {
             let Some(shape) = &shapes[slot as usize] else { continue };
             let edges = shape.edges_meeting(rect);
-            match shape.overlap(rect, &edges) {
+            match shape.overlap(&place, &edges) {
                 Overlap::Outside => {}
                 Overlap::Inside => uniform.push(Listed::new(slot, true)),
                 Overlap::Mixed => mixed.push((slot, shape, edges)),
@@ -197,7 +198,7 @@ impl Cell {
         let mut known: FxHashMap<Vec<Listed>, u16> = FxHashMap::default();
         let mut list = Vec::new();
         for index in 0..LEAVES {
-            let leaf = leaf_rect(rect, index);
+            let leaf = leaf_rect(rect, index).place();
             list.clear();
             list.extend_from_slice(&uniform);
             for (slot, shape, edges) in &mixed {
@@ -207,12 +208,16 @@ impl Cell {
                     Overlap::Mixed => list.push(Listed::new(*slot, false)),
                 }
             }
-            let next = known.len() as u16;
-            leaves.list_of[index] = *known.entry(list.clone()).or_insert_with(|| {
-                leaves.listed.extend_from_slice(&list);
-                leaves.starts.push(leaves.listed.len() as u32);
-                next
-            });
+            leaves.list_of[index] = match known.get(&list) {
+                Some(&number) => number,
+                None => {
+                    let number = known.len() as u16;
+                    known.insert(list.clone(), number);
+                    leaves.listed.extend_from_slice(&list);
+                    leaves.starts.push(leaves.listed.len() as u32);
+                    number
+                }
+            };
         }
         Cell::Leaves(Box::new(leaves))
     }

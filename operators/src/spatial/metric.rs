@@ -114,10 +114,6 @@ impl Around {
         }
         geodesic_m(self.centre, to) <= limit_m
     }
-
-    pub(crate) fn centre(&self) -> Coord {
-        self.centre
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ mod metric;
 mod prepared;
 mod rect;
 mod ring;
+#[cfg(test)]
+mod tests;
 
 pub use index::{FenceIndex, ShapeSlot};
 pub use prepared::{Overlap, PreparedShape, edge_distance_m};

@@ -3,7 +3,7 @@
 use model::{Coord, Shape};
 
 use super::metric::{Around, metres_per_unit};
-use super::rect::Rect;
+use super::rect::{Place, Rect};
 use super::ring::{Edge, EdgeSet, Side, lat_reach, long_way_distance_m, wrap_lon};
 
 /// How a rectangle lies to a shape.
@@ -117,9 +117,20 @@ impl PreparedShape {
         edges
     }
 
-    /// How `rect` lies to the shape; `edges` are those of [`PreparedShape::edges_meeting`] of a rectangle
+    /// How a place lies to the shape; `edges` are those of [`PreparedShape::edges_meeting`] of a rectangle
     /// around it. `Mixed` is always a safe answer, the others are proven.
-    pub(crate) fn overlap(&self, rect: &Rect, edges: &[Edge]) -> Overlap {
+    pub(crate) fn overlap(&self, place: &Place, edges: &[Edge]) -> Overlap {
+        let Place { rect, middle, reach_m } = *place;
+        // The triangle inequality holds for geodesics, whatever the rectangle's shape.
+        let by_distance = |within: &dyn Fn(f64) -> bool, limit_m: f64| {
+            if !within(limit_m + reach_m) {
+                Overlap::Outside
+            } else if limit_m > reach_m && within(limit_m - reach_m) {
+                Overlap::Inside
+            } else {
+                Overlap::Mixed
+            }
+        };
         match &self.area {
             Area::Polygon { .. } => {
                 // Without an edge in it, a rectangle is as any one of its points is.
@@ -130,20 +141,10 @@ impl PreparedShape {
                 if self.covers(corner) { Overlap::Inside } else { Overlap::Outside }
             }
             Area::Circle { around, radius_m } => {
-                // The triangle inequality holds for geodesics, whatever the rectangle's shape.
-                let (middle, reach_m) = rect.middle_and_reach_m();
-                let metres = model::geodesic_m(around.centre(), middle);
-                by_distance(metres, reach_m, *radius_m)
+                by_distance(&|limit_m| around.within(middle, limit_m), *radius_m)
             }
             Area::Corridor { line, half_width_m } => {
-                let (middle, reach_m) = rect.middle_and_reach_m();
-                if *half_width_m > reach_m && line.within(middle, half_width_m - reach_m) {
-                    Overlap::Inside
-                } else if line.within(middle, half_width_m + reach_m) {
-                    Overlap::Mixed
-                } else {
-                    Overlap::Outside
-                }
+                by_distance(&|limit_m| line.within(middle, limit_m), *half_width_m)
             }
         }
     }
@@ -153,16 +154,6 @@ impl PreparedShape {
 #[must_use]
 pub fn edge_distance_m(at: Coord, edge: ((i64, i64), (i64, i64))) -> f64 {
     long_way_distance_m(at, edge)
-}
-
-fn by_distance(metres: f64, reach_m: f64, radius_m: f64) -> Overlap {
-    if metres + reach_m < radius_m {
-        Overlap::Inside
-    } else if metres - reach_m > radius_m {
-        Overlap::Outside
-    } else {
-        Overlap::Mixed
-    }
 }
 
 /// A rectangle around everything within `radius_m` of a position.

@@ -117,13 +117,11 @@ impl Rect {
         !(corners.iter().all(|&s| s > 0) || corners.iter().all(|&s| s < 0))
     }
 
-    /// The middle, and an upper bound of the geodesic in metres from it to any point of the rectangle;
-    /// the rectangle lies within ±180°.
-    pub(crate) fn middle_and_reach_m(&self) -> (Coord, f64) {
-        let middle = Coord {
-            lon: ((self.min_lon + self.max_lon) / 2) as i32,
-            lat: ((self.min_lat + self.max_lat) / 2) as i32,
-        };
+    /// The rectangle with what distances to it are judged by; it lies within ±180°.
+    pub(crate) fn place(self) -> Place {
+        // Cells of the grid may reach beyond a pole, where no position is.
+        let lat = ((self.min_lat + self.max_lat) / 2).clamp(Rect::EARTH.min_lat, Rect::EARTH.max_lat);
+        let middle = Coord { lon: ((self.min_lon + self.max_lon) / 2) as i32, lat: lat as i32 };
         let half_width = (self.max_lon - self.min_lon + 1) as f64 / 2.0 + 1.0;
         let half_height = (self.max_lat - self.min_lat + 1) as f64 / 2.0 + 1.0;
         let widest = |lat: i64| super::metric::metres_per_unit(lat as f64).0;
@@ -136,6 +134,15 @@ impl Rect {
         // Along the parallel and then the meridian is no shorter than the geodesic; for rectangles of a
         // few kilometres the diagonal is right to a part in a thousand, which the margin covers.
         let north = 0.011_169_4;
-        (middle, (half_width * east).hypot(half_height * north) * 1.002 + 0.1)
+        let reach_m = (half_width * east).hypot(half_height * north) * 1.002 + 0.1;
+        Place { rect: self, middle, reach_m }
     }
+}
+
+/// A rectangle, its middle, and an upper bound of the geodesic in metres from there to any point of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) rect: Rect,
+    pub(crate) middle: Coord,
+    pub(crate) reach_m: f64,
 }

@@ -1,0 +1,137 @@
+//! [`FenceIndex`] against asking every shape, with edits between the questions: a cached cell that an edit
+//! should have emptied would show.
+
+use std::sync::Arc;
+
+use model::{Coord, Shape};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::{Aim, Grid, aims, circles, corridors, grids, lines_on, marks, polygons, polygons_on};
+use crate::spatial::{FenceIndex, PreparedShape, ShapeSlot};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(Shape),
+    Remove(Index),
+}
+
+/// What is in the index, kept apart from it.
+#[derive(Default)]
+struct Model {
+    index: FenceIndex,
+    live: Vec<(ShapeSlot, Arc<PreparedShape>, Vec<(i64, i64)>)>,
+}
+
+impl Model {
+    fn apply(&mut self, step: &Step) {
+        match step {
+            Step::Insert(shape) => {
+                let prepared = Arc::new(PreparedShape::new(shape));
+                let slot = self.index.insert(prepared.clone());
+                assert!(self.live.iter().all(|(other, ..)| *other != slot), "a slot is given out twice");
+                self.live.push((slot, prepared, marks(shape)));
+            }
+            Step::Remove(pick) if !self.live.is_empty() => {
+                let (slot, prepared, _) = self.live.swap_remove(pick.index(self.live.len()));
+                let removed = self.index.remove(slot).unwrap();
+                assert!(Arc::ptr_eq(&removed, &prepared));
+                assert!(self.index.remove(slot).is_none(), "a shape is taken away once");
+            }
+            Step::Remove(_) => {}
+        }
+        assert_eq!(self.index.len(), self.live.len());
+    }
+
+    fn check(&mut self, at: Coord) -> Result<(), TestCaseError> {
+        let mut found = Vec::new();
+        self.index.covering(at, |slot| found.push(slot));
+        found.sort_unstable();
+        let covering = self.live.iter().filter(|(_, shape, _)| shape.covers(at));
+        let mut expected: Vec<ShapeSlot> = covering.map(|(slot, ..)| *slot).collect();
+        expected.sort_unstable();
+        prop_assert_eq!(found, expected, "{:?}", at);
+        Ok(())
+    }
+
+    fn run(&mut self, steps: &[Step], aims: &[Aim]) -> Result<(), TestCaseError> {
+        let mut asked: Vec<Coord> = Vec::new();
+        for step in steps {
+            self.apply(step);
+            // The same positions again after every edit, so that their cells are cached.
+            for &at in &asked {
+                self.check(at)?;
+            }
+            let Some((_, _, marks)) = self.live.last() else { continue };
+            let fresh: Vec<Coord> = aims.iter().map(|aim| aim.at(marks)).collect();
+            for &at in &fresh {
+                self.check(at)?;
+            }
+            asked.extend(fresh);
+        }
+        Ok(())
+    }
+}
+
+fn steps(shapes: impl Strategy<Value = Shape> + 'static) -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        2 => shapes.prop_map(Step::Insert),
+        1 => any::<Index>().prop_map(Step::Remove),
+    ];
+    prop::collection::vec(step, 1..14)
+}
+
+/// Shapes over a few neighbouring cells of the cover, so that many share one.
+fn crowded(grid: Grid) -> impl Strategy<Value = Shape> {
+    let circle = (-4_i64..=4, -4_i64..=4, 10.0..3_000.0_f64).prop_map(move |(column, row, radius_m)| {
+        Shape::Circle { centre: grid.position((column, row)), radius_m }
+    });
+    let corridor = (lines_on(grid, false), 10.0..3_000.0_f64)
+        .prop_map(|(line, width_m)| Shape::Corridor { line, width_m });
+    prop_oneof![2 => polygons_on(grid).boxed(), 1 => circle.boxed(), 1 => corridor.boxed()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn finds_what_asking_every_shape_finds(
+        steps in grids(&[3_000, 8_192, 50_000, 131_072]).prop_flat_map(|grid| steps(crowded(grid))),
+        aims in aims(12),
+    ) {
+        Model::default().run(&steps, &aims)?;
+    }
+
+    #[test]
+    fn finds_shapes_of_any_size_anywhere(
+        steps in steps(prop_oneof![polygons().boxed(), circles().boxed(), corridors().boxed()]),
+        aims in aims(6),
+    ) {
+        Model::default().run(&steps, &aims)?;
+    }
+}
+
+#[test]
+fn an_edit_shows_in_a_cell_that_was_asked_before() {
+    let at = Coord { lon: 33_792_000, lat: 65_244_000 };
+    let circle = |radius_m| Arc::new(PreparedShape::new(&Shape::Circle { centre: at, radius_m }));
+    let mut index = FenceIndex::default();
+    let covering = |index: &mut FenceIndex| {
+        let mut found = Vec::new();
+        index.covering(at, |slot| found.push(slot));
+        found
+    };
+    assert!(covering(&mut index).is_empty() && index.is_empty());
+    let small = index.insert(circle(50.0));
+    assert_eq!(covering(&mut index), [small]);
+    // Far larger than what is cached, so that cells are dropped by a look at each.
+    let large = index.insert(circle(2_000_000.0));
+    let mut both = covering(&mut index);
+    both.sort_unstable();
+    assert_eq!(both, [small, large]);
+    index.remove(large);
+    assert_eq!(covering(&mut index), [small]);
+    index.remove(small);
+    assert!(covering(&mut index).is_empty());
+    assert!(index.shape(small).is_none());
+}

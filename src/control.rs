@@ -5,7 +5,6 @@
 //! the error, if any, and ends the answer: an answer without one was cut short.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -14,7 +13,8 @@ use anyhow::{Context, bail};
 use journal::Store;
 use serde::{Deserialize, Serialize};
 
-use crate::{Outcome, work};
+use crate::Outcome;
+use crate::work::{self, Running};
 
 const SOCKET: &str = "control.sock";
 const MAX_REQUEST_BYTES: u64 = 64 * 1024;
@@ -73,7 +73,7 @@ impl Drop for Control {
 }
 
 /// Begins to answer on the folder's socket.
-pub fn serve(data: &Path, store: Store, service: SocketAddr) -> anyhow::Result<Control> {
+pub fn serve(data: &Path, store: Store, service: Running) -> anyhow::Result<Control> {
     let path = data.join(SOCKET);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -87,7 +87,7 @@ pub fn serve(data: &Path, store: Store, service: SocketAddr) -> anyhow::Result<C
     std::thread::Builder::new().name("control".to_owned()).spawn(move || {
         // One request at a time: a verification is work enough beside a live service.
         for stream in listener.incoming() {
-            let answered = stream.map_err(anyhow::Error::from).and_then(|s| respond(&s, &store, service));
+            let answered = stream.map_err(anyhow::Error::from).and_then(|s| respond(&s, &store, &service));
             if let Err(error) = answered {
                 tracing::warn!(error = %format!("{error:#}"), "a control request failed");
             }
@@ -96,7 +96,7 @@ pub fn serve(data: &Path, store: Store, service: SocketAddr) -> anyhow::Result<C
     Ok(Control { path })
 }
 
-fn respond(stream: &UnixStream, store: &Store, service: SocketAddr) -> anyhow::Result<()> {
+fn respond(stream: &UnixStream, store: &Store, service: &Running) -> anyhow::Result<()> {
     let mut line = String::new();
     BufReader::new(stream.take(MAX_REQUEST_BYTES)).read_line(&mut line)?;
     let mut frames = Frames { stream, buffer: Vec::with_capacity(FRAME_BYTES) };

@@ -34,7 +34,7 @@ pub fn simulate(args: &SimulateArgs) -> anyhow::Result<Outcome> {
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
-    eprint!("{summary}");
+    eprintln!("{summary}");
     Ok(Outcome::Done)
 }
 

@@ -1,6 +1,6 @@
 //! `watchtower run`: journal, graph, views and HTTP in one process.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,6 +14,7 @@ use pipeline::{Observer, Service};
 use tokio::sync::watch;
 
 use crate::args::{RunArgs, load_config};
+use crate::work::Running;
 use crate::{Outcome, Usage, control, logging, progress};
 
 const DAY_MS: f64 = 86_400_000.0;
@@ -68,7 +69,9 @@ async fn serve(
     let (ready_tx, ready) = watch::channel(false);
     let (stop_tx, stop) = watch::channel(false);
     let engine = start_engine(config, &store, &views, &newest_event, ready_tx, stop_tx.clone())?;
-    let _control = control::serve(data, store.clone(), address)?;
+    let secret = api_config.hmac_secret.as_deref().map(Into::into);
+    let running = Running { address: reachable(address), secret };
+    let _control = control::serve(data, store.clone(), running)?;
     let api = Api {
         log: Arc::new(store.log()),
         changelog: store.changelog(),
@@ -161,14 +164,25 @@ async fn drive_demo(
     }
     let known = newest_event.load(Ordering::Relaxed);
     let last_known = (known != i64::MIN).then_some(TimeMs(known));
-    let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
-    let base_url = format!("http://{host}:{}", address.port());
+    let base_url = format!("http://{}", reachable(address));
     if let Err(error) = bench::demo::drive(base_url, wall_clock, last_known, stopped(stop)).await {
         tracing::error!(error = %format!("{error:#}"), "the demo's fleet stands still");
     }
 }
 
-fn wall_clock() -> TimeMs {
+/// An address that this machine can connect to.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    address
+}
+
+pub fn wall_clock() -> TimeMs {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     TimeMs(since_epoch.map_or(0, |d| d.as_millis() as i64))
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -16,10 +17,19 @@ const MAX_DIFFERENCES_PRINTED: usize = 100;
 const LETTERS_A_READ: usize = 100;
 const EXCERPT_CHARS: usize = 80;
 
-/// Writes the answer to `out`. `service` is where the folder's service listens, if one runs.
+/// The service of the folder, as its own requests find it.
+#[derive(Clone)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What requests are signed with.
+    pub secret: Option<Arc<[u8]>>,
+}
+
+/// Writes the answer to `out`. `service` is where the folder's service is, if one runs.
 pub fn answer(
     store: &Store,
-    service: Option<SocketAddr>,
+    service: Option<&Running>,
     request: &Request,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
@@ -100,7 +110,7 @@ fn show(store: &Store, id: u64, out: &mut dyn Write) -> anyhow::Result<Outcome> 
     Ok(Outcome::Done)
 }
 
-fn replay(service: Option<SocketAddr>, ids: &[u64], out: &mut dyn Write) -> anyhow::Result<Outcome> {
+fn replay(service: Option<&Running>, ids: &[u64], out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let Some(service) = service else {
         bail!("dead letters are sent again through the service; start it with `watchtower run` first");
     };
@@ -116,13 +126,21 @@ fn replay(service: Option<SocketAddr>, ids: &[u64], out: &mut dyn Write) -> anyh
 }
 
 /// A bare POST to the service of the same folder.
-fn post(service: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
-    let mut stream = TcpStream::connect(service).context("the service does not answer")?;
+fn post(service: &Running, path: &str) -> anyhow::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(service.address).context("the service does not answer")?;
     stream.set_read_timeout(Some(Duration::from_secs(40)))?;
-    let port = service.port();
+    let port = service.address.port();
+    let signature = match &service.secret {
+        Some(secret) => {
+            let unix_s = crate::run::wall_clock().0 / 1000;
+            let signature = sources::signature::sign(secret, unix_s, b"");
+            format!("X-Watchtower-Timestamp: {unix_s}\r\nX-Watchtower-Signature: {signature}\r\n")
+        }
+        None => String::new(),
+    };
     write!(
         stream,
-        "POST {path} HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nHost: localhost:{port}\r\n{signature}Content-Length: 0\r\nConnection: close\r\n\r\n"
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

@@ -15,6 +15,7 @@ mod tables;
 mod text;
 mod tick;
 mod time;
+mod timeline;
 
 pub use clean::{RejectReason, admit, range_ok};
 pub use fence::{Fence, FenceError, FenceSettings, Ring, Shape, ring_from_degrees};
@@ -26,3 +27,4 @@ pub use tables::{Tables, Unfit};
 pub use text::{MAX_ID_BYTES, normalise_vehicle_number, push_json_string};
 pub use tick::{ClosedTick, FenceEdit, Fix};
 pub use time::{TimeError, TimeMs};
+pub use timeline::{ALWAYS, NEVER, Timeline, Version};

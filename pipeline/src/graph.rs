@@ -185,9 +185,11 @@ impl Graph {
 
     fn close(&self, pending: Pending, rows: &[(Derived, isize)]) -> ClosedTick {
         let mut changes: Vec<Change> = Vec::with_capacity(rows.len() + pending.rejects.len());
-        for (row, diff) in rows {
+        let (vehicles, fences) = (self.vehicles.read(), self.fences.read());
+        for (derived, diff) in rows {
             debug_assert!(diff.abs() == 1, "a row comes or goes once a tick");
-            changes.push(Change { diff: diff.signum() as i8, row: self.row(row) });
+            let row = row_with_names(derived, &vehicles, &fences);
+            changes.push(Change { diff: diff.signum() as i8, row });
         }
         for reject in pending.rejects {
             changes.push(Change { diff: 1, row: Row::Reject(reject) });
@@ -202,27 +204,30 @@ impl Graph {
             fence_edits: pending.fence_edits,
         }
     }
+}
 
-    fn row(&self, derived: &Derived) -> Row {
-        match *derived {
-            Derived::Presence { vehicle, fence, entered, end } => Row::Presence(PresenceRow {
-                vehicle_id: self.vehicles.text(vehicle),
-                fence_id: self.fences.text(fence),
-                entered: TimeMs(entered),
-                end: end.map(|(time, reason)| (TimeMs(time), reason)),
-            }),
-            Derived::Visit { vehicle, fence, visit } => Row::Visit(VisitRow {
-                vehicle_id: self.vehicles.text(vehicle),
-                fence_id: self.fences.text(fence),
-                arrived: TimeMs(visit.arrived),
-                departed: visit.departed.map(TimeMs),
-                confirmed_at: TimeMs(visit.confirmed_at),
-                presences: visit.presences,
-            }),
-            Derived::Reject { seq, vehicle, time, reason } => {
-                Row::Reject(RejectRow { seq, fix: Some((self.vehicles.text(vehicle), TimeMs(time))), reason })
-            }
-        }
+/// A row of the graph with the texts of its numbers, all of which were given out before the row came to be.
+fn row_with_names(derived: &Derived, vehicles: &[Arc<str>], fences: &[Arc<str>]) -> Row {
+    match *derived {
+        Derived::Presence { vehicle, fence, entered, end } => Row::Presence(PresenceRow {
+            vehicle_id: vehicles[vehicle as usize].clone(),
+            fence_id: fences[fence as usize].clone(),
+            entered: TimeMs(entered),
+            end: end.map(|(time, reason)| (TimeMs(time), reason)),
+        }),
+        Derived::Visit { vehicle, fence, visit } => Row::Visit(VisitRow {
+            vehicle_id: vehicles[vehicle as usize].clone(),
+            fence_id: fences[fence as usize].clone(),
+            arrived: TimeMs(visit.arrived),
+            departed: visit.departed.map(TimeMs),
+            confirmed_at: TimeMs(visit.confirmed_at),
+            presences: visit.presences,
+        }),
+        Derived::Reject { seq, vehicle, time, reason } => Row::Reject(RejectRow {
+            seq,
+            fix: Some((vehicles[vehicle as usize].clone(), TimeMs(time))),
+            reason,
+        }),
     }
 }
 

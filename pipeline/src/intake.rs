@@ -180,7 +180,7 @@ impl RecordSink for Intake {
         });
         if self.keep_view_fixes {
             self.tick.view_fixes.push(Fix {
-                vehicle_id: self.vehicles.names().text(vehicle),
+                vehicle_id: self.vehicles.text(vehicle).clone(),
                 spelling: decoded.spelling.map(Into::into),
                 seq: self.records,
                 at,

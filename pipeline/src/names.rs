@@ -1,6 +1,6 @@
 //! Numbers for text ids: rows inside the graph carry numbers, text comes back where they leave it.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use rustc_hash::FxHashMap;
 
@@ -8,10 +8,11 @@ use rustc_hash::FxHashMap;
 #[derive(Default)]
 pub(crate) struct Interner {
     numbers: FxHashMap<Arc<str>, u32>,
+    texts: Vec<Arc<str>>,
     shared: Names,
 }
 
-/// Reads names back, from any thread.
+/// Reads names back, where rows leave the graph.
 #[derive(Clone, Default)]
 pub(crate) struct Names(Arc<RwLock<Vec<Arc<str>>>>);
 
@@ -21,9 +22,10 @@ impl Interner {
         if let Some(&number) = self.numbers.get(text) {
             return number;
         }
-        let number = self.numbers.len() as u32;
+        let number = self.texts.len() as u32;
         let text: Arc<str> = text.into();
         self.numbers.insert(text.clone(), number);
+        self.texts.push(text.clone());
         self.shared.0.write().unwrap_or_else(std::sync::PoisonError::into_inner).push(text);
         number
     }
@@ -33,15 +35,19 @@ impl Interner {
         self.numbers.get(text).copied()
     }
 
+    /// The text of a number that was given out.
+    pub(crate) fn text(&self, number: u32) -> &Arc<str> {
+        &self.texts[number as usize]
+    }
+
     pub(crate) fn names(&self) -> Names {
         self.shared.clone()
     }
 }
 
 impl Names {
-    /// The text of a number that was given out.
-    pub(crate) fn text(&self, number: u32) -> Arc<str> {
-        let names = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        names.get(number as usize).cloned().unwrap_or_else(|| Arc::from(""))
+    /// All texts by number, for as long as the guard lives; numbers are given out only after.
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Vec<Arc<str>>> {
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

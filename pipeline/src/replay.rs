@@ -14,7 +14,7 @@ pub const TICK_RECORDS: usize = 1000;
 
 /// What to replay, and how.
 pub struct ReplayOptions {
-    /// Files of contract formats; GeoJSON ones are read first.
+    /// CSV, NDJSON or GeoJSON files; GeoJSON ones are read first.
     pub files: Vec<PathBuf>,
     /// Settings to begin with.
     pub settings: GraphSettings,

@@ -1,2 +1,70 @@
-//! placeholder
-fn main() {}
+//! `cargo xtask WORD`: what people and CI do with this repository, in the words that the README uses.
+
+mod browser;
+mod lint;
+mod rules;
+mod steps;
+mod test;
+mod test_output;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+/// The words, and what `--help` says of them. The README may name these and no others.
+const WORDS: [(&str, &str); 3] = [
+    ("lint", "formatting, clippy, documentation and the house rules, each failing by name"),
+    ("test", "get what the tests need, build once, run all tests (--no-browser leaves the page out)"),
+    ("ci", "lint, then test"),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> anyhow::Result<()> {
+    let root = workspace_root()?;
+    match arguments {
+        [] | ["help" | "--help" | "-h", ..] | [_, "--help" | "-h"] => {
+            print_help();
+            Ok(())
+        }
+        ["lint"] => lint::run(&root),
+        ["test"] => test::run(&root, true),
+        ["test", "--no-browser"] => test::run(&root, false),
+        ["ci"] => {
+            // Both, so that one run shows all there is to mend.
+            let linted = lint::run(&root);
+            let tested = test::run(&root, true);
+            linted.and(tested)
+        }
+        _ => bail!("`{}` is not known; `cargo xtask --help` lists the words", arguments.join(" ")),
+    }
+}
+
+fn print_help() {
+    println!("Usage: cargo xtask WORD\n\nWords:");
+    for (word, about) in WORDS {
+        println!("  {word:6} {about}");
+    }
+}
+
+/// The folder above this package.
+fn workspace_root() -> anyhow::Result<PathBuf> {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Ok(package.parent().context("this package has no folder above it")?.to_owned())
+}
+
+/// Whether what cannot be had is an error, rather than something to skip with a word.
+fn in_ci() -> bool {
+    std::env::var("CI").as_deref() == Ok("true")
+}

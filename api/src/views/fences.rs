@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use model::{Fence, FenceEdit, TimeMs};
+use model::{FenceEdit, TimeMs, Timeline};
 
 use super::pages::Page;
 
-/// Where a fence that holds for all time begins.
-const ALWAYS: TimeMs = TimeMs(i64::MIN);
 /// A page of fences ends when their texts are this long together: shapes may be large.
 const MAX_PAGE_BYTES: usize = 8 << 20;
 
@@ -21,60 +19,46 @@ pub(crate) struct FenceView {
     pub feature_json: Arc<str>,
 }
 
-/// One version; it ends where the next begins.
-#[derive(Debug)]
-enum Version {
-    Valid { feature_json: Arc<str>, valid_to: Option<TimeMs> },
-    Deleted,
-}
-
-/// All fences, by id.
+/// All fences over time, by id. The timelines are the graph's own, with texts where it keeps shapes.
 #[derive(Default)]
 pub(crate) struct Fences {
-    versions: BTreeMap<Arc<str>, BTreeMap<TimeMs, Version>>,
+    timelines: BTreeMap<Arc<str>, Timeline<Arc<str>>>,
 }
 
 impl Fences {
     pub fn apply(&mut self, edit: &FenceEdit) {
         match edit {
-            FenceEdit::Upsert(fence) => self.upsert(fence),
+            FenceEdit::Upsert(fence) => {
+                let timeline = self.timelines.entry(fence.id.clone()).or_default();
+                timeline.upsert(fence, fence.feature_json.clone());
+            }
             FenceEdit::Delete { id, at } => {
-                let Some(versions) = self.versions.get_mut(id) else { return };
-                versions.split_off(at);
-                versions.insert(*at, Version::Deleted);
+                if let Some(timeline) = self.timelines.get_mut(id) {
+                    timeline.delete(*at);
+                }
             }
         }
     }
 
-    fn upsert(&mut self, fence: &Fence) {
-        let versions = self.versions.entry(fence.id.clone()).or_default();
-        if fence.valid_from.is_none() {
-            versions.clear();
-        }
-        let version = Version::Valid { feature_json: fence.feature_json.clone(), valid_to: fence.valid_to };
-        versions.insert(fence.valid_from.unwrap_or(ALWAYS), version);
-    }
-
     /// The fence with that id, where one is valid at the instant.
     pub fn get(&self, id: &str, instant: TimeMs) -> Option<FenceView> {
-        let (id, versions) = self.versions.get_key_value(id)?;
-        Some(FenceView { id: id.clone(), feature_json: valid_at(versions, instant)?.clone() })
+        let (id, timeline) = self.timelines.get_key_value(id)?;
+        Some(FenceView { id: id.clone(), feature_json: timeline.at(instant.0)?.payload.clone() })
     }
 
     /// How many ids are known, those of deleted fences included.
     pub fn known(&self) -> usize {
-        self.versions.len()
+        self.timelines.len()
     }
 
     /// Whether that id is known, valid now or not.
     pub fn is_known(&self, id: &str) -> bool {
-        self.versions.contains_key(id)
+        self.timelines.contains_key(id)
     }
 
     /// Whether the last thing that happened to that id, in the order of validity, is its deletion.
     pub fn is_deleted(&self, id: &str) -> bool {
-        let last = self.versions.get(id).and_then(|versions| versions.values().next_back());
-        matches!(last, Some(Version::Deleted))
+        self.timelines.get(id).is_some_and(Timeline::ends_deleted)
     }
 
     /// Up to `limit` fences that are valid at the instant, in order of id.
@@ -82,8 +66,9 @@ impl Fences {
         let mut rows: Vec<FenceView> = Vec::new();
         let mut bytes = 0;
         let first = after.map_or(Bound::Unbounded, Bound::Excluded);
-        for (id, versions) in self.versions.range::<str, _>((first, Bound::Unbounded)) {
-            let Some(feature_json) = valid_at(versions, instant) else { continue };
+        for (id, timeline) in self.timelines.range::<str, _>((first, Bound::Unbounded)) {
+            let Some(version) = timeline.at(instant.0) else { continue };
+            let feature_json = &version.payload;
             bytes += feature_json.len();
             let page_is_full = rows.len() == limit || (bytes > MAX_PAGE_BYTES && !rows.is_empty());
             if page_is_full {
@@ -96,19 +81,10 @@ impl Fences {
     }
 }
 
-fn valid_at(versions: &BTreeMap<TimeMs, Version>, instant: TimeMs) -> Option<&Arc<str>> {
-    match versions.range(..=instant).next_back() {
-        Some((_, Version::Valid { feature_json, valid_to })) if valid_to.is_none_or(|to| to > instant) => {
-            Some(feature_json)
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Coord, FenceSettings, Shape};
+    use model::{Coord, Fence, FenceSettings, Shape};
 
     fn upsert(id: &str, text: &str, from: Option<i64>, to: Option<i64>) -> FenceEdit {
         FenceEdit::Upsert(Arc::new(Fence {

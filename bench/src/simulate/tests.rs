@@ -220,7 +220,7 @@ struct Recomputed {
     nearest_border_m: f64,
 }
 
-/// Reads `records.ndjson` and derives what the contract says, as plainly as can be.
+/// Reads `records.ndjson` and derives what the definitions say, as plainly as can be.
 fn recompute(dir: &Path, settings: &GraphSettings) -> Recomputed {
     let time = |value: &Value| TimeMs::parse_rfc3339(value.as_str().unwrap()).unwrap();
     let mut fences: BTreeMap<String, Seen> = BTreeMap::new();

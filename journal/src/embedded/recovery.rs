@@ -1,10 +1,11 @@
 //! Opening a folder: what must be true before anything is appended to it.
 //!
-//! Steps: lock; read the mark; look at the database's files before the database does, and cut a torn tail;
-//! open it; hold its last tick against its own entries, against the write-ahead log and against the mark;
-//! write the mark.
+//! Steps: lock; read the mark; make a database where there is neither; look at its files before the database
+//! does, and cut a torn tail; open it; hold its last tick against its own entries, against the write-ahead
+//! log and against the mark; write the mark.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use fjall::Readable;
@@ -37,6 +38,8 @@ pub(crate) fn open(dir: &Path) -> Result<Recovered, StoreError> {
     let had_mark = mark_file != MarkFile::Missing;
     if had_mark {
         database::check_layout(&db_dir)?;
+    } else if !db_dir.try_exists().map_err(StoreError::io(&db_dir))? {
+        make_database(dir, &db_dir)?;
     }
     let wal =
         if database::exists(&db_dir)? { wal::inspect(&db_dir, marked.tick)? } else { WalSummary::default() };
@@ -61,6 +64,24 @@ pub(crate) fn open(dir: &Path) -> Result<Recovered, StoreError> {
     }
     let mark = MarkWriter::open(dir, last_tick.map_or(Mark::default(), Mark::from))?;
     Ok(Recovered { lock, db, last_tick, mark })
+}
+
+/// Makes the database beside its place, and moves it there when it is whole. A process that is killed
+/// meanwhile leaves nothing that passes for a database: one that is half made can't be opened.
+fn make_database(dir: &Path, db_dir: &Path) -> Result<(), StoreError> {
+    let unfinished = dir.join("db.new");
+    match std::fs::remove_dir_all(&unfinished) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(StoreError::Io { path: unfinished, source: error });
+        }
+        Ok(()) | Err(_) => {}
+    }
+    drop(Db::open(dir, &unfinished, false)?);
+    let moved = || {
+        std::fs::rename(&unfinished, db_dir)?;
+        File::open(dir)?.sync_all()
+    };
+    moved().map_err(StoreError::io(db_dir))
 }
 
 /// Cuts a torn tail. The database would do it too, but not every one: some make it refuse to open.

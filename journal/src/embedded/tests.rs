@@ -430,6 +430,22 @@ fn a_start_with_a_clock_far_away_is_refused() {
 }
 
 #[test]
+fn a_database_that_was_never_finished_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let unfinished = dir.path().join("db.new");
+    // As a process leaves it that is killed after it made its first file: it can't be opened.
+    std::fs::create_dir_all(unfinished.join("keyspaces")).unwrap();
+    std::fs::write(unfinished.join("0.jnl"), [0; 4096]).unwrap();
+    let store = Store::open(dir.path(), options()).unwrap();
+    assert!(!unfinished.exists());
+    let live = store.log().start().unwrap();
+    let mut written = empty();
+    write(&store, &live, 3, &mut written);
+    drop((live, store));
+    assert!(inspect(dir.path(), &written).unwrap());
+}
+
+#[test]
 fn an_unknown_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     Store::open(dir.path(), options()).unwrap().inner.db.set_format(9);

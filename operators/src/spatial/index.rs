@@ -42,7 +42,10 @@ pub struct FenceIndex {
     shapes: Vec<Option<Arc<PreparedShape>>>,
     free_slots: Vec<ShapeSlot>,
     tree: RTree<Leaf>,
-    cover: FxHashMap<u32, Cell>,
+    /// Places in `cells` by the cell's key.
+    cover: FxHashMap<u32, u32>,
+    cells: Vec<Cell>,
+    free_cells: Vec<u32>,
 }
 
 /// A listed shape: the slot, and in the lowest bit whether it covers the whole place.
@@ -119,12 +122,11 @@ impl FenceIndex {
     /// Calls `found` with the slot of each shape that covers the position, in no particular order.
     #[inline]
     pub fn covering(&mut self, at: Coord, mut found: impl FnMut(ShapeSlot)) {
-        let key = cell_key(at);
-        if !self.cover.contains_key(&key) {
-            self.fill(key, at);
-        }
-        let Some(cell) = self.cover.get(&key) else { return };
-        let listed: &[Listed] = match cell {
+        let place = match self.cover.get(&cell_key(at)) {
+            Some(&place) => place,
+            None => self.fill(at),
+        };
+        let listed: &[Listed] = match &self.cells[place as usize] {
             Cell::Uniform(listed) => listed,
             Cell::Leaves(leaves) => leaves.at(at),
         };
@@ -141,9 +143,13 @@ impl FenceIndex {
         }
     }
 
-    fn fill(&mut self, key: u32, at: Coord) {
+    /// Caches the cell of a position, and tells its place.
+    #[cold]
+    fn fill(&mut self, at: Coord) -> u32 {
         if self.cover.len() >= MAX_CACHED_CELLS {
             self.cover.clear();
+            self.cells.clear();
+            self.free_cells.clear();
         }
         let rect = cell_rect(at);
         let mut slots: Vec<ShapeSlot> =
@@ -151,7 +157,18 @@ impl FenceIndex {
         slots.sort_unstable();
         slots.dedup();
         let cell = Cell::build(&rect, &slots, &self.shapes);
-        self.cover.insert(key, cell);
+        let place = match self.free_cells.pop() {
+            Some(place) => {
+                self.cells[place as usize] = cell;
+                place
+            }
+            None => {
+                self.cells.push(cell);
+                self.cells.len() as u32 - 1
+            }
+        };
+        self.cover.insert(cell_key(at), place);
+        place
     }
 
     /// Drops the cached cells that a rectangle within ±180° meets.
@@ -162,16 +179,19 @@ impl FenceIndex {
         let columns = (bounds.min_lon >> CELL_BITS)..=(bounds.max_lon >> CELL_BITS);
         let rows = (bounds.min_lat >> CELL_BITS)..=(bounds.max_lat >> CELL_BITS);
         let cells = (columns.end() - columns.start() + 1) * (rows.end() - rows.start() + 1);
-        if cells as usize > self.cover.len() {
-            self.cover.retain(|&key, _| {
-                let (column, row) = cell_of_key(key);
-                !columns.contains(&column) || !rows.contains(&row)
-            });
-            return;
-        }
-        for column in columns {
-            for row in rows.clone() {
-                self.cover.remove(&key_of_cell(column, row));
+        let stale: Vec<u32> = if cells as usize > self.cover.len() {
+            let met = |key: &u32| {
+                let (column, row) = cell_of_key(*key);
+                columns.contains(&column) && rows.contains(&row)
+            };
+            self.cover.keys().copied().filter(met).collect()
+        } else {
+            columns.flat_map(|column| rows.clone().map(move |row| key_of_cell(column, row))).collect()
+        };
+        for key in stale {
+            if let Some(place) = self.cover.remove(&key) {
+                self.cells[place as usize] = Cell::Uniform(Box::default());
+                self.free_cells.push(place);
             }
         }
     }

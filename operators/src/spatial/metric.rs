@@ -10,7 +10,7 @@ const ECCENTRICITY_SQUARED: f64 = 6.694_379_990_141_316e-3;
 /// One coordinate unit (1e-7 degrees) in radians.
 const RADIANS_PER_UNIT: f64 = std::f64::consts::PI / 180.0 / 1e7;
 /// No two positions one unit of latitude apart are farther than this many metres (the pole's 1e-7°).
-const MAX_METRES_PER_LAT_UNIT: f64 = 0.011_169_4;
+pub(crate) const MAX_METRES_PER_LAT_UNIT: f64 = 0.011_169_4;
 /// No two positions one unit of longitude apart are farther than this many metres (the equator's 1e-7°).
 const MAX_METRES_PER_LON_UNIT: f64 = 0.011_132_0;
 /// No two latitudes one unit apart are nearer than this many metres (the equator's 1e-7°).

@@ -92,7 +92,7 @@ fn crowded(grid: Grid) -> impl Strategy<Value = Shape> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn finds_what_asking_every_shape_finds(

@@ -1,4 +1,4 @@
-//! An answer of 2xx to a POST goes out only after its records were synced to the disk.
+//! An answer of 2xx to a POST goes out only after what it brought was synced to the disk.
 //!
 //! A small library (`shim/watch_io.c`), compiled here and loaded into the service by the system's linker,
 //! notes below the standard library when bytes are written to files of the data folder, when a sync of one
@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use model::TimeMs;
 
 use crate::common::{Client, NO_HEARTBEAT, Service, fix, now_ms, skip, succeed};
 
@@ -74,25 +76,43 @@ fn compile(dir: &Path) -> Option<PathBuf> {
     Some(library)
 }
 
-/// The markers that a client posted, in order.
+/// What a client posted: the markers of each body, in order.
 struct Posted {
     port: u16,
-    markers: Vec<String>,
+    bodies: Vec<Vec<String>>,
 }
 
-/// Posts single records, one after the other.
+/// Posts one body after the other: records, a webhook's location, and a record beside one that is refused,
+/// which must be as durable as a dead letter.
 fn post(client: &mut Client, first: usize) -> Posted {
-    let markers: Vec<String> = (first..first + POSTS).map(|number| format!("PROBE{number:08}")).collect();
-    for marker in &markers {
-        let record = fix(marker, now_ms() - 60_000, 3.4, 6.5);
-        let answer = client.post("/api/v1/records", record.as_bytes()).expect("an answer");
+    let mut bodies = Vec::new();
+    for number in first..first + POSTS {
+        let marker = format!("PROBE{number:08}");
+        let mut markers = vec![marker.clone()];
+        let record = fix(&marker, now_ms() - 60_000, 3.4, 6.5);
+        let (path, body) = match number % 4 {
+            0 | 1 => ("/api/v1/records", record),
+            2 => {
+                let time = TimeMs(now_ms() - 60_000);
+                let values = format!(r#""gpstime":"{time}","latitude":6.5,"longitude":3.4"#);
+                ("/webhooks/loconav", format!(r#"{{"vehiclenumber":"{marker}",{values}}}"#))
+            }
+            _ => {
+                markers.push(format!("PROBE9{number:07}"));
+                let refused = format!(r#"{{"type":"position","vehicle_id":"{}"}}"#, markers[1]);
+                ("/api/v1/records", format!("{record}\n{refused}"))
+            }
+        };
+        let answer = client.post(path, body.as_bytes()).expect("an answer");
         assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["refused"], markers.len() - 1, "{}", answer.text());
+        bodies.push(markers);
     }
-    Posted { port: client.local_port(), markers }
+    Posted { port: client.local_port(), bodies }
 }
 
 /// Runs a service with the library and posts to it, by one client first, then by many at once. Tells what
-/// was wrong, and of how many answers.
+/// was wrong, and of how many records.
 fn violations(library: &Path, swallow_syncs: bool) -> (Vec<String>, usize) {
     let dir = tempfile::tempdir().expect("a folder");
     // The library compares paths as the system has them.
@@ -116,14 +136,18 @@ fn violations(library: &Path, swallow_syncs: bool) -> (Vec<String>, usize) {
     service.stop();
 
     let noted = Noted::read(&log);
-    let mut violations = Vec::new();
-    for Posted { port, markers } in &posted {
+    let (mut violations, mut judged) = (Vec::new(), 0);
+    for Posted { port, bodies } in &posted {
         let answers = noted.answers.get(port).map_or(&[][..], Vec::as_slice);
-        assert_eq!(answers.len(), markers.len(), "every answer on port {port} was noted");
-        let judged = markers.iter().zip(answers);
-        violations.extend(judged.filter_map(|(marker, answered)| noted.violation(marker, *answered)));
+        assert_eq!(answers.len(), bodies.len(), "every answer on port {port} was noted");
+        for (marker, answered) in
+            bodies.iter().zip(answers).flat_map(|(m, at)| m.iter().map(move |m| (m, at)))
+        {
+            violations.extend(noted.violation(marker, *answered));
+            judged += 1;
+        }
     }
-    (violations, posted.iter().map(|client| client.markers.len()).sum())
+    (violations, judged)
 }
 
 #[test]
@@ -132,11 +156,11 @@ fn every_2xx_comes_after_a_sync_of_its_records() {
     let Some(library) = compile(dir.path()) else {
         return skip("syncs are watched on Linux, by a library that needs a C compiler named cc");
     };
-    let (wrong, answers) = violations(&library, false);
-    assert_eq!(answers, (CLIENTS + 1) * POSTS);
-    assert!(wrong.is_empty(), "{} of {answers}: {}", wrong.len(), wrong[0]);
+    let (wrong, judged) = violations(&library, false);
+    assert_eq!(judged, (CLIENTS + 1) * (POSTS + POSTS / 4));
+    assert!(wrong.is_empty(), "{} of {judged}: {}", wrong.len(), wrong[0]);
 
-    // The same check, of a service whose syncs do not reach the disk, must find every answer wrong.
-    let (wrong, answers) = violations(&library, true);
-    assert_eq!(wrong.len(), answers, "a service that never syncs is found out at every answer");
+    // The same check, of a service whose syncs do not reach the disk, must find every record unsynced.
+    let (wrong, judged) = violations(&library, true);
+    assert_eq!(wrong.len(), judged, "a service that never syncs is found out");
 }

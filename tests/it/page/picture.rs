@@ -31,7 +31,7 @@ fn picture_of_the_demo() {
     // The past came newest day first, and so with many corrections: what happens now is to be seen too.
     page.wait_until(
         "things happen",
-        "[...document.querySelectorAll('#feed li')].slice(0, 7).filter(li => !li.matches('.correction')).length >= 5",
+        "[...document.querySelectorAll('#feed li')].slice(0, 6).filter(li => !li.querySelector('.badge')).length >= 5",
         PATIENCE,
     );
 

@@ -118,7 +118,7 @@ fn settings_changed_between_two_runs_act_as_a_correction() {
     let posted = service.client().post("/api/v1/records", records.as_bytes()).expect("an answer");
     let tick = tick_of(&posted, 19);
     let visit = span("visits", start, 2, Some(19), "");
-    assert_eq!(service.tables(tick).table("visits"), [visit.clone()]);
+    assert_eq!(service.tables(tick).table("visits"), std::slice::from_ref(&visit));
     service.stop();
     let before = settings_records().len();
 

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use model::{Coord, Shape};
+use model::{Coord, Ring, Shape};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::{Aim, Grid, aims, circles, corridors, grids, lines_on, marks, polygons, polygons_on};
+use super::{Aim, Grid, POLE, aims, circles, corridors, grids, lines_on, marks, polygons, polygons_on};
 use crate::spatial::{FenceIndex, PreparedShape, ShapeSlot};
 
 #[derive(Clone, Debug)]
@@ -134,4 +134,24 @@ fn an_edit_shows_in_a_cell_that_was_asked_before() {
     index.remove(small);
     assert!(covering(&mut index).is_empty());
     assert!(index.shape(small).is_none());
+}
+
+#[test]
+fn shapes_at_the_poles_are_found() {
+    // Cells of the cover reach beyond the poles, where there are no distances.
+    for pole in [POLE as i32, -POLE as i32] {
+        let centre = Coord { lon: 50_000_000, lat: pole - pole.signum() * 1_000 };
+        let line = Ring { vertices: vec![(50_000_000, centre.lat.into()), (50_000_001, centre.lat.into())] };
+        let mut model = Model::default();
+        model.apply(&Step::Insert(Shape::Circle { centre, radius_m: 400.0 }));
+        model.apply(&Step::Insert(Shape::Corridor { line, width_m: 800.0 }));
+        for lat in [pole, centre.lat, pole - pole.signum() * 20_000, pole - pole.signum() * 60_000] {
+            for lon in [-1_800_000_000, -1_000_000_000, 0, 50_000_000] {
+                model.check(Coord { lon, lat }).unwrap();
+            }
+        }
+        let mut found = 0;
+        model.index.covering(Coord { lon: 0, lat: pole }, |_| found += 1);
+        assert_eq!(found, 2);
+    }
 }

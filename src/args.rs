@@ -198,6 +198,9 @@ pub struct BenchArgs {
     /// Fewer and smaller runs, to see that it works.
     #[arg(long)]
     pub quick: bool,
+    /// Only the cases with this many fences (graph).
+    #[arg(long, value_name = "N")]
+    pub fences: Option<u32>,
 }
 
 /// `dead-letters`

@@ -8,6 +8,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use journal::Store;
@@ -18,6 +21,9 @@ use crate::work::{self, Running};
 
 const SOCKET: &str = "control.sock";
 const MAX_REQUEST_BYTES: u64 = 64 * 1024;
+/// How long a request may take to be written.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_REQUESTS_AT_WORK: usize = 16;
 const FRAME_BYTES: usize = 64 * 1024;
 
 /// What can be asked.
@@ -32,16 +38,22 @@ pub enum Request {
     ReplayDeadLetters { ids: Vec<u64> },
 }
 
-/// Asks the service that has the folder open.
-pub fn ask(data: &Path, request: &Request, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let mut stream = UnixStream::connect(data.join(SOCKET))?;
+/// Finds the service that has the folder open.
+pub fn connect(data: &Path) -> io::Result<UnixStream> {
+    UnixStream::connect(data.join(SOCKET))
+}
+
+/// Asks a service.
+pub fn ask(mut stream: UnixStream, request: &Request, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;
     let mut reader = BufReader::new(stream);
     loop {
         let mut head = [0; 5];
-        reader.read_exact(&mut head).context("the service ended before its answer did")?;
+        reader
+            .read_exact(&mut head)
+            .context("the service ended, or is busy with other commands, before its answer did")?;
         let [kind, length @ ..] = head;
         let mut bytes = vec![0; u32::from_be_bytes(length) as usize];
         reader.read_exact(&mut bytes).context("the service ended before its answer did")?;
@@ -85,11 +97,26 @@ pub fn serve(data: &Path, store: Store, service: Running) -> anyhow::Result<Cont
         UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     std::thread::Builder::new().name("control".to_owned()).spawn(move || {
-        // One request at a time: a verification is work enough beside a live service.
+        let at_work = Arc::new(AtomicUsize::new(0));
         for stream in listener.incoming() {
-            let answered = stream.map_err(anyhow::Error::from).and_then(|s| respond(&s, &store, &service));
-            if let Err(error) = answered {
-                tracing::warn!(error = %format!("{error:#}"), "a control request failed");
+            let (store, service, at_work) = (store.clone(), service.clone(), at_work.clone());
+            // Few at a time: a verification is work enough beside a live service. One that is turned away
+            // sees the answer end before it began.
+            if at_work.fetch_add(1, Ordering::Relaxed) >= MAX_REQUESTS_AT_WORK {
+                at_work.fetch_sub(1, Ordering::Relaxed);
+                continue;
+            }
+            let respond = move || {
+                let answered =
+                    stream.map_err(anyhow::Error::from).and_then(|s| respond(&s, &store, &service));
+                if let Err(error) = answered {
+                    tracing::warn!(error = %format!("{error:#}"), "a control request failed");
+                }
+                at_work.fetch_sub(1, Ordering::Relaxed);
+            };
+            if let Err(error) = std::thread::Builder::new().name("control-request".to_owned()).spawn(respond)
+            {
+                tracing::warn!(%error, "a control request could not be worked on");
             }
         }
     })?;
@@ -97,6 +124,7 @@ pub fn serve(data: &Path, store: Store, service: Running) -> anyhow::Result<Cont
 }
 
 fn respond(stream: &UnixStream, store: &Store, service: &Running) -> anyhow::Result<()> {
+    stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
     let mut line = String::new();
     BufReader::new(stream.take(MAX_REQUEST_BYTES)).read_line(&mut line)?;
     let mut frames = Frames { stream, buffer: Vec::with_capacity(FRAME_BYTES) };

@@ -24,8 +24,15 @@ pub fn ask(data: &Path, request: &Request) -> anyhow::Result<Outcome> {
             out.flush()?;
             Ok(outcome)
         }
-        Err(StoreError::InUse { .. }) => control::ask(data, request, &mut out)
-            .with_context(|| format!("{} is in use, and its service does not answer", data.display())),
+        Err(StoreError::InUse { .. }) => {
+            let service = control::connect(data).with_context(|| {
+                format!(
+                    "{} is in use, and its service cannot be asked through its control socket",
+                    data.display()
+                )
+            })?;
+            control::ask(service, request, &mut out)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -1,6 +1,7 @@
 //! `watchtower simulate` and `watchtower send`.
 
 use anyhow::Context;
+use model::TimeMs;
 use sources::files::FileError;
 
 use crate::args::{SendArgs, SimulateArgs, load_config};
@@ -13,8 +14,20 @@ pub fn simulate(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             return Err(Usage(format!("{name} is a share: a number from 0 to 1")).into());
         }
     }
-    if !(args.hours > 0.0 && args.hours.is_finite()) {
-        return Err(Usage("--hours must be a positive number".to_owned()).into());
+    let limits = [
+        ("--hours", args.hours, 1e-3, 87_660.0),
+        ("--vehicles", f64::from(args.vehicles), 1.0, 1e7),
+        ("--fences", f64::from(args.fences), 0.0, 1e6),
+    ];
+    for (name, value, least, most) in limits {
+        if !(least..=most).contains(&value) {
+            return Err(Usage(format!("{name} is {value}; it may be from {least} to {most}")).into());
+        }
+    }
+    let end = args.start.plus_ms((args.hours * 3_600_000.0) as i64);
+    if args.start < TimeMs::EARLIEST_EVENT || end > TimeMs::LATEST_EVENT {
+        let text = format!("--start {}: a simulation lies between 2000 and 2100", args.start);
+        return Err(Usage(text).into());
     }
     let options = bench::simulate::Options {
         vehicles: args.vehicles,
@@ -40,6 +53,16 @@ pub fn simulate(args: &SimulateArgs) -> anyhow::Result<Outcome> {
 
 /// Posts a file to a service.
 pub fn send(args: &SendArgs) -> anyhow::Result<Outcome> {
+    if args.batch == 0 || args.connections == 0 {
+        return Err(Usage("--batch and --connections must be at least 1".to_owned()).into());
+    }
+    if args.rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
+        return Err(Usage("--rate must be a positive number of records a second".to_owned()).into());
+    }
+    if !args.to.starts_with("http://") {
+        let text = format!("--to {}: write http://HOST:PORT; TLS is a proxy's", args.to);
+        return Err(Usage(text).into());
+    }
     let config = load_config(args.config.config.as_deref(), &args.config.set)?;
     logging::start(&config.log)?;
     let secret = match &config.sources.loconav.hmac_secret {
@@ -76,5 +99,6 @@ pub fn send(args: &SendArgs) -> anyhow::Result<Outcome> {
     if let Some(error) = &report.cut_short {
         eprintln!("watchtower: {error}");
     }
-    Ok(if report.cut_short.is_some() { Outcome::Failed } else { Outcome::Done })
+    let nothing_taken = report.acknowledged == 0 && report.refused > 0;
+    Ok(if report.cut_short.is_some() || nothing_taken { Outcome::Failed } else { Outcome::Done })
 }

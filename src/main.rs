@@ -10,8 +10,10 @@ mod replay;
 mod run;
 mod work;
 
+use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 
 use args::{Args, Command, ConfigCommand, DeadLettersCommand, JournalCommand};
@@ -40,29 +42,54 @@ fn main() -> ExitCode {
     match dispatch(args) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(1),
+        // Whoever reads our output has had enough: `journal export | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("watchtower: {error:#}");
+            eprintln!("watchtower: {}", told_once(&error));
             ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
         }
     }
 }
 
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let is = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    error.chain().any(is)
+}
+
+/// An error with its causes, but those that it tells already.
+fn told_once(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Writes to standard output; a full disk is an error, not a panic.
+fn print(text: &str) -> anyhow::Result<Outcome> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("standard output cannot be written")?;
+    Ok(Outcome::Done)
+}
+
 fn dispatch(args: Args) -> anyhow::Result<Outcome> {
     match args.command.unwrap_or_default() {
         Command::Replay(options) => replay::run(&options),
-        Command::Config(ConfigCommand::Example) => {
-            print!("{}", pipeline::config::EXAMPLE);
-            Ok(Outcome::Done)
-        }
+        Command::Config(ConfigCommand::Example) => print(pipeline::config::EXAMPLE),
         Command::Config(ConfigCommand::Check { file }) => {
-            args::load_config(Some(&file), &[])?;
-            println!("{} is good", file.display());
-            Ok(Outcome::Done)
+            run::check(&args::load_config(Some(&file), &[])?)?;
+            print(&format!("{} is good\n", file.display()))
         }
         Command::Config(ConfigCommand::Show(options)) => {
             let config = args::load_config(options.config.as_deref(), &options.set)?;
-            print!("{}", config.to_masked_toml());
-            Ok(Outcome::Done)
+            print(&config.to_masked_toml())
         }
         Command::Run(options) => run::run(&options),
         Command::Journal(JournalCommand::Export { data }) => folder::ask(&data, &Request::Export),
@@ -91,6 +118,7 @@ fn dispatch(args: Args) -> anyhow::Result<Outcome> {
                 names: options.names,
                 json: options.json,
                 quick: options.quick,
+                fences: options.fences,
                 program: std::env::current_exe()?,
             })?;
             Ok(Outcome::Done)

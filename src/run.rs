@@ -32,24 +32,33 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     }
     let config = load_config(args.config.config.as_deref(), &sets)?;
     logging::start(&config.log)?;
-    let address = listen_address(args, &config)?;
-    if config.journal.kind != "embedded" {
-        let text =
-            format!("journal.kind {:?} is not known; this release has \"embedded\"", config.journal.kind);
-        return Err(Usage(text).into());
-    }
+    let (address, api_config) = judged(args, &config)?;
     let data = data_folder(args, &config);
     if args.demo {
         claim_demo_folder(&data)?;
     }
     let store = Store::open(&data, journal_options(&config, args.accept_clock))?;
     store.log().check_clock()?;
-    let api_config = api_config(&config, address)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the async runtime could not be started")?
         .block_on(serve(args, &config, &data, store, api_config, address))
+}
+
+/// Refuses what a start with this configuration would refuse.
+pub fn check(config: &Config) -> anyhow::Result<()> {
+    judged(&RunArgs::default(), config).map(drop)
+}
+
+fn judged(args: &RunArgs, config: &Config) -> anyhow::Result<(SocketAddr, ApiConfig)> {
+    let address = listen_address(args, config)?;
+    if config.journal.kind != "embedded" {
+        let text =
+            format!("journal.kind {:?} is not known; this release has \"embedded\"", config.journal.kind);
+        return Err(Usage(text).into());
+    }
+    Ok((address, api_config(config, address)?))
 }
 
 async fn serve(
@@ -71,7 +80,15 @@ async fn serve(
     let engine = start_engine(config, &store, &views, &newest_event, ready_tx, stop_tx.clone())?;
     let secret = api_config.hmac_secret.as_deref().map(Into::into);
     let running = Running { address: reachable(address), secret };
-    let _control = control::serve(data, store.clone(), running)?;
+    let _control = control::serve(data, store.clone(), running)
+        .inspect_err(|error| {
+            let error = format!("{error:#}");
+            tracing::warn!(
+                error,
+                "no control socket: commands cannot ask about this folder while it is in use"
+            );
+        })
+        .ok();
     let api = Api {
         log: Arc::new(store.log()),
         changelog: store.changelog(),
@@ -111,6 +128,8 @@ fn start_engine(
     let workers = config.workers.unwrap_or(1);
     let (store, views, newest_event) = (store.clone(), views.clone(), newest_event.clone());
     let run = move || {
+        // However this ends, by a panic too: nobody is to post into a service that works nothing off.
+        let _stop = StopOnDrop(stop);
         let (log, changelog) = (store.log(), store.changelog());
         let mut shown = Shown { views, newest_event, ready, bar: progress::bar(0, progress::COUNT) };
         let service = Service { log: &log, changelog: &changelog, settings, workers };
@@ -118,10 +137,18 @@ fn start_engine(
         if let Err(error) = &ended {
             tracing::error!(error = %format!("{error:#}"), "stopping; acknowledged records are in the journal");
         }
-        stop.send_replace(true);
         ended
     };
     Ok(std::thread::Builder::new().name("engine".to_owned()).spawn(run)?)
+}
+
+/// Asks everything to stop when it goes.
+struct StopOnDrop(watch::Sender<bool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
 }
 
 /// Shows closed ticks.

@@ -93,6 +93,9 @@ pub trait Log: Send + Sync {
     /// The channel is closed after a stop, or when a commit has failed.
     fn start(&self) -> Result<Receiver<Arc<Tick>>, StoreError>;
 
+    /// Why nothing is taken any more, if a commit has failed or nobody follows the ticks.
+    fn failure(&self) -> Option<String>;
+
     /// Commits what is queued, closes the channel behind it, and refuses what is appended later. Returns
     /// when the last commit is durable; the channel may still hold ticks to be read.
     fn stop(&self);

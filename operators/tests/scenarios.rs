@@ -15,6 +15,7 @@ macro_rules! scenarios {
         )+
 
         #[test]
+        #[allow(clippy::disallowed_methods, reason = "the list is held against the folder")]
         fn every_file_is_told() {
             let told = [$(stringify!($name)),+];
             let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
@@ -36,6 +37,7 @@ scenarios!(
     duplicates_change_nothing,
     jump_is_let_go,
     jump_with_a_bad_value,
+    strays_convince_nobody,
     dwell_timer,
     dwell_timer_is_withdrawn,
     fence_edit_around_a_parked_truck,

@@ -12,6 +12,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -53,10 +54,26 @@ struct Work {
     controls: Vec<Control>,
 }
 
-/// What a worker gives back: the differences of one tick, consolidated.
-struct Done {
-    worker: usize,
-    rows: Vec<(Derived, isize)>,
+/// What a worker gives back: the differences of one tick, consolidated; or that it panicked.
+enum Done {
+    Tick { worker: usize, rows: Vec<(Derived, isize)> },
+    Panicked,
+}
+
+/// Tells when its worker unwinds: the others would wait for it for ever.
+struct Bell {
+    done: Sender<Done>,
+    broken: Arc<AtomicBool>,
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.broken.store(true, Ordering::Release);
+            // Nobody listens any more when the graph itself is being dropped.
+            self.done.send(Done::Panicked).ok();
+        }
+    }
 }
 
 /// What waits for the workers to close a tick.
@@ -79,6 +96,7 @@ pub struct Graph {
     last_tick: u64,
     vehicles: Names,
     fences: Names,
+    broken: Arc<AtomicBool>,
     runner: Option<JoinHandle<()>>,
 }
 
@@ -95,6 +113,8 @@ impl Graph {
         }
         let given = vec![VecDeque::new(); inboxes.len()];
         let inboxes = Arc::new(Mutex::new(inboxes));
+        let broken = Arc::new(AtomicBool::new(false));
+        let seen_broken = broken.clone();
         let config = timely::Config {
             communication: if workers <= 1 {
                 timely::CommunicationConfig::Thread
@@ -110,7 +130,8 @@ impl Graph {
                     inboxes[worker.index()].take()
                 };
                 if let Some(inbox) = inbox {
-                    run_worker(worker, &settings, &inbox, &done_tx);
+                    let bell = Bell { done: done_tx.clone(), broken: seen_broken.clone() };
+                    run_worker(worker, &settings, &inbox, &bell);
                 }
             });
             match guards {
@@ -131,6 +152,7 @@ impl Graph {
             last_tick: 0,
             vehicles,
             fences,
+            broken,
             runner: Some(runner),
         })
     }
@@ -176,8 +198,10 @@ impl Graph {
             return Ok(None);
         }
         while self.given.iter().any(VecDeque::is_empty) {
-            let done = self.done.recv().map_err(|_| GraphError::WorkerGone)?;
-            self.given[done.worker].push_back(done.rows);
+            match self.done.recv() {
+                Ok(Done::Tick { worker, rows }) => self.given[worker].push_back(rows),
+                Ok(Done::Panicked) | Err(_) => return Err(GraphError::WorkerGone),
+            }
         }
         let rows: Vec<_> = self.given.iter_mut().filter_map(VecDeque::pop_front).flatten().collect();
         Ok(self.pending.pop_front().map(|pending| self.close(pending, &rows)))
@@ -234,6 +258,10 @@ fn row_with_names(derived: &Derived, vehicles: &[Arc<str>], fences: &[Arc<str>])
 impl Drop for Graph {
     fn drop(&mut self) {
         self.work.clear();
+        if self.broken.load(Ordering::Acquire) {
+            // Its peers never finish their dataflow; the process is about to end.
+            return;
+        }
         if let Some(runner) = self.runner.take()
             && runner.join().is_err()
         {
@@ -242,7 +270,7 @@ impl Drop for Graph {
     }
 }
 
-fn run_worker(worker: &mut Worker, settings: &GraphSettings, inbox: &Receiver<Work>, done: &Sender<Done>) {
+fn run_worker(worker: &mut Worker, settings: &GraphSettings, inbox: &Receiver<Work>, bell: &Bell) {
     let mut fixes_in = InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<FixIn>>>::new();
     let mut controls_in =
         InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<Control>>>::new();
@@ -275,10 +303,13 @@ fn run_worker(worker: &mut Worker, settings: &GraphSettings, inbox: &Receiver<Wo
         controls_in.flush();
         while probe.less_than(&(work.tick + 1)) {
             worker.step_or_park(Some(Duration::from_millis(1)));
+            if bell.broken.load(Ordering::Acquire) {
+                return;
+            }
         }
         let mut of_tick = std::mem::take(&mut *rows.borrow_mut());
         consolidate(&mut of_tick);
-        if done.send(Done { worker: worker.index(), rows: of_tick }).is_err() {
+        if bell.done.send(Done::Tick { worker: worker.index(), rows: of_tick }).is_err() {
             return;
         }
     }

@@ -4,9 +4,10 @@
 //! it says of ticks that the changelog has is compared with the rows that are kept, not emitted. Where the
 //! two differ (a release that computes something better), the difference goes out with the next tick.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
-use journal::{AppendError, ChangeBytes, Changelog, Log, StoreError};
+use journal::{AppendError, ChangeBytes, Changelog, Log, StoreError, Tick};
 use model::{Change, ClosedTick, GraphSettings, Table, Tables, Unfit};
 
 use crate::drive::Driver;
@@ -20,6 +21,8 @@ pub enum ServiceError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Graph(#[from] GraphError),
+    #[error("the journal failed: {0}")]
+    JournalFailed(String),
     #[error("the settings could not be written to the journal: {0}")]
     Settings(#[from] AppendError),
     #[error("the graph contradicts itself: {0}")]
@@ -56,12 +59,18 @@ impl Service<'_> {
         // The graph begins with the defaults of the product: what is configured comes as a record.
         let driver = Driver::start(GraphSettings::default(), BTreeSet::new(), true, self.workers)?;
         let changelog_tick = self.changelog.last_tick().map_or(0, |(tick, _)| tick);
-        let mut run =
-            Run { service: self, driver, observer, changelog_tick, rebuilt: Some(Tables::default()) };
+        let mut run = Run {
+            service: self,
+            driver,
+            observer,
+            changelog_tick,
+            rebuilt: Some(Tables::default()),
+            held: VecDeque::new(),
+        };
         run.replay_journal()?;
         if *run.driver.intake.settings() != self.settings {
             let payload = sources::settings::encode(&self.settings.values());
-            // Acknowledged with the first tick; the graph sees it when that arrives.
+            // The first entry of the first tick: nobody may append before the service is ready.
             drop(self.log.append(sources::code::SETTINGS, "", payload)?);
         }
         let ticks = self.log.start()?;
@@ -69,17 +78,20 @@ impl Service<'_> {
         loop {
             let next = if run.driver.has_room() { ticks.try_recv().ok() } else { None };
             if let Some(tick) = next {
-                run.driver.submit_journal_tick(&tick)?;
-                run.tell_warnings();
+                run.begin(tick)?;
                 continue;
             }
             if let Some(closed) = run.driver.close_next()? {
                 run.take(closed)?;
+                run.held.pop_front();
                 continue;
             }
-            let Ok(tick) = ticks.recv() else { return Ok(()) };
-            run.driver.submit_journal_tick(&tick)?;
-            run.tell_warnings();
+            match ticks.recv() {
+                Ok(tick) => run.begin(tick)?,
+                Err(_) => {
+                    return self.log.failure().map_or(Ok(()), |why| Err(ServiceError::JournalFailed(why)));
+                }
+            }
         }
     }
 }
@@ -90,11 +102,21 @@ struct Run<'a> {
     observer: &'a mut dyn Observer,
     /// The last tick that the changelog had at the start.
     changelog_tick: u64,
+    /// The ticks that are worked on: the journal counts what is held of them against its bounds.
+    held: VecDeque<Arc<Tick>>,
     /// The rows of the replay, until they are compared with those that are kept.
     rebuilt: Option<Tables>,
 }
 
 impl Run<'_> {
+    /// Hands a live tick over; there is room.
+    fn begin(&mut self, tick: Arc<Tick>) -> Result<(), ServiceError> {
+        self.driver.submit_journal_tick(&tick)?;
+        self.held.push_back(tick);
+        self.tell_warnings();
+        Ok(())
+    }
+
     fn replay_journal(&mut self) -> Result<(), ServiceError> {
         let last_tick = self.service.log.last_tick().map_or(0, |(tick, _)| tick);
         if last_tick < self.changelog_tick {

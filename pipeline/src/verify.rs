@@ -16,7 +16,8 @@ const CHANGES_A_READ: usize = 10_000;
 pub struct Difference {
     /// Which table.
     pub table: Table,
-    /// What holds the wrong row: `kept rows` or `sum of the changelog`.
+    /// What holds the wrong row: `kept rows`, `sum of the changelog`, or `changelog` for a change that does
+    /// not fit the rows that stood.
     pub place: &'static str,
     /// What is kept, as JSON.
     pub kept: Option<String>,
@@ -64,7 +65,7 @@ pub fn verify(
     let Some((last_tick, _)) = kept.last_tick() else { return Ok(VerifyReport::default()) };
     let (tables, records) = recompute(log, last_tick, workers, progress)?;
     let mut report = VerifyReport { tick: last_tick, records, ..VerifyReport::default() };
-    let summed = sum_changes(changelog, last_tick)?;
+    let summed = sum_changes(changelog, last_tick, &mut report.differences)?;
     report.changelog_summed = summed.is_some();
     for table in Table::ALL {
         let mut kept_rows = BTreeMap::new();
@@ -111,7 +112,11 @@ fn recompute(
 type RowsByTable = BTreeMap<u8, BTreeMap<Vec<u8>, Vec<u8>>>;
 
 /// The sum of all changes up to a tick; `None` where the beginning is not kept any more.
-fn sum_changes(changelog: &Changelog, last_tick: u64) -> Result<Option<RowsByTable>, VerifyError> {
+fn sum_changes(
+    changelog: &Changelog,
+    last_tick: u64,
+    misfits: &mut Vec<Difference>,
+) -> Result<Option<RowsByTable>, VerifyError> {
     let mut rows: RowsByTable = BTreeMap::new();
     let mut cursor = Cursor { tick: 0, index: 0 };
     loop {
@@ -127,10 +132,23 @@ fn sum_changes(changelog: &Changelog, last_tick: u64) -> Result<Option<RowsByTab
                 return Ok(Some(rows));
             }
             let table = rows.entry(stored.change.table).or_default();
-            if stored.change.diff > 0 {
-                table.insert(stored.change.key, stored.change.row);
+            let (key, row) = (stored.change.key, stored.change.row);
+            // A retraction names the row that stands, and a row comes where none stands.
+            let (fits, before) = if stored.change.diff > 0 {
+                let before = table.insert(key, row.clone());
+                (before.is_none(), before)
             } else {
-                table.remove(&stored.change.key);
+                let before = table.remove(&key);
+                (before.as_ref() == Some(&row), before)
+            };
+            if !fits && let Some(table) = Table::from_code(stored.change.table) {
+                let text = |json: &[u8]| Some(String::from_utf8_lossy(json).into_owned());
+                misfits.push(Difference {
+                    table,
+                    place: "changelog",
+                    kept: text(&row),
+                    recomputed: before.and_then(|before| text(&before)),
+                });
             }
         }
     }

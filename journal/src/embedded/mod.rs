@@ -174,6 +174,10 @@ impl Log for EmbeddedLog {
         self.start_at(wall_clock_ms())
     }
 
+    fn failure(&self) -> Option<String> {
+        self.handle.queue.failure()
+    }
+
     fn stop(&self) {
         self.handle.queue.stop();
     }

@@ -181,6 +181,19 @@ impl Queue {
         self.state().last_tick = Some(record);
     }
 
+    /// Why the writer ended, if not by a stop.
+    pub(crate) fn failure(&self) -> Option<String> {
+        match &self.state().phase {
+            Phase::Failed(why) => Some(why.clone()),
+            _ => None,
+        }
+    }
+
+    /// How many bytes may wait on each side of the writer.
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
     /// Disconnected once a stop was asked for.
     pub(crate) fn stopped(&self) -> &Receiver<()> {
         &self.stopped

@@ -5,7 +5,7 @@
 //! log and against the mark; write the mark.
 
 use std::fs::{File, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Seek, SeekFrom};
 use std::path::Path;
 
 use fjall::Readable;
@@ -44,7 +44,7 @@ pub(crate) fn open(dir: &Path) -> Result<Recovered, StoreError> {
     let wal =
         if database::exists(&db_dir)? { wal::inspect(&db_dir, marked.tick)? } else { WalSummary::default() };
     if let Some(torn) = &wal.torn {
-        cut(torn, &wal)?;
+        cut(dir, torn, &wal)?;
     }
     // The mark is made when the database is complete; without it, ticks say the same.
     let must_be_complete = had_mark || wal.first_tick.is_some();
@@ -84,15 +84,23 @@ fn make_database(dir: &Path, db_dir: &Path) -> Result<(), StoreError> {
     moved().map_err(StoreError::io(db_dir))
 }
 
-/// Cuts a torn tail. The database would do it too, but not every one: some make it refuse to open.
-fn cut(torn: &TornTail, wal: &WalSummary) -> Result<(), StoreError> {
+/// Cuts a torn tail. The database would do it too, but not every one: some make it refuse to open. What is cut
+/// is kept beside the database, since only what is read later can tell whether it was more than a torn write.
+fn cut(dir: &Path, torn: &TornTail, wal: &WalSummary) -> Result<(), StoreError> {
+    let name = torn.file.file_name().unwrap_or_default().to_string_lossy();
+    let kept = dir.join(format!("cut-{name}-{}", torn.at));
     let cut = || {
-        let file = OpenOptions::new().write(true).open(&torn.file)?;
+        let mut file = OpenOptions::new().read(true).write(true).open(&torn.file)?;
+        file.seek(SeekFrom::Start(torn.at))?;
+        let mut tail = File::create(&kept)?;
+        std::io::copy(&mut file, &mut tail)?;
+        tail.sync_all()?;
         file.set_len(torn.at)?;
         file.sync_all()
     };
     cut().map_err(StoreError::io(&torn.file))?;
     tracing::warn!(
+        kept = %kept.display(),
         file = %torn.file.display(),
         at_byte = torn.at,
         bytes = torn.bytes,

@@ -7,15 +7,17 @@
 //! 1. A group is whatever has queued while the last one was being written, up to the limits: large under
 //!    load, one entry when it is quiet.
 //! 2. Tickets complete after the fsync, never without it. The first failed commit ends the writer.
-//! 3. A full live channel blocks the writer, then the queue fills, then appends are refused. Only a stop
-//!    wakes it: then the rest is committed first and handed on afterwards.
+//! 3. A full live channel blocks the writer, and so does a reader that holds ticks of too many bytes; then the
+//!    queue fills, then appends are refused. Only a stop wakes it: then the rest is committed first and
+//!    handed on afterwards.
+//! 4. Without a reader nothing is acknowledged: what is durable but never worked on would be a silent loss.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, select};
+use crossbeam_channel::{RecvTimeoutError, Sender, select};
 use fjall::PersistMode;
 
 use super::StoreInner;
@@ -24,6 +26,9 @@ use super::queue::{Pending, Queue, Work};
 use crate::clock::Clock;
 use crate::format::{TickRecord, encode_entry, number_key};
 use crate::{AppendError, Appended, Entry, StoreError, Tick};
+
+/// How often a writer that waits for its reader looks again.
+const READER_PAUSE: Duration = Duration::from_micros(500);
 
 pub(crate) struct Writer {
     pub store: Arc<StoreInner>,
@@ -46,15 +51,24 @@ impl Writer {
 
     fn write_until_stopped(mut self) {
         let mut undelivered = VecDeque::new();
+        let mut outstanding = Outstanding::default();
         let mut committed = Instant::now();
         loop {
+            self.wait_for_reader(&mut outstanding);
             let pending = match self.queue.take(committed + self.heartbeat) {
                 Work::Commit(pending) => pending,
                 Work::Heartbeat => Vec::new(),
                 Work::Stop => break,
             };
             match self.commit(pending) {
-                Ok(tick) => self.deliver(tick, &mut undelivered),
+                Ok(tick) => {
+                    outstanding.add(&tick);
+                    if !self.deliver(tick, &mut undelivered) {
+                        tracing::error!("the journal stops: nobody follows its ticks any more");
+                        self.queue.fail("nobody follows the journal's ticks; see the log, and restart");
+                        return;
+                    }
+                }
                 Err(error) => {
                     tracing::error!(%error, "the journal stops: a commit failed");
                     return;
@@ -132,17 +146,57 @@ impl Writer {
         batch.commit().map_err(StoreError::database("commit a tick"))
     }
 
-    fn deliver(&self, tick: Arc<Tick>, undelivered: &mut VecDeque<Arc<Tick>>) {
+    /// Waits while the reader holds ticks of too many bytes, unless a stop is asked for.
+    fn wait_for_reader(&self, outstanding: &mut Outstanding) {
+        while outstanding.bytes() > self.queue.max_bytes() {
+            // Disconnected by a stop; else this is a pause: the reader does not tell when it lets go.
+            let pause = self.queue.stopped().recv_timeout(READER_PAUSE);
+            if pause == Err(RecvTimeoutError::Disconnected) {
+                return;
+            }
+        }
+    }
+
+    /// Hands a tick on; `false` if there is nobody to take it.
+    fn deliver(&self, tick: Arc<Tick>, undelivered: &mut VecDeque<Arc<Tick>>) -> bool {
         if !undelivered.is_empty() {
             undelivered.push_back(tick);
-            return;
+            return true;
         }
         let unsent = Arc::clone(&tick);
         select! {
-            // A reader that is gone reads the tick from the journal when it comes back.
-            send(self.live, tick) -> _ => {}
-            recv(self.queue.stopped()) -> _ => undelivered.push_back(unsent),
+            send(self.live, tick) -> sent => sent.is_ok(),
+            recv(self.queue.stopped()) -> _ => {
+                undelivered.push_back(unsent);
+                true
+            }
         }
+    }
+}
+
+/// Ticks that the reader has not let go of, oldest first.
+#[derive(Default)]
+struct Outstanding {
+    ticks: VecDeque<(Weak<Tick>, usize)>,
+    bytes: usize,
+}
+
+impl Outstanding {
+    fn add(&mut self, tick: &Arc<Tick>) {
+        let bytes = tick.entries.iter().map(|e| e.payload.len()).sum();
+        self.ticks.push_back((Arc::downgrade(tick), bytes));
+        self.bytes += bytes;
+    }
+
+    fn bytes(&mut self) -> usize {
+        while let Some((tick, bytes)) = self.ticks.front() {
+            if tick.strong_count() > 0 {
+                break;
+            }
+            self.bytes -= bytes;
+            self.ticks.pop_front();
+        }
+        self.bytes
     }
 }
 

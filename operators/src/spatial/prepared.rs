@@ -180,8 +180,9 @@ pub(crate) fn grown_by_metres(rect: &Rect, metres: f64) -> Rect {
     }
     // The meridian that a small circle touches: sin(dlon) = sin(r) / cos(lat), on a sphere small enough.
     let steepest = rect.min_lat.abs().max(rect.max_lat.abs()) as f64 / 1e7;
-    let sine = (metres / SMALL_RADIUS_M).min(1.5).sin() / steepest.to_radians().cos();
-    if sine >= 1.0 {
+    let angle = metres / SMALL_RADIUS_M;
+    let sine = angle.sin() / steepest.to_radians().cos();
+    if angle >= std::f64::consts::FRAC_PI_2 || sine >= 1.0 {
         return whole_turn;
     }
     let local = metres / metres_per_unit(steepest * 1e7).0;

@@ -232,9 +232,9 @@ fn foot_share(a: (f64, f64), b: (f64, f64)) -> f64 {
 
 /// Whether the geodesic from `at` to the nearest point of an edge is at most `limit_m`, without any local
 /// metric, for wide corridors and the polar caps: a stretch of the edge is decided by the distance to its
-/// middle, or halved. Errs by less than a millionth of the limit, or a millimetre.
+/// middle, or halved. Errs by less than a ten-millionth of the limit, or a millimetre.
 fn edge_within(at: Coord, ((ax, ay), (bx, by)): Edge, limit_m: f64) -> bool {
-    let finest_m = (limit_m * 1e-6).max(0.001);
+    let finest_m = (limit_m * 1e-7).max(0.001);
     let mut stretches = vec![((ax as f64, ay as f64), (bx as f64, by as f64))];
     while let Some((a, b)) = stretches.pop() {
         let middle = ((a.0 + b.0) / 2.0, (a.1 + b.1) / 2.0);

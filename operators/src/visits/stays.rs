@@ -12,6 +12,8 @@ struct Piece {
     starts_stay: bool,
     /// `confirmed_at` of the visit that starts here and is out, if one is.
     told: Option<i64>,
+    /// The instant that a timer of the stay that starts here waits for, if one does.
+    waits_for: Option<i64>,
 }
 
 /// What judges a stay: (`min_dwell_ms`, `max_absence_ms`) by its start.
@@ -53,7 +55,9 @@ impl Stays {
         // Pieces before the first change keep their boundaries; the stay that it may join starts here.
         let changed_from = self.pieces.partition_point(|p| p.entered < first_change.entered);
         let from = self.pieces[..changed_from].iter().rposition(|p| p.starts_stay).unwrap_or(0);
-        let old: Vec<Piece> = self.pieces[from..].to_vec();
+        let last_change = changes[changes.len() - 1].entered;
+        let changed_until = self.pieces.partition_point(|p| p.entered <= last_change);
+        let mut old: Vec<Piece> = self.pieces[from..changed_until].to_vec();
         for change in changes {
             let at = self.pieces.partition_point(|p| p.entered < change.entered);
             if change.diff < 0 {
@@ -62,13 +66,17 @@ impl Stays {
                     self.pieces.remove(at);
                 }
             } else {
-                let piece =
-                    Piece { entered: change.entered, exited: change.exited, starts_stay: false, told: None };
+                let piece = Piece {
+                    entered: change.entered,
+                    exited: change.exited,
+                    starts_stay: false,
+                    told: None,
+                    waits_for: None,
+                };
                 self.pieces.insert(at, piece);
             }
         }
-        let last_change = changes[changes.len() - 1].entered;
-        self.rejudge(from, &old, last_change, instant, rules, emit, wait);
+        self.rejudge(from, &mut old, last_change, instant, rules, emit, wait);
     }
 
     /// Judges all stays anew, after rules changed.
@@ -79,8 +87,8 @@ impl Stays {
         emit: impl FnMut(Visit, i8),
         wait: impl FnMut(i64, i64),
     ) {
-        let old = self.pieces.clone();
-        self.rejudge(0, &old, NEVER, instant, rules, emit, wait);
+        let mut old = self.pieces.clone();
+        self.rejudge(0, &mut old, NEVER, instant, rules, emit, wait);
     }
 
     /// A timer of the stay that started at `arrived` fired.
@@ -92,6 +100,7 @@ impl Stays {
         mut emit: impl FnMut(Visit, i8),
     ) {
         let Ok(at) = self.pieces.binary_search_by_key(&arrived, |p| p.entered) else { return };
+        self.pieces[at].waits_for = None;
         if !self.pieces[at].starts_stay || self.pieces[at].told.is_some() {
             return;
         }
@@ -109,11 +118,13 @@ impl Stays {
         start + 1 + rest.iter().position(|p| p.starts_stay).unwrap_or(rest.len())
     }
 
+    /// Judges the stays from the piece `from` on, until a boundary that did not move. `old` holds the pieces
+    /// as they were up to the last change; those behind it are added as they are judged, before they change.
     #[allow(clippy::too_many_arguments)]
     fn rejudge(
         &mut self,
         from: usize,
-        old: &[Piece],
+        old: &mut Vec<Piece>,
         last_change: i64,
         instant: i64,
         rules: &impl Rules,
@@ -123,13 +134,14 @@ impl Stays {
         let mut start = from;
         let mut went = Vec::new();
         let mut came = Vec::new();
-        let mut old_until = old.len();
         while start < self.pieces.len() {
             let piece = self.pieces[start];
             if piece.entered > last_change && piece.starts_stay {
                 // A boundary that did not move: from here on all is as it was.
-                old_until = old.partition_point(|p| p.entered < piece.entered);
                 break;
+            }
+            if piece.entered > last_change {
+                old.push(piece);
             }
             let (min_dwell_ms, max_absence_ms) = rules.for_start(piece.entered);
             let mut end = start + 1;
@@ -138,8 +150,12 @@ impl Stays {
                 if absence_ms > max_absence_ms {
                     break;
                 }
-                self.pieces[end].starts_stay = false;
-                self.pieces[end].told = None;
+                let joined = &mut self.pieces[end];
+                if joined.entered > last_change {
+                    old.push(*joined);
+                }
+                joined.starts_stay = false;
+                joined.told = None;
                 end += 1;
             }
             let (visit, lasts_ms) = visit_of(&self.pieces[start..end], instant, rules);
@@ -149,13 +165,14 @@ impl Stays {
             first.told = is_visit.then_some(visit.confirmed_at);
             if is_visit {
                 came.push(visit);
-            } else if visit.departed.is_none() {
+            } else if visit.departed.is_none() && first.waits_for != Some(visit.confirmed_at) {
+                first.waits_for = Some(visit.confirmed_at);
                 wait(visit.arrived, visit.confirmed_at);
             }
             start = end;
         }
         let mut at = 0;
-        while at < old_until {
+        while at < old.len() {
             let rest = &old[at + 1..];
             let end = at + 1 + rest.iter().position(|p| p.starts_stay).unwrap_or(rest.len());
             if let Some(confirmed_at) = old[at].told {

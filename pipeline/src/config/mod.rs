@@ -70,6 +70,8 @@ impl Config {
                 message: error.to_string(),
             })?;
         }
+        sources::settings::check_values(&self.graph_values())
+            .map_err(|message| ConfigError::Value { origin: "settings".to_owned(), message })?;
         Ok(settings)
     }
 
@@ -95,10 +97,42 @@ impl Config {
         values
     }
 
-    /// The configuration as TOML, secrets masked.
+    /// The configuration as TOML with the defaults that are in force, secrets masked.
     #[must_use]
     pub fn to_masked_toml(&self) -> String {
-        toml::to_string_pretty(self).unwrap_or_else(|error| format!("# cannot be shown: {error}\n"))
+        let mut shown = self.clone();
+        for (name, value) in self.graph_settings().map_or_else(|_| Vec::new(), |s| s.values()) {
+            shown.show_setting(name, &value);
+        }
+        toml::to_string_pretty(&shown).unwrap_or_else(|error| format!("# cannot be shown: {error}\n"))
+    }
+
+    fn show_setting(&mut self, name: &str, value: &SettingValue) {
+        let (section, key) = name.split_once('.').unwrap_or(("", name));
+        let table = match section {
+            "cleaning" => &mut self.cleaning,
+            "presence" => &mut self.presence,
+            "visits" => &mut self.visits,
+            "trips" => &mut self.trips,
+            "history" => &mut self.history,
+            _ => {
+                debug_assert_eq!(name, "zone");
+                if let SettingValue::Text(zone) = value {
+                    self.zone = Some(zone.clone());
+                }
+                return;
+            }
+        };
+        table.entry(key).or_insert_with(|| toml_value(value));
+    }
+}
+
+fn toml_value(value: &SettingValue) -> toml::Value {
+    match value {
+        SettingValue::Number(n) if n.fract() == 0.0 && n.abs() < 1e15 => toml::Value::Integer(*n as i64),
+        SettingValue::Number(n) => toml::Value::Float(*n),
+        SettingValue::Bool(b) => toml::Value::Boolean(*b),
+        SettingValue::Text(text) => toml::Value::String(text.clone()),
     }
 }
 
@@ -118,10 +152,12 @@ fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
         .map_err(|error| ConfigError::Unreadable { path: shown.clone(), error })?;
     // Parsed once into the schema for errors that point at the line, once into a table to be merged.
     let at_fault = |error: toml::de::Error| {
-        let line = error.span().map_or(0, |span| 1 + text[..span.start].matches('\n').count());
-        let key = error.span().and_then(|span| text.get(span)).unwrap_or_default();
-        let shown_key = key.lines().next().unwrap_or_default().trim();
-        let message = format!("line {line}: {} (at {shown_key:?})", one_line(error.message()));
+        let start = error.span().map_or(0, |span| span.start);
+        let line = 1 + text[..start].matches('\n').count();
+        // The span may be the value's, which may be a secret: only what the line begins with is shown.
+        let whole_line = text.lines().nth(line - 1).unwrap_or_default().trim();
+        let key = whole_line.split(['=', ' ', '\t']).next().unwrap_or_default();
+        let message = format!("line {line}: {} (at {key:?})", one_line(error.message()));
         ConfigError::File { path: shown.clone(), message }
     };
     let config: Config = toml::from_str(&text).map_err(at_fault)?;

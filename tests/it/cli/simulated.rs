@@ -8,7 +8,8 @@ use super::process::{Replay, run};
 /// Writes a simulated fleet with everything that makes replay hard.
 fn simulate(out: &Path, seed: u64, extra: &[&str]) {
     let (seed, out) = (seed.to_string(), out.to_str().expect("a path in UTF-8"));
-    let size = ["simulate", "--vehicles", "8", "--fences", "60", "--hours", "30", "--seed", &seed, "--out", out];
+    let size =
+        ["simulate", "--vehicles", "8", "--fences", "60", "--hours", "30", "--seed", &seed, "--out", out];
     run(size.into_iter().chain(extra.iter().copied())).assert(0, &["truth: "]);
 }
 

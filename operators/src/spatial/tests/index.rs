@@ -16,11 +16,14 @@ enum Step {
     Remove(Index),
 }
 
+/// A shape that is in the index, and its marks.
+type Live = (ShapeSlot, Arc<PreparedShape>, Vec<(i64, i64)>);
+
 /// What is in the index, kept apart from it.
 #[derive(Default)]
 struct Model {
     index: FenceIndex,
-    live: Vec<(ShapeSlot, Arc<PreparedShape>, Vec<(i64, i64)>)>,
+    live: Vec<Live>,
 }
 
 impl Model {

@@ -7,9 +7,11 @@ use super::{Aim, aims, brute, circles, coord, corridors, marks, polygons, shapes
 use crate::spatial::rect::Rect;
 use crate::spatial::{Overlap, PreparedShape};
 
-/// How far from the border a distance may be misjudged: 1 cm up to 1 km, and in proportion beyond.
-fn tolerance_m(metres: f64) -> f64 {
-    0.01 * (metres.abs() / 1_000.0).max(1.0)
+/// By how much a distance may be misjudged: 1 cm up to 1 km, and in proportion beyond. That of a corridor is
+/// the distance to its line.
+fn tolerance_m(shape: &Shape, metres: f64) -> f64 {
+    let within_m = if let Shape::Corridor { width_m, .. } = shape { width_m / 2.0 } else { 0.0 };
+    0.01 * ((metres.abs() + within_m) / 1_000.0).max(1.0)
 }
 
 fn square(west: f64, south: f64, east: f64, north: f64) -> Ring {
@@ -61,12 +63,12 @@ proptest! {
         let (prepared, marks) = (PreparedShape::new(&shape), marks(&shape));
         for position in aims.iter().map(|aim| aim.at(&marks)) {
             let metres = brute::distance_m(&shape, position);
-            if metres.abs() > tolerance_m(metres) {
+            if metres.abs() > tolerance_m(&shape, metres) {
                 prop_assert_eq!(prepared.covers(position), metres <= 0.0, "{:?}, {} m away", position, metres);
             }
             // A buffer just short of the distance, just beyond it, or about as large.
             let buffer_m = (metres * factor).clamp(0.0, 2_000_000.0);
-            if (metres - buffer_m).abs() > tolerance_m(metres) {
+            if (metres - buffer_m).abs() > tolerance_m(&shape, metres) {
                 prop_assert_eq!(
                     prepared.covers_or_within(position, buffer_m), metres <= buffer_m,
                     "{:?}, {} m away, buffer {} m", position, metres, buffer_m,

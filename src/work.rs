@@ -146,7 +146,7 @@ fn post(service: &Running, path: &str) -> anyhow::Result<(u16, String)> {
     let signature = match &service.secret {
         Some(secret) => {
             let unix_s = crate::run::wall_clock().0 / 1000;
-            let signature = sources::signature::sign(secret, unix_s, b"");
+            let signature = sources::signature::sign_write(secret, unix_s, "POST", path, b"");
             format!("X-Watchtower-Timestamp: {unix_s}\r\nX-Watchtower-Signature: {signature}\r\n")
         }
         None => String::new(),

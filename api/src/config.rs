@@ -27,6 +27,8 @@ pub struct ApiConfig {
     pub max_sse_clients: usize,
     /// How long a request may take until its answer begins.
     pub request_timeout: Duration,
+    /// After how long without anything to tell a client that follows `/changes` is sent a sign of life.
+    pub sse_keep_alive: Duration,
     /// How long a connection may take to send a request's head; idle connections end so too.
     pub header_read_timeout: Duration,
 }
@@ -42,8 +44,9 @@ impl Default for ApiConfig {
             sign_all_writes: None,
             allowed_hosts: Vec::new(),
             max_connections: 10_000,
-            max_sse_clients: 1_000,
+            max_sse_clients: 200,
             request_timeout: Duration::from_secs(30),
+            sse_keep_alive: Duration::from_secs(15),
             header_read_timeout: Duration::from_secs(60),
         }
     }

@@ -10,3 +10,4 @@ pub mod measure;
 pub mod oracle;
 pub mod send;
 pub mod simulate;
+pub mod vectors;

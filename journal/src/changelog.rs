@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use fjall::{Readable, Snapshot};
 
@@ -89,11 +90,18 @@ struct State {
     next_trim_ms: i64,
 }
 
+/// What is known without waiting for an append: written only once a commit has succeeded.
+struct Published {
+    last: RwLock<Option<(u64, i64)>>,
+    last_change_tick: AtomicU64,
+}
+
 /// The changelog of a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Changelog {
     store: Arc<StoreInner>,
     state: Arc<Mutex<State>>,
+    published: Arc<Published>,
 }
 
 impl Changelog {
@@ -107,8 +115,11 @@ impl Changelog {
         };
         let last = read(LAST_CELL)?.map(|[tick, instant]| (tick, instant.cast_signed()));
         let trimmed = read(TRIMMED_CELL)?.map_or(Cursor::default(), decode_cursor);
+        let last_change_tick = last_change_kept(&store)?.map_or(trimmed.tick, |cursor| cursor.tick);
         let state = State { last, trimmed, next_trim_ms: i64::MIN };
-        Ok(Changelog { state: Arc::new(Mutex::new(state)), store })
+        let published =
+            Published { last: RwLock::new(last), last_change_tick: AtomicU64::new(last_change_tick) };
+        Ok(Changelog { state: Arc::new(Mutex::new(state)), published: Arc::new(published), store })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -145,6 +156,7 @@ impl Changelog {
         batch.insert(&db.meta, LAST_CELL, encode_cell([tick, instant_ms.cast_unsigned()]));
         batch.commit().map_err(StoreError::database("append to the changelog"))?;
         state.last = Some((tick, instant_ms));
+        self.publish(tick, instant_ms, !changes.is_empty());
         self.trim_in_passing(&mut state, instant_ms)
     }
 
@@ -178,10 +190,26 @@ impl Changelog {
         Ok(rows)
     }
 
-    /// The newest tick appended, and its instant.
+    fn publish(&self, tick: u64, instant_ms: i64, has_changes: bool) {
+        if has_changes {
+            self.published.last_change_tick.store(tick, Ordering::Release);
+        }
+        *self.published.last.write().unwrap_or_else(PoisonError::into_inner) = Some((tick, instant_ms));
+    }
+
+    /// The newest tick appended, and its instant. Never waits for the disk.
     #[must_use]
     pub fn last_tick(&self) -> Option<(u64, i64)> {
-        self.state().last
+        *self.published.last.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest tick that has changes; 0 if there never was one. Never waits for the disk.
+    ///
+    /// Only the changelog can tell: what is appended for a tick may be more than the graph changed in it,
+    /// where a new release corrects what an older one had derived.
+    #[must_use]
+    pub fn last_change_tick(&self) -> u64 {
+        self.published.last_change_tick.load(Ordering::Acquire)
     }
 
     /// The current rows, as of one tick, whatever is appended meanwhile.
@@ -286,6 +314,13 @@ fn decode_cursor([tick, index]: [u64; 2]) -> Cursor {
     Cursor { tick, index: u32::try_from(index).unwrap_or(u32::MAX) }
 }
 
+/// Where the newest change is that was not trimmed.
+fn last_change_kept(store: &StoreInner) -> Result<Option<Cursor>, StoreError> {
+    let Some(guard) = store.db.changes.last_key_value() else { return Ok(None) };
+    let (key, value) = guard.into_inner().map_err(StoreError::database("read the newest change"))?;
+    decode_change(&key, &value).map(|change| Some(change.cursor)).map_err(damaged_change)
+}
+
 /// The key of the first change that may come after a cursor.
 fn next_key(cursor: Cursor) -> Option<[u8; 12]> {
     let next = match cursor.index.checked_add(1) {
@@ -333,5 +368,54 @@ impl RowsSnapshot {
             let (key, row) = guard.into_inner().map_err(StoreError::database("read the current rows"))?;
             Ok((key.get(1..).unwrap_or_default().to_vec(), row.to_vec()))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Options, Store};
+
+    fn change(key: u8) -> ChangeBytes {
+        ChangeBytes { table: 1, key: vec![key], diff: 1, row: b"{}".to_vec() }
+    }
+
+    fn open(folder: &std::path::Path) -> Result<Changelog, StoreError> {
+        let store = Store::open(folder, Options { changes_keep_ms: 0, ..Options::default() })?;
+        Changelog::open(store.changelog().store)
+    }
+
+    #[test]
+    fn the_last_tick_with_changes_is_known_at_once_and_after_a_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let changelog = open(folder.path()).unwrap();
+        assert_eq!(changelog.last_change_tick(), 0);
+        changelog.append(3, 30, &[]).unwrap();
+        assert_eq!(changelog.last_change_tick(), 0);
+        changelog.append(4, 40, &[change(1), change(2)]).unwrap();
+        changelog.append(5, 50, &[]).unwrap();
+        assert_eq!((changelog.last_change_tick(), changelog.last_tick()), (4, Some((5, 50))));
+        let reopened = |changelog: &Changelog| Changelog::open(Arc::clone(&changelog.store)).unwrap();
+        assert_eq!(reopened(&changelog).last_change_tick(), 4);
+        assert_eq!(reopened(&changelog).last_tick(), Some((5, 50)));
+        assert_eq!(changelog.trim(1000).unwrap(), 2);
+        assert_eq!(reopened(&changelog).last_change_tick(), 4, "what is trimmed was there");
+    }
+
+    #[test]
+    fn figures_do_not_wait_for_an_append() {
+        let folder = tempfile::tempdir().unwrap();
+        let changelog = open(folder.path()).unwrap();
+        changelog.append(1, 10, &[change(1)]).unwrap();
+        // As an append does from before its commit on.
+        let appending = changelog.state();
+        let (tell, told) = std::sync::mpsc::channel();
+        let reader = changelog.clone();
+        let reading = std::thread::spawn(move || tell.send((reader.last_tick(), reader.last_change_tick())));
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok((Some((1, 10)), 1)));
+        drop(appending);
+        reading.join().unwrap().unwrap();
     }
 }

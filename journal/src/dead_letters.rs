@@ -2,7 +2,7 @@
 //!
 //! Bounded in count, bytes and age; what goes is counted.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use fjall::{OwnedWriteBatch, PersistMode, Readable};
 
@@ -84,6 +84,8 @@ impl State {
 pub struct DeadLetters {
     store: Arc<StoreInner>,
     state: Arc<Mutex<State>>,
+    /// What is known without waiting for a commit: written only once one has succeeded.
+    counts: Arc<RwLock<DeadLetterCounts>>,
 }
 
 impl DeadLetters {
@@ -99,12 +101,18 @@ impl DeadLetters {
                 State { next_id, first_id, counts: DeadLetterCounts { kept, bytes, dropped_total } }
             }
         };
-        Ok(DeadLetters { store, state: Arc::new(Mutex::new(state)) })
+        let counts = Arc::new(RwLock::new(state.counts));
+        Ok(DeadLetters { store, state: Arc::new(Mutex::new(state)), counts })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // The state changes only after a commit has succeeded, in one assignment.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn committed(&self, state: &mut State, next: State) {
+        *state = next;
+        *self.counts.write().unwrap_or_else(PoisonError::into_inner) = next.counts;
     }
 
     /// Keeps a letter; durable when it returns. A payload over 1 MiB is cut, and the reason says so.
@@ -159,7 +167,7 @@ impl DeadLetters {
         self.drop_oldest(&mut batch, &mut next, state.next_id, newest_ms, taken as u64)?;
         batch.insert(&db.meta, STATE_CELL, next.encode());
         batch.commit().map_err(StoreError::database("keep a dead letter"))?;
-        *state = next;
+        self.committed(state, next);
         Ok(taken)
     }
 
@@ -240,14 +248,14 @@ impl DeadLetters {
         batch.remove(&db.dead_letters, number_key(id));
         batch.insert(&db.meta, STATE_CELL, next.encode());
         batch.commit().map_err(failed)?;
-        *state = next;
+        self.committed(&mut state, next);
         Ok(true)
     }
 
-    /// How many there are.
+    /// How many there are. Never waits for the disk.
     #[must_use]
     pub fn counts(&self) -> DeadLetterCounts {
-        self.state().counts
+        *self.counts.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -283,4 +291,29 @@ fn cut_text(text: &str, max_bytes: usize) -> &str {
         end -= 1;
     }
     &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{Options, Store};
+
+    #[test]
+    fn figures_do_not_wait_for_a_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let letters = Store::open(folder.path(), Options::default()).unwrap().dead_letters();
+        letters.add(1, 2, "", "bad", b"one").unwrap();
+        let gone = letters.add(1, 2, "", "bad", b"two").unwrap();
+        letters.remove(gone).unwrap();
+        // As a commit does until it is durable.
+        let committing = letters.state();
+        let (tell, told) = std::sync::mpsc::channel();
+        let reader = letters.clone();
+        let reading = std::thread::spawn(move || tell.send(reader.counts()));
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(committing.counts));
+        assert_eq!(committing.counts.kept, 1);
+        drop(committing);
+        reading.join().unwrap().unwrap();
+    }
 }

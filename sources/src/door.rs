@@ -96,30 +96,25 @@ fn read_limited(decoder: impl Read, limit: usize, name: &str) -> Result<Cow<'sta
 }
 
 /// Gathers the parts of one body.
-pub(crate) struct Collector {
-    accepted_lines: Vec<u8>,
-    accepted: usize,
+pub(crate) struct Collector<'a> {
+    /// The accepted parts, as they lie in the body: they are copied only where something was refused, since
+    /// a body that is good as a whole is journalled as it is.
+    accepted: Vec<&'a [u8]>,
     refused: Vec<Refused>,
     refused_count: usize,
     sink: DoorSink,
 }
 
-impl Collector {
-    pub(crate) fn new() -> Collector {
-        Collector {
-            accepted_lines: Vec::new(),
-            accepted: 0,
-            refused: Vec::new(),
-            refused_count: 0,
-            sink: DoorSink::new(),
-        }
+impl<'a> Collector<'a> {
+    pub(crate) fn new() -> Collector<'a> {
+        Collector { accepted: Vec::new(), refused: Vec::new(), refused_count: 0, sink: DoorSink::new() }
     }
 
     /// Judges one part of the body by decoding it.
     pub(crate) fn judge(
         &mut self,
         line: usize,
-        part: &[u8],
+        part: &'a [u8],
         decode: impl FnOnce(&str, &mut dyn RecordSink) -> Result<(), String>,
     ) {
         if part.len() > MAX_RECORD_BYTES {
@@ -131,10 +126,7 @@ impl Collector {
             Err(error) => return self.refuse(line, crate::json::not_utf8(&error), part),
         };
         match decode(text, &mut self.sink) {
-            Ok(()) => {
-                self.accepted += 1;
-                push_as_line(&mut self.accepted_lines, part);
-            }
+            Ok(()) => self.accepted.push(part),
             Err(reason) => self.refuse(line, reason, part),
         }
     }
@@ -161,20 +153,29 @@ impl Collector {
 
     /// The result; `body` is what was checked, as received.
     pub(crate) fn finish(self, body: &[u8], context: String) -> Checked {
-        let payload = match (self.accepted, self.refused_count) {
+        let payload = match (self.accepted.len(), self.refused_count) {
             (0, _) => None,
             (_, 0) => Some(body.to_vec()),
-            _ => Some(self.accepted_lines),
+            _ => Some(as_lines(&self.accepted)),
         };
         Checked {
             payload,
             context,
-            accepted: self.accepted,
+            accepted: self.accepted.len(),
             refused: self.refused,
             refused_count: self.refused_count,
             warnings: self.sink.warnings,
         }
     }
+}
+
+fn as_lines(parts: &[&[u8]]) -> Vec<u8> {
+    let bytes = parts.iter().map(|part| part.len() + 1).sum();
+    let mut lines = Vec::with_capacity(bytes);
+    for part in parts {
+        push_as_line(&mut lines, part);
+    }
+    lines
 }
 
 /// Appends JSON as one line: line breaks in it, which can only be between tokens, become blanks.

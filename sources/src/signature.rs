@@ -1,4 +1,7 @@
 //! Signed requests: `sha256=<hex of HMAC-SHA256(secret, timestamp + "." + body)>`.
+//!
+//! Operators' writes have their method and path in it: `timestamp + "." + METHOD + " " + path and query + "."
+//! + body`. Many of them have no body, and the signature of one must not be good for another.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -17,6 +20,44 @@ pub fn verify(
     body: &[u8],
     now_unix_s: i64,
 ) -> Result<(), String> {
+    verify_parts(secret, timestamp, signature, &[body], now_unix_s)
+}
+
+/// An operator's write.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// In capitals.
+    pub method: &'a str,
+    /// As sent, percent signs and all.
+    pub path_and_query: &'a str,
+    /// As sent.
+    pub body: &'a [u8],
+}
+
+impl<'a> Write<'a> {
+    fn parts(self) -> [&'a [u8]; 5] {
+        [self.method.as_bytes(), b" ", self.path_and_query.as_bytes(), b".", self.body]
+    }
+}
+
+/// [`verify`] for an operator's write.
+pub fn verify_write(
+    secret: &[u8],
+    timestamp: Option<&str>,
+    signature: Option<&str>,
+    write: Write<'_>,
+    now_unix_s: i64,
+) -> Result<(), String> {
+    verify_parts(secret, timestamp, signature, &write.parts(), now_unix_s)
+}
+
+fn verify_parts(
+    secret: &[u8],
+    timestamp: Option<&str>,
+    signature: Option<&str>,
+    parts: &[&[u8]],
+    now_unix_s: i64,
+) -> Result<(), String> {
     let timestamp = timestamp.ok_or("the header X-Watchtower-Timestamp is missing")?;
     let signature = signature.ok_or("the header X-Watchtower-Signature is missing")?;
     let is_number = !timestamp.is_empty() && timestamp.bytes().all(|byte| byte.is_ascii_digit());
@@ -31,23 +72,35 @@ pub fn verify(
     if sent_unix_s.abs_diff(now_unix_s) > TOLERANCE_S {
         return Err(format!("X-Watchtower-Timestamp is more than {TOLERANCE_S} s from the server's clock"));
     }
-    mac(secret, timestamp, body)
+    mac(secret, timestamp, parts)
         .verify_slice(&expected)
-        .map_err(|_| "the signature does not fit the body; check the secret on both sides".to_owned())
+        .map_err(|_| "the signature does not fit the request; check the secret on both sides".to_owned())
 }
 
 /// The value of `X-Watchtower-Signature` for a body sent at `unix_s`.
 #[must_use]
 pub fn sign(secret: &[u8], unix_s: i64, body: &[u8]) -> String {
-    let digest = mac(secret, &unix_s.to_string(), body).finalize().into_bytes();
+    sign_parts(secret, unix_s, &[body])
+}
+
+/// The value of `X-Watchtower-Signature` for an operator's write sent at `unix_s`.
+#[must_use]
+pub fn sign_write(secret: &[u8], unix_s: i64, method: &str, path_and_query: &str, body: &[u8]) -> String {
+    sign_parts(secret, unix_s, &Write { method, path_and_query, body }.parts())
+}
+
+fn sign_parts(secret: &[u8], unix_s: i64, parts: &[&[u8]]) -> String {
+    let digest = mac(secret, &unix_s.to_string(), parts).finalize().into_bytes();
     digest.iter().fold(PREFIX.to_owned(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-fn mac(secret: &[u8], timestamp: &str, body: &[u8]) -> Hmac<Sha256> {
+fn mac(secret: &[u8], timestamp: &str, parts: &[&[u8]]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
     mac.update(timestamp.as_bytes());
     mac.update(b".");
-    mac.update(body);
+    for part in parts {
+        mac.update(part);
+    }
     mac
 }
 
@@ -83,6 +136,25 @@ mod tests {
     }
 
     const KNOWN: &str = "sha256=b1796e49cea21de9bcc7349eabd55c07cb39ea0336f16665887a27bf830fc943";
+
+    #[test]
+    fn the_signature_of_a_write_is_good_for_nothing_else() {
+        let signature = sign_write(b"secret", NOW, "DELETE", "/api/v1/fences/a?at=x", b"{}");
+        // From: printf '1772614991.DELETE /api/v1/fences/a?at=x.{}' | openssl dgst -sha256 -hmac secret
+        assert_eq!(signature, KNOWN_WRITE);
+        let check = |method, path_and_query, body| {
+            let write = Write { method, path_and_query, body };
+            verify_write(b"secret", Some("1772614991"), Some(&signature), write, NOW)
+        };
+        assert_eq!(check("DELETE", "/api/v1/fences/a?at=x", b"{}"), Ok(()));
+        assert!(check("PUT", "/api/v1/fences/a?at=x", b"{}").is_err());
+        assert!(check("DELETE", "/api/v1/fences/b?at=x", b"{}").is_err());
+        assert!(check("DELETE", "/api/v1/fences/a", b"{}").is_err());
+        assert!(check("DELETE", "/api/v1/fences/a?at=x", b"").is_err());
+        assert!(verify(b"secret", Some("1772614991"), Some(&signature), b"{}", NOW).is_err());
+    }
+
+    const KNOWN_WRITE: &str = "sha256=b7b05a77f9c1e6a051af8937f799aabc3451fea0eeff4d6c614cc161b7fcb557";
 
     #[test]
     fn refuses_what_is_wrong_old_or_missing() {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::rules;
-use crate::steps::{Steps, cargo, check};
+use crate::steps::{Steps, cargo, check, resolving};
 
 pub fn run(root: &Path) -> anyhow::Result<()> {
     let mut steps = Steps::new("lint");
@@ -13,14 +13,17 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
         check(cargo(root).args(["fmt", "--all", "--check"]), "run `cargo fmt --all` and look at what it did")
     });
     steps.run("clippy", || {
-        let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-        check(cargo(root).args(clippy), "mend what clippy names above")
+        let clippy = ["--workspace", "--all-targets", "--", "-D", "warnings"];
+        check(resolving(root, "clippy").args(clippy), "mend what clippy names above")
     });
     steps.run("documentation", || {
-        let doc = ["doc", "--workspace", "--no-deps"];
+        let doc = ["--workspace", "--no-deps"];
         let flags = std::env::var("RUSTDOCFLAGS").unwrap_or_default();
         let flags = format!("{flags} -D warnings");
-        check(cargo(root).args(doc).env("RUSTDOCFLAGS", flags.trim()), "mend what rustdoc names above")
+        check(
+            resolving(root, "doc").args(doc).env("RUSTDOCFLAGS", flags.trim()),
+            "mend what rustdoc names above",
+        )
     });
     steps.finish()
 }

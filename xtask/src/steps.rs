@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use crate::in_ci;
+
 /// What ran so far.
 pub struct Steps {
     title: &'static str,
@@ -58,6 +60,16 @@ pub fn cargo(root: &Path) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(root);
+    command
+}
+
+/// A subcommand that may resolve dependencies: in CI it fails where Cargo.lock is not up to date.
+pub fn resolving(root: &Path, subcommand: &str) -> Command {
+    let mut command = cargo(root);
+    command.arg(subcommand);
+    if in_ci() {
+        command.arg("--locked");
+    }
     command
 }
 

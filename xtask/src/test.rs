@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
-use crate::steps::{Steps, cargo, check, output_of};
+use crate::steps::{Steps, check, output_of, resolving};
 use crate::test_output::TestOutput;
 use crate::{browser, in_ci, rules};
 
@@ -34,7 +34,7 @@ pub fn run(root: &Path, with_browser: bool) -> anyhow::Result<()> {
         skipped.push("the page in a browser: --no-browser".to_owned());
     }
     let is_built = steps.run("build", || {
-        check(cargo(root).args(["test", "--workspace", "--no-run"]), "the tests do not compile")
+        check(resolving(root, "test").args(["--workspace", "--no-run"]), "the tests do not compile")
     });
     if is_built {
         steps.run("run", || run_tests(root, with_browser, &mut skipped));
@@ -59,9 +59,9 @@ fn find_c_compiler() -> anyhow::Result<()> {
 }
 
 fn run_tests(root: &Path, with_browser: bool, skipped: &mut Vec<String>) -> anyhow::Result<()> {
-    let mut command = cargo(root);
+    let mut command = resolving(root, "test");
     // What passing tests print is asked for, since a test that skips itself says so there.
-    command.args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"]);
+    command.args(["--workspace", "--no-fail-fast", "--", "--show-output"]);
     if !with_browser {
         command.args(["--skip", BROWSER_TESTS]);
     }
@@ -77,10 +77,12 @@ fn run_tests(root: &Path, with_browser: bool, skipped: &mut Vec<String>) -> anyh
     }
     let status = tests.wait()?;
     eprintln!("   {} passed, {} failed", output.passed, output.failed);
+    let skipped_themselves = output.skipped.len();
     skipped.append(&mut output.skipped);
     if !status.success() {
         bail!("see the tests that failed above");
     }
+    may_skip(skipped_themselves, in_ci())?;
     if output.passed == 0 {
         bail!("no test ran");
     }
@@ -88,4 +90,24 @@ fn run_tests(root: &Path, with_browser: bool, skipped: &mut Vec<String>) -> anyh
         bail!("no test has {BROWSER_TESTS} in its name any more: mend BROWSER_TESTS in xtask/src/test.rs");
     }
     Ok(())
+}
+
+/// In CI a test that skips itself has failed: what it needs is to be there.
+fn may_skip(skipped: usize, in_ci: bool) -> anyhow::Result<()> {
+    if in_ci && skipped > 0 {
+        bail!("{skipped} tests skipped themselves, which CI=true forbids; the reasons are below");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ci_forbids_to_skip() {
+        assert!(may_skip(0, true).is_ok() && may_skip(3, false).is_ok());
+        let said = may_skip(3, true).expect_err("three were skipped").to_string();
+        assert!(said.starts_with("3 tests"), "{said}");
+    }
 }

@@ -28,11 +28,14 @@ use crate::problem::Problem;
 use crate::views::Stamp;
 
 const BATCH: usize = 256;
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// `tick` events come no faster.
 const TICK_EVENT_PERIOD: Duration = Duration::from_secs(1);
 /// Ticks may close thousands of times a second; a client that has caught up reads no faster than this.
 const LIVE_PERIOD: Duration = Duration::from_millis(20);
+
+/// In this order nothing is lost between the tables and the stream.
+const BEGIN_ANEW: &str = "to begin anew, first take a cursor (follow without one: the id of the first event, \
+                          tick), then read the tables with min_tick= its tick, then follow from that cursor";
 
 /// Where the stream begins.
 #[derive(Deserialize, IntoParams)]
@@ -75,6 +78,7 @@ pub(super) async fn follow_changes(
         is_behind: true,
         told: (cursor.tick, None),
         last_sent: Instant::now(),
+        keep_alive: shared.api.config.sse_keep_alive,
         _slot: slot,
     };
     // The first batch tells whether the cursor can be used at all.
@@ -108,8 +112,7 @@ fn begin(shared: &Shared, params: &ChangesParams, headers: &HeaderMap) -> Result
     let newest = newest.max(shared.api.changelog.last_tick().map_or(0, |(tick, _)| tick));
     if cursor.tick > newest {
         return Err(Problem::gone(format!(
-            "the cursor {text:?} is of a tick that is not in this journal, whose last is {newest}; read the \
-             tables anew, and follow without a cursor"
+            "the cursor {text:?} is of a tick that is not in this journal, whose last is {newest}; {BEGIN_ANEW}"
         )));
     }
     Ok(cursor)
@@ -126,6 +129,7 @@ struct Feed {
     /// The last tick that the client was told of, and when.
     told: (u64, Option<Instant>),
     last_sent: Instant,
+    keep_alive: Duration,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -136,9 +140,10 @@ impl Feed {
             if *self.stopping.borrow() {
                 return None;
             }
-            // Before the read: whatever had happened by this tick is in the changelog.
+            // Before the read: whatever had happened by this tick is in the changelog, which alone knows
+            // whether that is anything. A tick's changes there may be more than those that the views show.
             let stamp = *self.shown.borrow_and_update();
-            if self.is_behind || stamp.last_change_tick > self.cursor.tick {
+            if self.is_behind || self.changelog.last_change_tick() > self.cursor.tick {
                 let mut out = Vec::new();
                 if self.read_batch(&mut out).await.is_err() {
                     // The client comes back with its last id, and is told why.
@@ -203,7 +208,7 @@ impl Feed {
     /// Waits for something to do; `false` when nothing was sent for so long that the connection needs a
     /// sign of life.
     async fn wait(&mut self, stamp: Stamp) -> bool {
-        let keep_alive_at = self.last_sent + KEEP_ALIVE;
+        let keep_alive_at = self.last_sent + self.keep_alive;
         let wake_at = match self.told.1 {
             Some(at) if self.has_news(stamp) => keep_alive_at.min(at + TICK_EVENT_PERIOD),
             _ => keep_alive_at,
@@ -226,7 +231,7 @@ impl Feed {
 
 fn read_problem(err: ReadError) -> Problem {
     match err {
-        ReadError::Gone { .. } => Problem::gone(format!("{err}; then follow without a cursor")),
+        ReadError::Gone { .. } => Problem::gone(format!("{err}; {BEGIN_ANEW}")),
         ReadError::Store(err) => {
             tracing::error!(error = %err, "the changelog cannot be read");
             Problem::internal(format!("the changelog cannot be read: {err}"))

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::{Response, StatusCode};
 use journal::{DeadLetter, StoreError};
 use model::TimeMs;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::ingest::WriteHead;
 use super::openapi::{DeadLetterDoc, DeadLetterPageDoc, ProblemDoc, ReceiptDoc};
 use super::params::{self, Id, Params};
-use super::submit::{Door, Undone, append_checked, keep_letters};
+use super::submit::{Door, Undone, append_checked};
 use super::{Shared, begin_object, ingest, json, list, read_cursor, write_text, write_time};
 use crate::problem::Problem;
 use crate::views::CursorWriter;
@@ -123,16 +124,15 @@ pub(super) async fn get_dead_letter(
 pub(super) async fn delete_dead_letter(
     State(shared): State<Arc<Shared>>,
     Id(id): Id,
-    headers: HeaderMap,
+    head: WriteHead,
     body: Body,
 ) -> Result<StatusCode, Problem> {
-    ingest::read_write(&shared, Door::Records, &headers, body).await?;
+    ingest::read_write(&shared, Door::Records, &head, body).await?;
     let number = letter_id(&id)?;
-    if remove(&shared, number).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Problem::not_found("dead letter", &id))
-    }
+    let turn = shared.letter_work.clone().lock_owned().await;
+    let shared_too = shared.clone();
+    let removed = shared.to_the_end(turn, async move { remove(&shared_too, number).await }).await?;
+    if removed { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("dead letter", &id)) }
 }
 
 /// Sends a dead letter through the check that refused it once more, or a corrected body in its place.
@@ -148,11 +148,23 @@ pub(super) async fn delete_dead_letter(
 pub(super) async fn replay_dead_letter(
     State(shared): State<Arc<Shared>>,
     Id(id): Id,
-    headers: HeaderMap,
+    head: WriteHead,
     body: Body,
 ) -> Result<Response<Body>, Problem> {
-    let (corrected, _held) = ingest::read_write(&shared, Door::Records, &headers, body).await?;
-    let letter = find(&shared, &id).await?;
+    let (corrected, held) = ingest::read_write(&shared, Door::Records, &head, body).await?;
+    let turn = shared.letter_work.clone().lock_owned().await;
+    let shared_too = shared.clone();
+    let work = async move {
+        let _held = held;
+        send_again(&shared_too, &id, corrected).await
+    };
+    shared.to_the_end(turn, work).await
+}
+
+/// Nobody else may work on letters meanwhile: between the look and the removal a second one would find the
+/// letter, too.
+async fn send_again(shared: &Arc<Shared>, id: &str, corrected: Bytes) -> Result<Response<Body>, Problem> {
+    let letter = find(shared, id).await?;
     let Some(door) = Door::of_letter(letter.source, &letter.context) else {
         let source = sources::source_name(letter.source);
         return Err(Problem::conflict(format!(
@@ -160,17 +172,20 @@ pub(super) async fn replay_dead_letter(
         )));
     };
     let body = if corrected.is_empty() { Bytes::from(letter.payload) } else { corrected };
-    let receipt = match append_checked(&shared, door, &body).await {
+    let receipt = match append_checked(shared, door, &body).await {
         Ok(receipt) => receipt,
         Err(Undone::NotABody(reason)) => return Err(Problem::bad_body(reason)),
         Err(Undone::Problem(problem)) => return Err(problem),
     };
-    let answer = receipt.answer(door)?;
-    if !receipt.refused.is_empty() {
-        keep_letters(&shared, door, receipt.refused).await?;
+    // Nothing of it is good: it stays, and does not breed.
+    receipt.answer(door)?;
+    let mut receipt = receipt.keep_refused(shared, door).await?;
+    // After the append, so that a letter is never lost; and it stays where what is bad in it is kept nowhere
+    // else.
+    if receipt.failures.is_empty() && remove(shared, letter.id).await.is_err() {
+        receipt.failures.push("the letter could not be removed; do not send it again".to_owned());
     }
-    remove(&shared, letter.id).await?;
-    Ok(answer)
+    receipt.answer(door)
 }
 
 fn letter_id(id: &str) -> Result<u64, Problem> {

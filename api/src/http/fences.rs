@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response};
+use axum::http::Response;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 
+use super::ingest::WriteHead;
 use super::openapi::{FeatureDoc, FencePageDoc, LiveFeatureDoc, ProblemDoc, ReceiptDoc};
 use super::params::{self, Id, Params};
 use super::submit::{Door, keep_unreadable, submit};
@@ -153,11 +154,11 @@ pub(super) async fn put_fence(
     State(shared): State<Arc<Shared>>,
     Id(id): Id,
     Params(params): Params<PutParams>,
-    headers: HeaderMap,
+    head: WriteHead,
     body: Body,
 ) -> Result<Response<Body>, Problem> {
     let correct_history = params::yes_or_no("correct_history", params.correct_history.as_deref())?;
-    let (body, _held) = ingest::read_write(&shared, Door::Records, &headers, body).await?;
+    let (body, held) = ingest::read_write(&shared, Door::Records, &head, body).await?;
     let feature = match read_feature(&id, &body) {
         Ok(feature) => feature,
         Err(reason) => {
@@ -166,17 +167,30 @@ pub(super) async fn put_fence(
         }
     };
     let has_valid_from = feature.pointer("/properties/valid_from").is_some_and(|time| !time.is_null());
-    if !has_valid_from && !correct_history {
-        catch_up(&shared).await?;
-        if shared.api.views.read().fences.is_deleted(&id) {
-            return Err(Problem::conflict(format!(
-                "fence {id:?} was deleted; give properties.valid_from, from when on it is there again, or \
-                 correct_history=true if it had never gone"
-            )));
+    let turn = shared.fence_edits.clone().lock_owned().await;
+    let shared_too = shared.clone();
+    let work = async move {
+        let _held = held;
+        if !has_valid_from && !correct_history {
+            catch_up(&shared_too).await?;
+            refuse_deleted(&shared_too, &id)?;
         }
+        let record = json!({"type": "fence", "op": "upsert", "feature": feature});
+        submit(&shared_too, Door::Records, record.to_string().into()).await
+    };
+    shared.to_the_end(turn, work).await
+}
+
+/// A deletion that is yet to come is none.
+fn refuse_deleted(shared: &Shared, id: &str) -> Result<(), Problem> {
+    let state = shared.api.views.read();
+    if !state.fences.is_deleted(id) || state.fences.get(id, state.stamp.instant).is_some() {
+        return Ok(());
     }
-    let record = json!({"type": "fence", "op": "upsert", "feature": feature});
-    submit(&shared, Door::Records, record.to_string().into()).await
+    Err(Problem::conflict(format!(
+        "fence {id:?} was deleted; give properties.valid_from, from when on it is there again, or \
+         correct_history=true if it had never gone"
+    )))
 }
 
 fn read_feature(id: &str, body: &[u8]) -> Result<Value, String> {
@@ -213,24 +227,30 @@ pub(super) async fn delete_fence(
     State(shared): State<Arc<Shared>>,
     Id(id): Id,
     Params(params): Params<DeleteParams>,
-    headers: HeaderMap,
+    head: WriteHead,
     body: Body,
 ) -> Result<Response<Body>, Problem> {
     let at = params::time("at", params.at.as_deref())?;
-    ingest::read_write(&shared, Door::Records, &headers, body).await?;
-    catch_up(&shared).await?;
-    if !shared.api.views.read().fences.is_known(&id) {
-        return Err(Problem::not_found("fence", &id));
-    }
-    let mut record = json!({"type": "fence", "op": "delete", "id": id});
-    if let Some(at) = at {
-        record["at"] = at.to_string().into();
-    }
-    submit(&shared, Door::Records, record.to_string().into()).await
+    ingest::read_write(&shared, Door::Records, &head, body).await?;
+    let turn = shared.fence_edits.clone().lock_owned().await;
+    let shared_too = shared.clone();
+    let work = async move {
+        catch_up(&shared_too).await?;
+        if !shared_too.api.views.read().fences.is_known(&id) {
+            return Err(Problem::not_found("fence", &id));
+        }
+        let mut record = json!({"type": "fence", "op": "delete", "id": id});
+        if let Some(at) = at {
+            record["at"] = at.to_string().into();
+        }
+        submit(&shared_too, Door::Records, record.to_string().into()).await
+    };
+    shared.to_the_end(turn, work).await
 }
 
 /// Waits until everything that is durable is shown: an edit that was acknowledged must count.
 async fn catch_up(shared: &Shared) -> Result<(), Problem> {
+    shared.check_started()?;
     let Some((durable, _)) = shared.api.log.last_tick() else { return Ok(()) };
     if shared.api.views.wait_for_tick(durable, MIN_TICK_WAIT).await {
         return Ok(());

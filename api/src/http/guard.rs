@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::uri::Authority;
 use axum::http::{Method, Request, Response};
 use axum::response::IntoResponse;
 use tower_layer::Layer;
@@ -101,7 +102,7 @@ where
         Err(_) => {
             let detail = format!(
                 "the request took longer than {} s; send less at once, or try later",
-                limit.as_secs()
+                limit.as_secs_f64()
             );
             Problem::unavailable(detail, 1).closing().into_response()
         }
@@ -133,8 +134,11 @@ fn check(request: &Request<Body>, allowed_hosts: &[String]) -> Result<(), Proble
         None => single(headers, &header::HOST)?
             .ok_or_else(|| Problem::forbidden("the Host header is missing; name the service in it"))?,
     };
-    let host = without_port(authority);
-    let is_allowed = |name: &str| name == "*" || without_port(name).eq_ignore_ascii_case(host);
+    let host = host_of(authority).ok_or_else(|| {
+        Problem::forbidden(format!("the host {authority:?} is none; send a name, and a port if need be"))
+    })?;
+    let is_allowed =
+        |name: &str| name == "*" || host_of(name).is_some_and(|name| name.eq_ignore_ascii_case(host));
     let is_known =
         LOOPBACK_NAMES.into_iter().any(is_allowed) || allowed_hosts.iter().any(|name| is_allowed(name));
     if !is_known {
@@ -170,11 +174,14 @@ fn single<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Result<Optio
     }
 }
 
-fn without_port(authority: &str) -> &str {
-    if let Some(end) = authority.find(']') {
-        return &authority[..=end];
-    }
-    authority.split(':').next().unwrap_or(authority)
+/// The host of `host` or `host:port`; nothing else may be there, such as a user's name.
+fn host_of(authority: &str) -> Option<&str> {
+    // What is parsed may still have a user before the host, or rubbish between the host and the port.
+    let parsed: Authority = authority.parse().ok()?;
+    let host = authority.get(..parsed.host().len()).filter(|host| *host == parsed.host())?;
+    let port = &authority[host.len()..];
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    (port.is_empty() || port.strip_prefix(':').is_some_and(is_port)).then_some(host)
 }
 
 #[cfg(test)]
@@ -201,9 +208,22 @@ mod tests {
         ] {
             assert!(verdict("GET", &[("host", host)]), "{host}");
         }
-        for host in
-            ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "[::2]", "10.0.0.1"]
-        {
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "[::2]",
+            "10.0.0.1",
+            "localhost:1@evil.example",
+            "localhost@evil.example",
+            "evil@localhost",
+            "localhost@localhost",
+            "[::1].evil.example",
+            "[::1]evil",
+            "localhost:80x",
+            "localhost:80:evil.example",
+        ] {
             assert!(!verdict("GET", &[("host", host)]), "{host}");
         }
         assert!(!verdict("GET", &[]));

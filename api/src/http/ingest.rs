@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::header::{self, HeaderMap, HeaderName};
-use axum::http::{Request, Response};
+use axum::http::request::Parts;
+use axum::http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use sources::BodyError;
 use sources::loconav::Endpoint;
@@ -86,21 +87,64 @@ pub(super) async fn loconav_alert(
 async fn take(shared: &Arc<Shared>, door: Door, request: Request<Body>) -> Result<Response<Body>, Problem> {
     let (head, body) = request.into_parts();
     // Wherever there is a secret, records must be signed.
-    let (body, _held) = read(shared, door, &head.headers, body, true).await?;
+    let (body, _held) = read(shared, door, &head.headers, body, Signed::Body).await?;
     submit(shared, door, body).await
 }
 
 /// A body as bytes, and the part of the budget that it takes.
 type Read = (Bytes, Vec<OwnedSemaphorePermit>);
 
+/// What an operator's write says beside its body.
+pub(super) struct WriteHead {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl<S: Sync> FromRequestParts<S> for WriteHead {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(WriteHead { method: parts.method.clone(), uri: parts.uri.clone(), headers: parts.headers.clone() })
+    }
+}
+
+/// What a signature must be over.
+#[derive(Clone, Copy)]
+enum Signed<'a> {
+    Nothing,
+    /// The formula of webhooks, which their senders know.
+    Body,
+    /// Method and path too: a write without a body must not be good for another path.
+    Write(&'a Method, &'a Uri),
+}
+
 /// Reads the body of an operator's write: signed only where the configuration asks for it.
 pub(super) async fn read_write(
     shared: &Arc<Shared>,
     door: Door,
-    headers: &HeaderMap,
+    head: &WriteHead,
     body: Body,
 ) -> Result<Read, Problem> {
-    read(shared, door, headers, body, shared.sign_all_writes).await
+    let signed =
+        if shared.sign_all_writes { Signed::Write(&head.method, &head.uri) } else { Signed::Nothing };
+    read(shared, door, &head.headers, body, signed).await
+}
+
+/// Holds the signature against the bytes as received, where there is a secret.
+fn verify(shared: &Shared, headers: &HeaderMap, signed: Signed<'_>, received: &[u8]) -> Result<(), String> {
+    let Some(secret) = &shared.api.config.hmac_secret else { return Ok(()) };
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let (timestamp, signature, now_s) = (text(&TIMESTAMP), text(&SIGNATURE), now_ms() / 1000);
+    match signed {
+        Signed::Nothing => Ok(()),
+        Signed::Body => sources::signature::verify(secret, timestamp, signature, received, now_s),
+        Signed::Write(method, uri) => {
+            let path_and_query = uri.path_and_query().map_or(uri.path(), |path| path.as_str());
+            let write = sources::signature::Write { method: method.as_str(), path_and_query, body: received };
+            sources::signature::verify_write(secret, timestamp, signature, write, now_s)
+        }
+    }
 }
 
 async fn read(
@@ -108,19 +152,13 @@ async fn read(
     door: Door,
     headers: &HeaderMap,
     body: Body,
-    must_be_signed: bool,
+    signed: Signed<'_>,
 ) -> Result<Read, Problem> {
     let (received, mut held) = collect(shared, door, headers, body).await?;
-    if must_be_signed && let Some(secret) = &shared.api.config.hmac_secret {
-        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let now_s = now_ms() / 1000;
-        let verified =
-            sources::signature::verify(secret, text(&TIMESTAMP), text(&SIGNATURE), &received, now_s);
-        verified.map_err(|reason| {
-            shared.metrics.refused(door.source(), Refusal::Unauthorized, 1);
-            Problem::unauthorized(reason)
-        })?;
-    }
+    verify(shared, headers, signed, &received).map_err(|reason| {
+        shared.metrics.refused(door.source(), Refusal::Unauthorized, 1);
+        Problem::unauthorized(reason)
+    })?;
     let encoding = check_kind(headers).inspect_err(|_| {
         shared.metrics.refused(door.source(), Refusal::Unsupported, 1);
     })?;

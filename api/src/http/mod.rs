@@ -21,7 +21,7 @@ use axum::body::Body;
 use axum::http::header::{self, HeaderValue};
 use axum::http::{Method, Response, Uri};
 use model::TimeMs;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -49,6 +49,10 @@ pub(crate) struct Shared {
     pub stopping: watch::Receiver<bool>,
     /// Whether every write must be signed, not only bodies of records.
     pub sign_all_writes: bool,
+    /// Held while a fence edit is judged and appended: each is judged by all that came before it.
+    fence_edits: Arc<Mutex<()>>,
+    /// Held while a dead letter is sent again or thrown away, so that each is sent again once.
+    letter_work: Arc<Mutex<()>>,
     /// Set while the journal refuses to write.
     pub journal_failed: AtomicBool,
 }
@@ -63,6 +67,8 @@ impl Shared {
             heavy_work: Semaphore::new(HEAVY_WORK),
             stopping,
             sign_all_writes: config.sign_all_writes.unwrap_or(reachable_from_elsewhere),
+            fence_edits: Arc::default(),
+            letter_work: Arc::default(),
             journal_failed: AtomicBool::new(false),
             api,
         };
@@ -100,6 +106,40 @@ impl Shared {
     ) -> Result<T, Problem> {
         let _turn = self.heavy_work.acquire().await.map_err(|_| Problem::unavailable("stopping", 5))?;
         self.on_disk(work).await
+    }
+
+    /// Does work of several steps, alone with what `turn` stands for. It comes to its end even when the
+    /// client goes or the time for an answer is over: half of it would be worse than none.
+    pub async fn to_the_end<T: Send + 'static>(
+        &self,
+        turn: OwnedMutexGuard<()>,
+        work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let working = tokio::spawn(async move {
+            let done = work.await;
+            drop(turn);
+            done
+        });
+        working
+            .await
+            .unwrap_or_else(|err| Err(Problem::internal(format!("a step of the work failed: {err}"))))
+    }
+
+    /// Why nothing can be written yet, while that is so.
+    ///
+    /// The first record of a start may be its settings, and what comes before them would be worked on with
+    /// those of the last start.
+    pub fn check_started(&self) -> Result<(), Problem> {
+        if self.api.views.is_ready() {
+            return Ok(());
+        }
+        let shown = self.api.views.stamp().tick;
+        let last = self.api.log.last_tick().map_or(0, |(tick, _)| tick);
+        let detail = format!(
+            "starting: the views are at tick {shown}, the journal ends at tick {last}; nothing was kept, \
+             send again when /readyz answers 200"
+        );
+        Err(Problem::unavailable(detail, 1))
     }
 
     pub fn note_journal(&self, works: bool) {

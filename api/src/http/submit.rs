@@ -74,6 +74,8 @@ pub(super) struct Receipt {
     warnings: Vec<String>,
     /// The tick that holds what was accepted.
     tick: Option<u64>,
+    /// What else went wrong, though something was accepted.
+    pub failures: Vec<String>,
 }
 
 /// Sends a body through its door; what is refused becomes dead letters.
@@ -86,12 +88,7 @@ pub(super) async fn submit(shared: &Arc<Shared>, door: Door, body: Bytes) -> Res
         }
         Err(Undone::Problem(problem)) => return Err(problem),
     };
-    if receipt.refused.is_empty() {
-        return receipt.answer(door);
-    }
-    let answer = receipt.answer(door);
-    keep_letters(shared, door, receipt.refused).await?;
-    answer
+    receipt.keep_refused(shared, door).await?.answer(door)
 }
 
 /// Why nothing was appended.
@@ -121,7 +118,7 @@ pub(super) async fn append_checked(
     };
     // What the journal did not take comes again, and counts then.
     note(shared, door, (accepted, refused_count), &warnings);
-    Ok(Receipt { accepted, refused, refused_count, warnings, tick })
+    Ok(Receipt { accepted, refused, refused_count, warnings, tick, failures: Vec::new() })
 }
 
 fn note(shared: &Shared, door: Door, (accepted, refused): (usize, usize), warnings: &[String]) {
@@ -158,6 +155,7 @@ async fn check(shared: &Arc<Shared>, door: Door, body: &Bytes) -> Result<Checked
 }
 
 async fn append(shared: &Shared, door: Door, context: &str, payload: Vec<u8>) -> Result<u64, Problem> {
+    shared.check_started().inspect_err(|_| shared.metrics.refused(door.source(), Refusal::Unavailable, 1))?;
     let began = Instant::now();
     let appended = match shared.api.log.append(door.source(), context, payload) {
         Ok(ticket) => ticket.wait().await,
@@ -237,13 +235,44 @@ pub(super) async fn keep_letters(
         Err(err) => {
             shared.metrics.letters_lost.fetch_add(1, Ordering::Relaxed);
             tracing::error!(error = %err, "refused records could not be kept as dead letters");
-            let detail = "what was refused could not be kept as dead letters; what was good is durable";
-            Err(Problem::internal(detail))
+            Err(Problem::internal(
+                "nothing was accepted, and what was refused could not be kept as dead letters",
+            ))
         }
     }
 }
 
 impl Receipt {
+    /// Keeps what was refused as dead letters.
+    pub async fn keep_refused(mut self, shared: &Arc<Shared>, door: Door) -> Result<Receipt, Problem> {
+        if self.refused.is_empty() {
+            return Ok(self);
+        }
+        // Only the bytes go: the answer needs lines and reasons.
+        let letters = self.refused.iter_mut().map(|part| Refused {
+            line: part.line,
+            reason: part.reason.clone(),
+            bytes: std::mem::take(&mut part.bytes),
+        });
+        let letters = letters.collect();
+        let kept = keep_letters(shared, door, letters).await;
+        self.note_letters(kept)
+    }
+
+    /// What was accepted is durable and must not come again: then letters that were not kept are a failure
+    /// to tell of, not one of the request.
+    fn note_letters(mut self, kept: Result<(), Problem>) -> Result<Receipt, Problem> {
+        match kept {
+            Err(_) if self.accepted > 0 => {
+                let not_kept = "what was refused could not be kept as dead letters; its sender must keep it";
+                self.failures.push(not_kept.to_owned());
+                Ok(self)
+            }
+            Err(problem) => Err(problem),
+            Ok(()) => Ok(self),
+        }
+    }
+
     /// 200 when something was good, or there was nothing to do; 422 otherwise.
     pub fn answer(&self, door: Door) -> Result<Response<Body>, Problem> {
         let nothing_to_do = self.refused_count == 0 && door != Door::Records;
@@ -253,10 +282,7 @@ impl Receipt {
         let tick = self.tick.map_or_else(|| "null".to_owned(), |tick| tick.to_string());
         let (accepted, refused) = (self.accepted, self.refused_count);
         let mut out = format!("{{\"accepted\":{accepted},\"refused\":{refused},\"tick\":{tick},\"errors\":");
-        out.push_str(if refused == 0 { "[]" } else { "" });
-        if refused > 0 {
-            out.push_str(&self.errors().to_string());
-        }
+        out.push_str(&self.errors().to_string());
         if !self.warnings.is_empty() {
             out.push_str(&format!(",\"warnings\":{}", json!(self.warnings)));
         }
@@ -279,7 +305,36 @@ impl Receipt {
     }
 
     fn errors(&self) -> Value {
-        let errors = self.refused.iter().take(MAX_ERRORS);
-        errors.map(|part| json!({"line": part.line, "reason": part.reason})).collect()
+        let refused = self.refused.iter().take(MAX_ERRORS);
+        let refused = refused.map(|part| json!({"line": part.line, "reason": part.reason}));
+        refused.chain(self.failures.iter().map(|reason| json!({"line": 0, "reason": reason}))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receipt(accepted: usize) -> Receipt {
+        let refused = vec![Refused { line: 2, reason: "bad".to_owned(), bytes: b"x".to_vec() }];
+        let (warnings, failures) = (Vec::new(), Vec::new());
+        Receipt { accepted, refused, refused_count: 1, warnings, tick: Some(7), failures }
+    }
+
+    #[tokio::test]
+    async fn what_is_durable_is_acknowledged_though_its_letters_are_lost() {
+        let lost = || Err(Problem::internal("no space"));
+        let answer =
+            receipt(1).note_letters(lost()).and_then(|receipt| receipt.answer(Door::Records)).unwrap();
+        assert_eq!(answer.status(), 200);
+        let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+        let answer: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            (&answer["accepted"], &answer["refused"], &answer["tick"]),
+            (&json!(1), &json!(1), &json!(7))
+        );
+        assert_eq!(answer["errors"][0], json!({"line": 2, "reason": "bad"}));
+        assert!(answer["errors"][1]["reason"].as_str().unwrap().contains("could not be kept"), "{answer}");
+        assert!(receipt(0).note_letters(lost()).is_err(), "nothing was kept at all");
     }
 }

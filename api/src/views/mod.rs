@@ -27,8 +27,6 @@ pub(crate) struct Stamp {
     pub tick: u64,
     /// Its instant.
     pub instant: TimeMs,
-    /// The last tick that changed derived rows.
-    pub last_change_tick: u64,
 }
 
 /// All tables.
@@ -147,8 +145,5 @@ impl State {
         self.records = closed.records;
         self.stamp.tick = closed.tick;
         self.stamp.instant = closed.instant;
-        if !closed.changes.is_empty() {
-            self.stamp.last_change_tick = closed.tick;
-        }
     }
 }

@@ -73,7 +73,9 @@ fn without_a_cursor_it_begins_now() {
     let service = Service::start(ApiConfig::default());
     close_some(&service, 0..5);
     let mut stream = service.follow("", &[]);
-    assert_eq!(stream.next_tick().data["tick"], 5, "at once, so that a page can show how far it is");
+    let first = stream.next().unwrap();
+    assert_eq!(first.name, "tick", "all changes of the last tick are past");
+    assert_eq!(first.data["tick"], 5, "at once, so that a page can show how far it is");
     let began = Instant::now();
     close_some(&service, 5..6);
     assert_eq!(stream.next_change().data["tick"], 6);
@@ -130,4 +132,35 @@ fn followers_are_limited_and_end_with_the_service() {
     service.stop();
     assert!(began.elapsed() < Duration::from_secs(3), "endless answers do not hold up the end");
     while first.next().is_some() {}
+}
+
+#[test]
+fn what_only_the_changelog_corrects_is_sent_too() {
+    let service = Service::start(ApiConfig::default());
+    close_some(&service, 0..3);
+    let mut stream = service.follow("", &[]);
+    assert_eq!(stream.next_tick().data["tick"], 3, "the client has everything");
+    // As a new release does in its first tick: the graph changed nothing, other rows are corrected.
+    let corrected = vec![presence(1, "T2", "yard", 0, None)];
+    service.close_corrected(vec![], corrected, vec![], vec![]);
+    service.close(vec![], vec![], vec![]);
+    service.close(vec![], vec![], vec![]);
+    // Before anything else changes, so that nothing but the correction can have woken the client.
+    let change = stream.next().unwrap();
+    assert_eq!(change.name, "presences", "{change:?}");
+    close_some(&service, 3..4);
+    assert_eq!((&change.data["tick"], &change.data["row"]["vehicle_id"]), (&4.into(), &"T2".into()));
+    assert_eq!(stream.next_change().data["tick"], 7);
+}
+
+#[test]
+fn a_quiet_stream_shows_that_it_lives() {
+    let config = ApiConfig { sse_keep_alive: Duration::from_millis(50), ..ApiConfig::default() };
+    let service = Service::start(config);
+    close_some(&service, 0..1);
+    let mut stream = service.follow("", &[]);
+    assert_eq!(stream.next().unwrap().name, "tick");
+    for _ in 0..2 {
+        assert_eq!(stream.next_comment(), "keep-alive");
+    }
 }

@@ -75,3 +75,36 @@ fn a_deleted_id_comes_back_only_on_purpose() {
     let tick = put(&service, "a?correct_history=true", &circle("A")).json()["tick"].as_u64().unwrap();
     service.get_json(&format!("/api/v1/fences/a?min_tick={tick}"));
 }
+
+#[test]
+fn edits_at_the_same_time_are_judged_one_after_the_other() {
+    let service = service();
+    for round in 0..40 {
+        let path = format!("f{round}");
+        assert_eq!(put(&service, &path, &circle("A")).status, 200);
+        let (deleted, again) = std::thread::scope(|scope| {
+            let delete = || service.request("DELETE", &format!("/api/v1/fences/{path}"), &[], b"");
+            let deleting = scope.spawn(delete);
+            let putting = scope.spawn(|| put(&service, &path, &circle("B")));
+            (deleting.join().unwrap(), putting.join().unwrap())
+        });
+        assert_eq!(deleted.status, 200, "{}", deleted.text());
+        let tick = deleted.json()["tick"].as_u64().unwrap();
+        if again.status != 200 {
+            again.problem(409);
+        }
+        // Whichever came first: a deletion that was acknowledged holds.
+        service.get(&format!("/api/v1/fences/{path}?min_tick={tick}")).problem(404);
+    }
+}
+
+#[test]
+fn a_deletion_that_is_yet_to_come_does_not_stand_in_the_way() {
+    let service = service();
+    put(&service, "a", &circle("A"));
+    let deleted = service.request("DELETE", "/api/v1/fences/a?at=2999-01-01T00:00:00Z", &[], b"");
+    assert_eq!(deleted.status, 200);
+    let tick = put(&service, "a", &circle("B")).json()["tick"].as_u64().unwrap();
+    let shown = service.get_json(&format!("/api/v1/fences/a?min_tick={tick}"));
+    assert_eq!(shown["properties"]["name"], "B");
+}

@@ -42,10 +42,29 @@ impl Service {
     }
 
     pub fn start_wired(config: ApiConfig, wiring: Wiring, log: Option<Arc<dyn Log>>) -> Service {
+        let (folder, store, views) = Service::parts();
+        views.set_ready();
+        Service::start_with(config, wiring, log, (folder, store, views))
+    }
+
+    /// A service that does not know yet where its journal ends.
+    pub fn starting(config: ApiConfig, log: Option<Arc<dyn Log>>) -> Service {
+        Service::start_with(config, Wiring::ByHand, log, Service::parts())
+    }
+
+    fn parts() -> (tempfile::TempDir, Store, Arc<Views>) {
         let folder = tempfile::tempdir().unwrap();
         let options = Options { heartbeat_ms: 3_600_000, changes_keep_ms: 0, ..Options::default() };
         let store = Store::open(folder.path(), options).unwrap();
-        let views = Arc::new(Views::new(24 * 3_600_000));
+        (folder, store, Arc::new(Views::new(24 * 3_600_000)))
+    }
+
+    fn start_with(
+        config: ApiConfig,
+        wiring: Wiring,
+        log: Option<Arc<dyn Log>>,
+        (folder, store, views): (tempfile::TempDir, Store, Arc<Views>),
+    ) -> Service {
         let ticks = store.log().start().unwrap();
         let views_too = views.clone();
         std::thread::spawn(move || {
@@ -79,11 +98,23 @@ impl Service {
     }
 
     /// Closes a tick: first in the changelog, then in the views, as the pipeline does.
-    pub fn close(&self, fixes: Vec<Fix>, mut changes: Vec<Change>, fence_edits: Vec<FenceEdit>) -> u64 {
+    pub fn close(&self, fixes: Vec<Fix>, changes: Vec<Change>, fence_edits: Vec<FenceEdit>) -> u64 {
+        self.close_corrected(fixes, changes.clone(), changes, fence_edits)
+    }
+
+    /// Closes a tick whose changes in the changelog are others than those of the graph.
+    pub fn close_corrected(
+        &self,
+        fixes: Vec<Fix>,
+        mut kept: Vec<Change>,
+        mut changes: Vec<Change>,
+        fence_edits: Vec<FenceEdit>,
+    ) -> u64 {
         let tick = self.tick.fetch_add(1, Ordering::SeqCst) + 1;
         let instant = TimeMs(START_MS + i64::try_from(tick).unwrap() * 1000);
         changes.sort_by(Change::cmp_in_tick);
-        let bytes: Vec<ChangeBytes> = changes
+        kept.sort_by(Change::cmp_in_tick);
+        let bytes: Vec<ChangeBytes> = kept
             .iter()
             .map(|change| ChangeBytes {
                 table: change.row.table().code(),
@@ -291,6 +322,19 @@ impl Events {
             if event.name == "tick" {
                 return event;
             }
+        }
+    }
+
+    /// The next comment; what comes before it is not looked at.
+    pub fn next_comment(&mut self) -> String {
+        loop {
+            while let Some(end) = self.unread.find("\n\n") {
+                let block: String = self.unread.drain(..end + 2).collect();
+                if let Some(comment) = block.strip_prefix(": ") {
+                    return comment.trim_end().to_owned();
+                }
+            }
+            assert!(self.read_chunk(), "the stream goes on");
         }
     }
 

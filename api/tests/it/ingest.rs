@@ -158,6 +158,21 @@ fn operators_sign_too_where_it_is_asked_for() {
     service.request("DELETE", "/api/v1/fences/a", &[], b"").problem(401);
     service.request("DELETE", "/api/v1/dead-letters/1", &[], b"").problem(401);
     service.post("/api/v1/dead-letters/1/replay", b"").problem(401);
+    let now_s = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    let send = |method: &str, path: &str, signature: &str| {
+        let time = now_s.to_string();
+        let headers = [("x-watchtower-timestamp", time.as_str()), ("x-watchtower-signature", signature)];
+        service.request(method, path, &headers, b"")
+    };
+    let (one, other) = ("/api/v1/dead-letters/1", "/api/v1/dead-letters/2");
+    let signature = sources::signature::sign_write(b"key", now_s, "DELETE", one, b"");
+    send("DELETE", one, &signature).problem(404);
+    send("DELETE", other, &signature).problem(401);
+    send("DELETE", "/api/v1/fences/a", &signature).problem(401);
+    send("POST", "/api/v1/dead-letters/1/replay", &signature).problem(401);
+    send("DELETE", one, &sources::signature::sign(b"key", now_s, b"")).problem(401);
+    let fence = "/api/v1/fences/a%2Fb?at=2026-01-05T00:00:00Z";
+    send("DELETE", fence, &sources::signature::sign_write(b"key", now_s, "DELETE", fence, b"")).problem(404);
     let on_loopback =
         Service::start(ApiConfig { hmac_secret: Some(b"key".to_vec()), ..ApiConfig::default() });
     on_loopback.request("DELETE", "/api/v1/dead-letters/1", &[], b"").problem(404);
@@ -194,4 +209,32 @@ fn dead_letters_are_listed_mended_and_sent_again() {
     assert_eq!(service.request("DELETE", &path(2, ""), &[], b"").status, 204);
     service.request("DELETE", &path(2, ""), &[], b"").problem(404);
     service.post("/api/v1/dead-letters/x/replay", b"").problem(404);
+}
+
+#[test]
+fn a_dead_letter_is_sent_again_once() {
+    let service = Service::start(ApiConfig::default());
+    let letters = service.store.dead_letters();
+    for round in 1..=20 {
+        let letter = letters.add(1, 2, "", "was bad", position_line("T1", 1).as_bytes()).unwrap();
+        let path = format!("/api/v1/dead-letters/{letter}/replay");
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let sending: Vec<_> = (0..4).map(|_| scope.spawn(|| service.post(&path, b"").status)).collect();
+            sending.into_iter().map(|sent| sent.join().unwrap()).collect()
+        });
+        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+        assert_eq!(statuses.iter().filter(|status| **status == 404).count(), 3, "{statuses:?}");
+        assert_eq!(journalled(&service).len(), round);
+    }
+}
+
+#[test]
+fn a_dead_letter_stays_until_it_is_in_the_journal() {
+    let service = Service::start(ApiConfig::default());
+    let line = position_line("T1", 1);
+    let letter = service.store.dead_letters().add(1, 2, "", "was bad", line.as_bytes()).unwrap();
+    service.store.log().stop();
+    service.post(&format!("/api/v1/dead-letters/{letter}/replay"), b"").problem(503);
+    assert_eq!(letters(&service)[0].payload, line.as_bytes());
+    service.get_json(&format!("/api/v1/dead-letters/{letter}"));
 }

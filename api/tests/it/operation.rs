@@ -9,7 +9,7 @@ use journal::{AppendError, Log, StoreError, Tick, Ticket};
 use model::{Coord, Fence, FenceEdit, FenceSettings, Shape};
 use serde_json::Value;
 
-use crate::harness::{Service, Wiring, fix, jump, position_line, presence};
+use crate::harness::{Service, fix, jump, position_line, presence};
 
 #[test]
 fn pages_of_other_sites_are_kept_out() {
@@ -81,13 +81,16 @@ impl Log for RefusingLog {
     fn start(&self) -> Result<crossbeam_channel::Receiver<Arc<Tick>>, StoreError> {
         Ok(crossbeam_channel::never())
     }
+    fn failure(&self) -> Option<String> {
+        None
+    }
     fn stop(&self) {}
 }
 
 #[test]
 fn readiness_follows_the_views_and_the_journal() {
     let log = Arc::new(RefusingLog::default());
-    let service = Service::start_wired(ApiConfig::default(), Wiring::ByHand, Some(log.clone()));
+    let service = Service::starting(ApiConfig::default(), Some(log.clone()));
     assert!(service.get("/readyz").problem(503).contains("starting"));
     assert_eq!(service.get("/healthz").status, 200);
     service.close(vec![], vec![], vec![]);
@@ -210,4 +213,41 @@ fn properties_of(openapi: &Value, schema: &Value) -> Vec<(String, Value)> {
         all.extend(properties_of(openapi, part));
     }
     all
+}
+
+#[test]
+fn nothing_is_written_before_the_start_is_over() {
+    let service = Service::starting(ApiConfig::default(), None);
+    let circle = br#"{"type":"Feature","properties":{"radius_m":300},
+        "geometry":{"type":"Point","coordinates":[3.4,6.5]}}"#;
+    let letter =
+        service.store.dead_letters().add(1, 2, "", "bad", position_line("T1", 1).as_bytes()).unwrap();
+    let body = position_line("T1", 1);
+    let answers = [
+        service.post("/api/v1/records", body.as_bytes()),
+        service.request("PUT", "/api/v1/fences/a", &[], circle),
+        service.request("PUT", "/api/v1/fences/a?correct_history=true", &[], circle),
+        service.request("DELETE", "/api/v1/fences/a", &[], b""),
+        service.post(&format!("/api/v1/dead-letters/{letter}/replay"), b""),
+    ];
+    for answer in answers {
+        let detail = answer.problem(503);
+        assert!(detail.contains("starting: ") && detail.contains("nothing was kept"), "{detail}");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    assert_eq!(service.store.log().last_tick(), None);
+    assert_eq!(service.store.dead_letters().counts().kept, 1, "the letter is still there");
+    service.views.set_ready();
+    assert_eq!(service.post("/api/v1/records", body.as_bytes()).status, 200);
+}
+
+#[test]
+fn a_request_that_takes_too_long_is_answered_all_the_same() {
+    let request_timeout = std::time::Duration::from_millis(100);
+    let service = Service::start(ApiConfig { request_timeout, ..ApiConfig::default() });
+    // The body is announced, and never comes.
+    let answer = service.request("POST", "/api/v1/records", &[("content-length", "10")], b"");
+    assert!(answer.problem(503).contains("longer than 0.1 s"));
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(service.get("/api/v1/trucks").status, 200);
 }

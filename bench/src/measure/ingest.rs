@@ -1,32 +1,39 @@
 //! A running service under load over HTTP on the same machine: durable webhooks a second, and how long
 //! until what was sent is visible to a reader.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use model::TimeMs;
 use serde_json::json;
 
 use super::Options;
+use super::folder::Folder;
+use super::probe::{PROBE_CONNECTIONS, PROBES_A_SECOND, probe};
 use super::report::{Figure, Report};
+use super::wire::{Answers, SECRET, request, wall_clock};
 use crate::send::loconav::push_location;
 use crate::simulate::{FleetOptions, FleetPosition, Layout, fleet};
 
-const SECRET: &str = "a secret for measuring";
 const VEHICLES: u32 = 10_000;
 const FENCES: u32 = 100;
 /// Threads that send; each has its part of the connections.
 const SENDERS: usize = 2;
+/// Positions made at most; a longer load goes through them again, at later times.
+const POOL: usize = 4_000_000;
+/// Event times go back so far at most: what is older than the horizon of a day would be refused.
+const LONGEST_SPAN_MS: i64 = 23 * 3_600_000;
 
 pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     let seconds = if options.quick { 2.0 } else { 10.0 };
     let runs = if options.quick { 1 } else { 3 };
+    let folder = Folder::find()?;
+    report.note(&format!("ingest: data in {}", folder.describe()));
     // (positions a body, connections, bodies a second)
     let mut cases = vec![("single", 1, 256, None), ("batched", 100, 64, None), ("batched", 1000, 16, None)];
     for rate in if options.quick { vec![2_000.0] } else { vec![1_000.0, 10_000.0, 20_000.0, 40_000.0] } {
@@ -37,7 +44,7 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
         let mut acknowledged = Vec::new();
         let mut quantiles: [Vec<f64>; 6] = Default::default();
         for _ in 0..runs {
-            let outcome = run_once(&options.program, &load)?;
+            let outcome = run_once(&options.program, &folder, &load)?;
             acknowledged.push(outcome.acknowledged as f64 / outcome.seconds);
             for (list, value) in quantiles.iter_mut().zip(outcome.quantiles_ms) {
                 list.push(value);
@@ -47,11 +54,17 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
             let mut params = vec![
                 ("positions_a_body", json!(batch)),
                 ("connections", json!(connections)),
+                ("vehicles", json!(VEHICLES)),
+                ("fences", json!(FENCES)),
+                ("file_system", json!(folder.file_system)),
+                ("durable_storage", json!(!folder.is_memory())),
                 ("hmac", json!(true)),
                 ("seconds", json!(seconds)),
             ];
             if let Some(rate) = rate {
                 params.push(("bodies_a_second_wanted", json!(rate)));
+                params.push(("probes_a_second", json!(PROBES_A_SECOND)));
+                params.push(("probe_connections", json!(PROBE_CONNECTIONS)));
             }
             params
         };
@@ -66,9 +79,9 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
             add("ms", "due to acknowledged, p50", ack_50);
             add("ms", "due to acknowledged, p99", ack_99);
             add("ms", "due to acknowledged, p99.9", ack_999);
-            add("ms", "sent to visible in a read, p50", seen_50);
-            add("ms", "sent to visible in a read, p99", seen_99);
-            add("ms", "sent to visible in a read, p99.9", seen_999);
+            add("ms", "due to visible in a read, p50", seen_50);
+            add("ms", "due to visible in a read, p99", seen_99);
+            add("ms", "due to visible in a read, p99.9", seen_999);
         }
     }
     Ok(())
@@ -101,8 +114,8 @@ impl Drop for Service {
     }
 }
 
-fn start(program: &Path) -> anyhow::Result<Service> {
-    let dir = tempfile::tempdir().context("no temporary folder")?;
+fn start(program: &Path, folder: &Folder) -> anyhow::Result<Service> {
+    let dir = folder.new_inside()?;
     let mut process = Command::new(program)
         .args(["run", "--listen", "127.0.0.1:0", "--set"])
         .arg(format!("sources.loconav.hmac_secret={SECRET}"))
@@ -124,8 +137,8 @@ fn start(program: &Path) -> anyhow::Result<Service> {
     Ok(Service { process, address, _dir: dir })
 }
 
-fn run_once(program: &Path, load: &Load) -> anyhow::Result<Outcome> {
-    let service = start(program)?;
+fn run_once(program: &Path, folder: &Folder, load: &Load) -> anyhow::Result<Outcome> {
+    let service = start(program, folder)?;
     post_fences(&service.address)?;
     let wanted = match load.rate {
         Some(rate) => (rate * load.seconds) as usize,
@@ -136,7 +149,6 @@ fn run_once(program: &Path, load: &Load) -> anyhow::Result<Outcome> {
     };
     let requests = Arc::new(prepare(wanted, load.batch)?);
     let next = Arc::new(AtomicU64::new(0));
-    let stop = Arc::new(AtomicBool::new(false));
     let started = Instant::now();
     let mut threads = Vec::new();
     for thread in 0..SENDERS {
@@ -146,8 +158,8 @@ fn run_once(program: &Path, load: &Load) -> anyhow::Result<Outcome> {
         threads.push(std::thread::spawn(move || send(lanes, &requests, &next, &pace)));
     }
     let prober = load.rate.map(|_| {
-        let (address, stop) = (service.address.clone(), stop.clone());
-        std::thread::spawn(move || probe(&address, &stop))
+        let (address, seconds) = (service.address.clone(), load.seconds);
+        std::thread::spawn(move || probe(&address, started, seconds))
     });
     let mut latencies = Vec::new();
     let mut answered = 0;
@@ -157,7 +169,6 @@ fn run_once(program: &Path, load: &Load) -> anyhow::Result<Outcome> {
         latencies.append(&mut of_thread);
     }
     let elapsed = started.elapsed().as_secs_f64();
-    stop.store(true, Ordering::Relaxed);
     let mut seen = match prober {
         Some(prober) => prober.join().map_err(|_| anyhow::anyhow!("the prober panicked"))??,
         None => Vec::new(),
@@ -179,19 +190,26 @@ fn quantiles(latencies: &mut [Duration]) -> [f64; 3] {
     })
 }
 
-/// Signed requests as bytes: signing is the sender's cost, not the service's.
+/// Signed requests as bytes: signing is the sender's cost, not the service's. No position comes twice: each
+/// lap through the pool is as much later as the pool is long. They end now, in order; where they would begin
+/// too long ago there are fewer, and the load ends when they are sent.
 fn prepare(count: usize, batch: usize) -> anyhow::Result<Vec<Vec<u8>>> {
     let now = wall_clock();
-    let start = now.plus_ms(-6 * 3_600_000);
     let source = fleet(&FleetOptions {
         vehicles: VEHICLES,
         fences: FENCES,
         seed: 7,
         layout: Layout::Scattered,
-        start,
+        start: now.plus_ms(-6 * 3_600_000),
     });
     let ids = source.vehicle_ids().to_vec();
-    let positions: Vec<FleetPosition> = source.take((count * batch).min(4_000_000)).collect();
+    let pool: Vec<FleetPosition> = source.take((count * batch).min(POOL)).collect();
+    let times = || pool.iter().map(|fix| fix.position.event_time.0);
+    let (first, last) = times().min().zip(times().max()).context("a load without positions")?;
+    let lap_ms = last - first + 1000;
+    let laps = ((count * batch).div_ceil(pool.len()) as i64).min((LONGEST_SPAN_MS / lap_ms).max(1));
+    let count = count.min(laps as usize * pool.len() / batch);
+    let shift_ms = now.0 - (first + laps * lap_ms);
     let mut requests = Vec::with_capacity(count);
     let mut body = Vec::new();
     for i in 0..count {
@@ -199,12 +217,15 @@ fn prepare(count: usize, batch: usize) -> anyhow::Result<Vec<Vec<u8>>> {
         if batch > 1 {
             body.push(b'[');
         }
-        for k in 0..batch {
-            let fix = &positions[(i * batch + k) % positions.len()];
-            if k > 0 {
+        for number in i * batch..(i + 1) * batch {
+            let fix = &pool[number % pool.len()];
+            let lap = (number / pool.len()) as i64;
+            let mut position = fix.position;
+            position.event_time = position.event_time.plus_ms(shift_ms + lap * lap_ms);
+            if body.len() > 1 {
                 body.push(b',');
             }
-            push_location(&mut body, &ids[fix.vehicle as usize], &fix.position);
+            push_location(&mut body, &ids[fix.vehicle as usize], &position);
         }
         if batch > 1 {
             body.push(b']');
@@ -212,24 +233,6 @@ fn prepare(count: usize, batch: usize) -> anyhow::Result<Vec<Vec<u8>>> {
         requests.push(request("/webhooks/loconav/location", &body, now));
     }
     Ok(requests)
-}
-
-fn request(path: &str, body: &[u8], now: TimeMs) -> Vec<u8> {
-    let unix_s = now.0 / 1000;
-    let signature = sources::signature::sign(SECRET.as_bytes(), unix_s, body);
-    let mut request = format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         X-Watchtower-Timestamp: {unix_s}\r\nX-Watchtower-Signature: {signature}\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
-    request.extend_from_slice(body);
-    request
-}
-
-fn wall_clock() -> TimeMs {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    TimeMs(since_epoch.map_or(0, |d| d.as_millis() as i64))
 }
 
 /// When the n-th request is due; open-loop, so that a slow answer does not slow the load down.
@@ -259,8 +262,8 @@ fn connect(address: &str, count: usize) -> anyhow::Result<Vec<Lane>> {
     let lane = |_| {
         let writer = TcpStream::connect(address)?;
         writer.set_nodelay(true)?;
-        let reader = BufReader::with_capacity(4096, writer.try_clone()?);
-        Ok(Lane { writer, answers: Answers { reader } })
+        let answers = Answers::of(&writer)?;
+        Ok(Lane { writer, answers })
     };
     (0..count.max(1)).map(lane).collect()
 }
@@ -274,11 +277,12 @@ fn send(
     let mut free: Vec<usize> = (0..lanes.len()).collect();
     let mut waiting = std::collections::VecDeque::with_capacity(lanes.len());
     let mut latencies = Vec::new();
-    let end = pace.started + Duration::from_secs_f64(pace.seconds);
+    // At a rate, all that was due is sent, late as it may be: leaving it out would leave out the slowest.
+    let end = pace.rate.is_none().then(|| pace.started + Duration::from_secs_f64(pace.seconds));
     std::thread::sleep(Duration::from_micros(50 * pace.thread as u64));
     loop {
         while let Some(&lane) = free.last() {
-            if Instant::now() >= end {
+            if end.is_some_and(|end| Instant::now() >= end) {
                 break;
             }
             // A request is taken only when it is due; with nothing under way there is time to wait.
@@ -307,71 +311,6 @@ fn send(
     }
 }
 
-/// Reads HTTP/1.1 answers that have a length.
-struct Answers {
-    reader: BufReader<TcpStream>,
-}
-
-impl Answers {
-    fn next(&mut self) -> anyhow::Result<(u16, Vec<u8>)> {
-        let mut line = String::new();
-        self.reader.read_line(&mut line)?;
-        let status = line.split(' ').nth(1).and_then(|s| s.parse().ok()).context("no status line")?;
-        let mut length = 0;
-        loop {
-            line.clear();
-            self.reader.read_line(&mut line)?;
-            let header = line.trim_end();
-            if header.is_empty() {
-                break;
-            }
-            if let Some((name, value)) = header.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse()?;
-            }
-        }
-        let mut body = vec![0; length];
-        self.reader.read_exact(&mut body)?;
-        Ok((status, body))
-    }
-}
-
-/// Posts a position of a vehicle of its own and reads it back at the tick of its acknowledgement, 200 times a
-/// second: an upper bound of the time from receipt to visible, two round trips included.
-fn probe(address: &str, stop: &AtomicBool) -> anyhow::Result<Vec<Duration>> {
-    let stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    let mut answers = Answers { reader: BufReader::new(stream.try_clone()?) };
-    let mut writer = stream;
-    let mut seen = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
-        let mut body = Vec::new();
-        let position = model::Position { event_time: wall_clock(), lon: 3.3, lat: 6.4, ..Default::default() };
-        push_location(&mut body, "PROBE", &position);
-        let post = request("/webhooks/loconav/location", &body, wall_clock());
-        let started = Instant::now();
-        writer.write_all(&post)?;
-        let (status, body) = answers.next()?;
-        if status != 200 {
-            bail!("the probe was answered {status}");
-        }
-        let receipt: serde_json::Value = serde_json::from_slice(&body)?;
-        let tick = receipt["tick"].as_u64().context("a receipt without a tick")?;
-        write!(
-            writer,
-            "GET /api/v1/trucks/PROBE/location?min_tick={tick} HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        )?;
-        let (status, _) = answers.next()?;
-        if status != 200 {
-            bail!("the probe's read was answered {status}");
-        }
-        seen.push(started.elapsed());
-        std::thread::sleep(Duration::from_millis(5).saturating_sub(started.elapsed()));
-    }
-    Ok(seen)
-}
-
 fn post_fences(address: &str) -> anyhow::Result<()> {
     let mut body = Vec::new();
     for fence in crate::simulate::fences(FENCES, 7, Layout::Scattered)? {
@@ -380,7 +319,7 @@ fn post_fences(address: &str) -> anyhow::Result<()> {
         body.extend_from_slice(b"}\n");
     }
     let mut stream = TcpStream::connect(address)?;
-    let mut answers = Answers { reader: BufReader::new(stream.try_clone()?) };
+    let mut answers = Answers::of(&stream)?;
     stream.write_all(&request("/api/v1/records", &body, wall_clock()))?;
     match answers.next()? {
         (200, _) => Ok(()),

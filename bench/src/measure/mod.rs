@@ -1,9 +1,12 @@
 //! Named benchmarks: each prints its machine, its sizes and every run.
 
+mod folder;
 mod graph;
 mod ingest;
+mod probe;
 mod replay;
 mod report;
+mod wire;
 
 use std::path::PathBuf;
 
@@ -23,6 +26,8 @@ pub struct Options {
     pub json: bool,
     /// Smaller and fewer runs: to see that it works, not to be quoted.
     pub quick: bool,
+    /// Only the cases with this many fences.
+    pub fences: Option<u32>,
     /// The program to start as the service under load.
     pub program: PathBuf,
 }

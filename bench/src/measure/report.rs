@@ -21,20 +21,30 @@ pub struct Figure {
 /// Prints figures as they come.
 pub struct Report {
     json: bool,
+    machine: String,
+    quick: bool,
 }
+
+/// How this program was built: figures of a debug build say nothing.
+const BUILD: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
 
 impl Report {
     /// Tells the machine and the build.
     #[must_use]
     pub fn begin(json: bool, quick: bool) -> Report {
-        if !json {
-            println!("machine: {}", machine());
-            let build =
-                if cfg!(debug_assertions) { "debug build: NOT to be quoted" } else { "release build" };
-            let kind = if quick { ", quick runs: NOT to be quoted" } else { "" };
-            println!("build: watchtower {} {build}{kind}", env!("CARGO_PKG_VERSION"));
+        let report = Report { json, machine: machine(), quick };
+        let debug = if cfg!(debug_assertions) { ": NOT to be quoted" } else { "" };
+        let kind = if quick { ", quick runs: NOT to be quoted" } else { "" };
+        report.note(&format!("machine: {}", report.machine));
+        report.note(&format!("build: watchtower {} {BUILD} build{debug}{kind}", env!("CARGO_PKG_VERSION")));
+        report
+    }
+
+    /// A line for people.
+    pub fn note(&self, text: &str) {
+        if !self.json {
+            println!("{text}");
         }
-        Report { json }
     }
 
     /// Prints one figure: median, minimum, maximum and all runs.
@@ -49,6 +59,7 @@ impl Report {
             let object = json!({
                 "bench": figure.bench, "figure": figure.figure, "unit": figure.unit, "params": params,
                 "min": min, "median": median, "max": max, "runs": figure.runs,
+                "machine": self.machine, "build": BUILD, "quick": self.quick,
             });
             println!("{object}");
             return;

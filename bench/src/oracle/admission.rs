@@ -106,9 +106,13 @@ pub(super) fn admit_all(input: &[Input], defaults: &GraphSettings) -> Admitted {
                 fence_edits.entry(id.clone()).or_default().push(Edit::Delete { at });
             }
             Input::Settings { values, .. } => {
-                for (name, value) in values {
-                    // A value that cannot be applied leaves the setting as it is.
-                    let _ = settings.apply(name, value);
+                // One refused name or value refuses the record: half of a change is another change.
+                let mut changed = settings.clone();
+                if values.iter().all(|(name, value)| changed.apply(name, value).is_ok()) {
+                    settings = changed;
+                } else {
+                    let row = RejectRow { seq, fix: None, reason: RejectReason::Malformed };
+                    rejects.insert(seq, row);
                 }
             }
             Input::Malformed { .. } => {

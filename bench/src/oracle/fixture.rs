@@ -55,9 +55,12 @@ fn parse_line(line: &str) -> Input {
         ["fence", id, kind, rest @ ..] => Input::Fence { received, fence: Arc::new(fence(id, kind, rest)) },
         ["delete", id] => Input::FenceDelete { received, id: (*id).to_owned(), at: None },
         ["delete", id, "at", at] => Input::FenceDelete { received, id: (*id).to_owned(), at: Some(time(at)) },
-        ["set", name, value] => {
-            let value = value.parse().map_or(SettingValue::Text((*value).to_owned()), SettingValue::Number);
-            Input::Settings { received, values: vec![((*name).to_owned(), value)] }
+        ["set", pairs @ ..] => {
+            let value = |text: &str| {
+                text.parse().map_or_else(|_| SettingValue::Text(text.to_owned()), SettingValue::Number)
+            };
+            let values = pairs.chunks_exact(2).map(|pair| (pair[0].to_owned(), value(pair[1]))).collect();
+            Input::Settings { received, values }
         }
         ["clock"] => Input::Clock { received },
         ["clock", at] => Input::Clock { received: Some(time(at)) },

@@ -66,7 +66,7 @@ pub enum Input {
     Settings {
         /// What the record says of its arrival.
         received: Option<TimeMs>,
-        /// Names and values; one that cannot be applied is passed over.
+        /// Names and values; one that cannot be applied refuses the record.
         values: Vec<(String, SettingValue)>,
     },
     /// Time has passed.

@@ -92,6 +92,9 @@ impl History {
             self.deletes.clear();
             TimeMs(i64::MIN)
         });
+        // What begins just where a delete is takes its place: nothing ends there, and nothing else ends there
+        // if this version is dropped by a later delete.
+        self.deletes.remove(&begin);
         self.upserts.insert(begin, fence.clone());
     }
 

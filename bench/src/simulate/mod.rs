@@ -24,7 +24,7 @@ mod lagos;
 mod layout;
 mod life;
 mod plane;
-mod prng;
+pub mod prng;
 #[cfg(test)]
 mod replay_tests;
 mod roads;

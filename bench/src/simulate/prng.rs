@@ -6,7 +6,7 @@
 
 /// SplitMix64's finaliser of `state`: every input bit moves about half of the output bits.
 #[must_use]
-pub(crate) fn mix(state: u64) -> u64 {
+pub fn mix(state: u64) -> u64 {
     let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -15,60 +15,60 @@ pub(crate) fn mix(state: u64) -> u64 {
 
 /// A key for a thing within another thing: `key(key(seed, truck), day)`.
 #[must_use]
-pub(crate) fn key(outer: u64, inner: u64) -> u64 {
+pub fn key(outer: u64, inner: u64) -> u64 {
     mix(outer ^ inner.wrapping_mul(0xd6e8_feb8_6659_fd93))
 }
 
 /// A hash as a number in `[0, 1)`.
 #[must_use]
-pub(crate) fn unit(hash: u64) -> f64 {
+pub fn unit(hash: u64) -> f64 {
     (hash >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// Sixteen bits of a hash, from bit `shift` on, as a number in `[-1, 1)`.
 #[must_use]
-pub(crate) fn signed16(hash: u64, shift: u32) -> f64 {
+pub fn signed16(hash: u64, shift: u32) -> f64 {
     ((hash >> shift) & 0xffff) as f64 / 32_768.0 - 1.0
 }
 
 /// A stream of numbers, where one thing needs several.
 #[derive(Clone, Debug)]
-pub(crate) struct Prng {
+pub struct Prng {
     state: u64,
 }
 
 impl Prng {
     /// The stream of a key.
     #[must_use]
-    pub(crate) fn new(seed: u64) -> Prng {
+    pub fn new(seed: u64) -> Prng {
         Prng { state: seed }
     }
 
     /// The next 64 bits.
-    pub(crate) fn next_u64(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         let value = mix(self.state);
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         value
     }
 
     /// A number in `[0, 1)`.
-    pub(crate) fn unit(&mut self) -> f64 {
+    pub fn unit(&mut self) -> f64 {
         unit(self.next_u64())
     }
 
     /// A number in `[low, high)`.
-    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
+    pub fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 
     /// An integer in `[low, high)`; `low` where the range is empty.
-    pub(crate) fn below(&mut self, low: u32, high: u32) -> u32 {
+    pub fn below(&mut self, low: u32, high: u32) -> u32 {
         let width = u64::from(high.saturating_sub(low));
         low + ((u128::from(self.next_u64()) * u128::from(width)) >> 64) as u32
     }
 
     /// True with this probability.
-    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+    pub fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 }

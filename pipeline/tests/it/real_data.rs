@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bench::oracle::{Collector, Input, recompute};
+use bench::simulate::prng::Prng;
 use model::{GraphSettings, PositionRef, Record, RecordSink, TimeMs};
 use sources::files::{FileInput, FileSink};
 
@@ -51,16 +52,10 @@ fn event_time(input: &Input) -> TimeMs {
 }
 
 fn shuffle(inputs: &mut [Input], seed: u8) {
-    // SplitMix64 (Steele, Lea and Flood, 2014).
-    let mut state = u64::from(seed);
-    let mut random = || {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    };
+    let mut random = Prng::new(u64::from(seed));
     for i in (1..inputs.len()).rev() {
-        inputs.swap(i, (random() % (i as u64 + 1)) as usize);
+        let length = u32::try_from(i + 1).unwrap();
+        inputs.swap(i, random.below(0, length) as usize);
     }
 }
 

@@ -107,12 +107,12 @@ pub(crate) fn push_text(out: &mut String, text: &str) {
 
 /// Calls `each` with every element of a JSON array and its number, from 1. On an error, the elements before
 /// it have been seen.
-pub(crate) fn for_each_element(
-    array: &str,
-    each: &mut dyn FnMut(usize, &RawValue),
+pub(crate) fn for_each_element<'a>(
+    array: &'a str,
+    each: &mut dyn FnMut(usize, &'a RawValue),
 ) -> Result<(), serde_json::Error> {
-    struct Elements<'f>(&'f mut dyn FnMut(usize, &RawValue));
-    impl<'de> Visitor<'de> for Elements<'_> {
+    struct Elements<'f, 'de>(&'f mut dyn FnMut(usize, &'de RawValue));
+    impl<'de> Visitor<'de> for Elements<'_, 'de> {
         type Value = ();
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

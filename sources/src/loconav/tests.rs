@@ -314,7 +314,30 @@ fn fragment() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// A push that is known to be good, with a vehicle of its own, or bad in some way.
+fn part() -> impl Strategy<Value = Result<u16, &'static str>> {
+    let bad = vec!["{}", "1", "null", r#"{"vehiclenumber":"T1"}"#, r#"{"kind":"x"}"#];
+    prop_oneof![3 => any::<u16>().prop_map(Ok), 1 => prop::sample::select(bad).prop_map(Err)]
+}
+
+fn good(id: u16) -> String {
+    LOCATION.replace("T11985LA", &format!("T{id}LA"))
+}
+
 proptest! {
+    #[test]
+    fn the_good_pushes_of_a_body_are_journalled_in_order(parts in prop::collection::vec(part(), 0..8)) {
+        let texts: Vec<String> =
+            parts.iter().map(|part| part.map_or_else(str::to_owned, good)).collect();
+        let checked = accept(Endpoint::Any, &format!("[{}]", texts.join(",")));
+        let each_alone =
+            parts.iter().flatten().flat_map(|id| decode_accepted(&accept(Endpoint::Any, &good(*id))));
+        prop_assert_eq!(decode_accepted(&checked), each_alone.collect::<Vec<_>>());
+        let bad = parts.iter().enumerate().filter(|(_, part)| part.is_err());
+        let refused: Vec<usize> = checked.refused.iter().map(|refused| refused.line).collect();
+        prop_assert_eq!(refused, bad.map(|(at, _)| at + 1).collect::<Vec<_>>());
+    }
+
     #[test]
     fn what_is_accepted_decodes(
         parts in prop::collection::vec(fragment(), 0..8),

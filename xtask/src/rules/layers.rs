@@ -41,8 +41,13 @@ const NEVER_KNOWS: &[(&str, &[&[&str]])] = &[
     ("xtask", &[]),
 ];
 
+/// What a crate links through others, and never calls itself, in tests neither: the oracle is worth nothing
+/// where it shares the logic of what it judges.
+const NEVER_CALLS: &[(&str, &str)] = &[("watchtower-bench", "watchtower-operators")];
+
 pub fn check(metadata: &Metadata) -> Vec<Problem> {
     let mut problems = forbidden(metadata);
+    problems.extend(called(metadata));
     problems.extend(upside_down(metadata));
     problems.extend(table_gaps(metadata));
     problems
@@ -59,6 +64,22 @@ fn forbidden(metadata: &Metadata) -> Vec<Problem> {
                     rule: RULE,
                     what: format!("{} must never know {last}: {}", package.name, way.join(" -> ")),
                     advice: "drop the dependency, or move what needs it into the crate whose work it is",
+                });
+            }
+        }
+    }
+    problems
+}
+
+fn called(metadata: &Metadata) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (_, package) in metadata.ours() {
+        for (_, never) in NEVER_CALLS.iter().filter(|(name, _)| *name == package.name) {
+            if package.any.iter().any(|id| metadata.name(id) == *never) {
+                problems.push(Problem {
+                    rule: RULE,
+                    what: format!("{} must never call {never}, and depends on it", package.name),
+                    advice: "drop the dependency; what both need belongs into watchtower-model",
                 });
             }
         }
@@ -176,6 +197,21 @@ mod tests {
     fn nothing_depends_on_the_outermost() {
         let wrong = [("watchtower-bench", true, [("watchtower", "dev")].as_slice())];
         assert_eq!(found(&wrong), ["watchtower-bench depends on watchtower, on which nothing may depend"]);
+    }
+
+    #[test]
+    fn the_oracle_does_not_call_what_it_judges() {
+        let through_others: [Fabricated; 2] = [
+            ("watchtower-bench", true, &[("watchtower-pipeline", "")]),
+            ("watchtower-pipeline", true, &[("watchtower-operators", "")]),
+        ];
+        assert_eq!(found(&through_others), [""; 0]);
+        for kind in ["", "dev"] {
+            let dependencies = [("watchtower-operators", kind)];
+            let wrong = [("watchtower-bench", true, dependencies.as_slice())];
+            let said = "watchtower-bench must never call watchtower-operators, and depends on it";
+            assert_eq!(found(&wrong), [said]);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use metadata::Metadata;
 
-use crate::steps::{cargo, output_of};
+use crate::steps::{output_of, resolving};
 
 /// Something against a rule: where, what, and what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ fn report(problems: &[Problem]) -> anyhow::Result<()> {
 }
 
 fn read_metadata(root: &Path) -> anyhow::Result<Metadata> {
-    Metadata::parse(&output_of(cargo(root).args(["metadata", "--format-version", "1"]))?)
+    Metadata::parse(&output_of(resolving(root, "metadata").args(["--format-version", "1"]))?)
 }
 
 /// The watchtower that was built last, as the likeliest to be of this tree.

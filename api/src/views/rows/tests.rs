@@ -136,3 +136,15 @@ fn rejects_are_the_newest_and_counted_in_full() {
     let expected: Vec<u64> = (total - 20..=total).filter(|s| s % 2 == 1 && s % 3 != 0).collect();
     assert_eq!(seqs, expected);
 }
+
+#[test]
+fn the_span_of_rejects_has_its_beginning_and_not_its_end() {
+    let mut rejects = Rejects::default();
+    for seq in 1..=4 {
+        let fix = Some(("T1".into(), TimeMs(seq as i64 * 10)));
+        rejects.apply(&RejectRow { seq, fix, reason: RejectReason::Jump }, true);
+    }
+    let filter = RejectFilter { from: Some(TimeMs(20)), to: Some(TimeMs(40)), ..RejectFilter::default() };
+    let seqs: Vec<u64> = rejects.page(&filter, None, 10).rows.iter().map(|row| row.seq).collect();
+    assert_eq!(seqs, [2, 3]);
+}

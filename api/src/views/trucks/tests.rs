@@ -150,3 +150,29 @@ fn a_page_of_a_wide_search_needs_few_geodesics() {
     let candidates = trucks.candidates(&near).len();
     assert!((101..150).contains(&candidates), "{candidates}");
 }
+
+#[test]
+fn the_spelling_is_the_newest_that_came() {
+    let mut trucks = Trucks::new(1000);
+    let mut add = |seq: u64, spelling: Option<&str>| {
+        let spelled = Fix { spelling: spelling.map(Into::into), ..fix("T1", seq, seq as i64, 1.0, 2.0) };
+        trucks.add_fix(&spelled, TimeMs(10));
+        trucks.get("T1").unwrap().spelling.clone()
+    };
+    assert_eq!(add(1, None).as_deref(), None);
+    assert_eq!(add(2, Some("t 1")).as_deref(), Some("t 1"));
+    assert_eq!(add(3, Some("T-1")).as_deref(), Some("T-1"));
+    assert_eq!(add(4, None).as_deref(), Some("T-1"), "a record without one takes nothing back");
+}
+
+#[test]
+fn a_track_is_bounded_however_fast_it_grows() {
+    let mut trucks = Trucks::new(i64::MAX);
+    let count = MAX_TRACK_FIXES + 5;
+    for n in 1..=count {
+        trucks.add_fix(&fix("T1", n as u64, n as i64, 1.0, 2.0), TimeMs(count as i64));
+    }
+    trucks.trim(TimeMs(count as i64));
+    let all = trucks.track("T1", (TimeMs(i64::MIN), TimeMs(i64::MAX)), None, usize::MAX).unwrap().rows;
+    assert_eq!((all.len(), all[0].event_time), (MAX_TRACK_FIXES, TimeMs(6)), "the oldest went");
+}

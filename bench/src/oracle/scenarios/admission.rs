@@ -103,3 +103,23 @@ fn the_horizon_holds_for_records_after_it() {
          reject 4 T1 06:59 too_late",
     );
 }
+
+#[test]
+fn settings_with_one_refused_value_are_refused_as_a_whole() {
+    check_yard(
+        "T1 08:00 IN
+         set visits.min_dwell_s 60 presence.exit_buffer_m -1
+         set visits.min_dwell_s 60 no.such_setting 1
+         clock 08:02",
+        "T1 yard 08:00..
+         reject 3 malformed
+         reject 4 malformed",
+    );
+    check_yard(
+        "T1 08:00 IN
+         set visits.min_dwell_s 60 presence.exit_buffer_m 0
+         clock 08:02",
+        "T1 yard 08:00..
+         visit T1 yard 08:00.. confirmed 08:01 of 1",
+    );
+}

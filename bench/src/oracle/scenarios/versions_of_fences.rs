@@ -105,6 +105,22 @@ fn a_delete_drops_later_versions_that_have_arrived() {
 }
 
 #[test]
+fn a_version_takes_the_place_of_a_delete_where_it_begins() {
+    // When the version is dropped, the delete whose place it took does not come back.
+    check_yard(
+        "T1 08:00 IN
+         delete yard at 08:10
+         fence yard square 3.29,6.39 3.32,6.42 from 08:10
+         fence yard square 3.30,6.40 3.31,6.41 from 08:06
+         delete yard at 08:08
+         fence yard square 3.30,6.40 3.31,6.41 from 08:08
+         T1 08:20 IN",
+        "T1 yard 08:00..
+         visit T1 yard 08:00.. confirmed 08:05 of 1",
+    );
+}
+
+#[test]
 fn a_delete_ends_a_version_that_arrives_later_but_begins_before() {
     check_yard(
         "delete yard at 08:20

@@ -27,7 +27,8 @@ use super::{Shared, write_time};
 use crate::problem::Problem;
 use crate::views::Stamp;
 
-const BATCH: usize = 256;
+/// Changes a read: what a client that does not take them costs in memory.
+const BATCH: usize = 64;
 /// `tick` events come no faster.
 const TICK_EVENT_PERIOD: Duration = Duration::from_secs(1);
 /// Ticks may close thousands of times a second; a client that has caught up reads no faster than this.

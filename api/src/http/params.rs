@@ -98,6 +98,20 @@ pub(super) fn time(name: &str, value: Option<&str>) -> Result<Option<TimeMs>, Pr
     }
 }
 
+/// `from` and `to` of a question about `[from, to)`; an empty period is a mistake rather than a question.
+pub(super) fn period(
+    from: Option<&str>,
+    to: Option<&str>,
+) -> Result<(Option<TimeMs>, Option<TimeMs>), Problem> {
+    let (from, to) = (time("from", from)?, time("to", to)?);
+    match (from, to) {
+        (Some(from), Some(to)) if from >= to => {
+            Err(Problem::bad_request(format!("from is {from}, which is not before to, {to}")))
+        }
+        period => Ok(period),
+    }
+}
+
 pub(super) fn yes_or_no(name: &str, value: Option<&str>) -> Result<bool, Problem> {
     Ok(parsed(name, value, "true or false")?.unwrap_or(false))
 }

@@ -104,11 +104,12 @@ pub(super) async fn list_visits(
 }
 
 fn read_span_query(letter: u8, params: &SpanParams) -> Result<(SpanFilter, Option<SpanKey>, usize), Problem> {
+    let (from, to) = params::period(params.from.as_deref(), params.to.as_deref())?;
     let filter = SpanFilter {
         vehicle_id: params::shared_text(params.vehicle_id.as_deref()),
         fence_id: params::shared_text(params.fence_id.as_deref()),
-        from: params::time("from", params.from.as_deref())?,
-        to: params::time("to", params.to.as_deref())?,
+        from,
+        to,
     };
     let after = read_cursor(letter, params.cursor.as_deref(), |cursor| {
         Ok(SpanKey {
@@ -145,11 +146,12 @@ pub(super) async fn list_rejects(
     State(shared): State<Arc<Shared>>,
     Params(params): Params<RejectParams>,
 ) -> Result<Response<Body>, Problem> {
+    let (from, to) = params::period(params.from.as_deref(), params.to.as_deref())?;
     let filter = RejectFilter {
         vehicle_id: params::shared_text(params.vehicle_id.as_deref()),
         reason: read_reason(params.reason.as_deref())?,
-        from: params::time("from", params.from.as_deref())?,
-        to: params::time("to", params.to.as_deref())?,
+        from,
+        to,
     };
     let limit = params::limit(params.limit.as_deref(), 100)?;
     let after = read_cursor(REJECTS, params.cursor.as_deref(), |cursor| cursor.number())?;

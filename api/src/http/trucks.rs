@@ -233,8 +233,8 @@ pub(super) async fn get_track(
     Id(id): Id,
     Params(params): Params<TrackParams>,
 ) -> Result<Response<Body>, Problem> {
-    let from = params::time("from", params.from.as_deref())?.unwrap_or(TimeMs(i64::MIN));
-    let to = params::time("to", params.to.as_deref())?.unwrap_or(TimeMs(i64::MAX));
+    let (from, to) = params::period(params.from.as_deref(), params.to.as_deref())?;
+    let (from, to) = (from.unwrap_or(TimeMs(i64::MIN)), to.unwrap_or(TimeMs(i64::MAX)));
     let limit = params::limit(params.limit.as_deref(), 1000)?;
     let after =
         read_cursor(TRACK, params.cursor.as_deref(), |cursor| Ok(TimeMs(cursor.number()?.cast_signed())))?;

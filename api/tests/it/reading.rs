@@ -83,6 +83,10 @@ fn bad_queries_are_named() {
     assert!(detail("visits?limit=0").contains("limit"));
     assert!(detail("visits?limit=1001").contains("1000"));
     assert!(detail("visits?from=yesterday").contains("from"));
+    let backwards = "from=2026-01-05T01:00:00Z&to=2026-01-05T00:00:00Z";
+    for path in ["visits", "rejects", "trucks/T1/track"] {
+        assert!(detail(&format!("{path}?{backwards}")).contains("before"), "an empty period of {path}");
+    }
     assert!(detail("visits?vehicle=T1").contains("vehicle"), "an unknown name");
     assert!(detail("visits?cursor=zz").contains("cursor"));
     let of_rejects = "720000000000000001";

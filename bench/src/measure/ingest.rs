@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::Options;
 use super::folder::Folder;
-use super::probe::{PROBE_CONNECTIONS, PROBES_A_SECOND, probe};
+use super::probe::{PROBE_CONNECTIONS, PROBES_A_SECOND, Probes};
 use super::report::{Figure, Report};
 use super::wire::{Answers, SECRET, request, wall_clock};
 use crate::send::loconav::push_location;
@@ -149,17 +149,20 @@ fn run_once(program: &Path, folder: &Folder, load: &Load) -> anyhow::Result<Outc
     };
     let requests = Arc::new(prepare(wanted, load.batch)?);
     let next = Arc::new(AtomicU64::new(0));
+    // Everybody is connected before the clock starts: connecting is not what is measured.
+    let lanes_of = |_| connect(&service.address, load.connections / SENDERS);
+    let all_lanes = (0..SENDERS).map(lanes_of).collect::<anyhow::Result<Vec<_>>>()?;
+    let probes = load.rate.map(|_| Probes::connect(&service.address)).transpose()?;
     let started = Instant::now();
     let mut threads = Vec::new();
-    for thread in 0..SENDERS {
-        let lanes = connect(&service.address, load.connections / SENDERS)?;
+    for (thread, lanes) in all_lanes.into_iter().enumerate() {
         let (requests, next) = (requests.clone(), next.clone());
         let pace = Pace { rate: load.rate, started, seconds: load.seconds, thread };
         threads.push(std::thread::spawn(move || send(lanes, &requests, &next, &pace)));
     }
-    let prober = load.rate.map(|_| {
-        let (address, seconds) = (service.address.clone(), load.seconds);
-        std::thread::spawn(move || probe(&address, started, seconds))
+    let prober = probes.map(|probes| {
+        let seconds = load.seconds;
+        std::thread::spawn(move || probes.run(started, seconds))
     });
     let mut latencies = Vec::new();
     let mut answered = 0;

@@ -17,20 +17,30 @@ pub(super) const PROBES_A_SECOND: u32 = 200;
 /// Connections that take the probes in turn, each with a vehicle of its own.
 pub(super) const PROBE_CONNECTIONS: u32 = 8;
 
-/// Posts positions and reads each back at the tick of its acknowledgement, for so long: two round trips are
-/// in each time, so it is an upper bound of the time from receipt to visible.
-pub(super) fn probe(address: &str, started: Instant, seconds: f64) -> anyhow::Result<Vec<Duration>> {
-    let all = (f64::from(PROBES_A_SECOND) * seconds) as u32;
-    let mut threads = Vec::new();
-    for lane in 0..PROBE_CONNECTIONS {
-        let connection = Connection::open(address, lane)?;
-        threads.push(std::thread::spawn(move || connection.probe_on_schedule(started, all)));
+/// Connections that are ready to probe.
+pub(super) struct Probes(Vec<Connection>);
+
+impl Probes {
+    pub(super) fn connect(address: &str) -> anyhow::Result<Probes> {
+        (0..PROBE_CONNECTIONS)
+            .map(|lane| Connection::open(address, lane))
+            .collect::<anyhow::Result<_>>()
+            .map(Probes)
     }
-    let mut seen = Vec::new();
-    for thread in threads {
-        seen.append(&mut thread.join().map_err(|_| anyhow::anyhow!("a prober panicked"))??);
+
+    /// Posts positions and reads each back at the tick of its acknowledgement, for so long: two round trips
+    /// are in each time, so it is an upper bound of the time from receipt to visible.
+    pub(super) fn run(self, started: Instant, seconds: f64) -> anyhow::Result<Vec<Duration>> {
+        let all = (f64::from(PROBES_A_SECOND) * seconds) as u32;
+        let probe =
+            |connection: Connection| std::thread::spawn(move || connection.probe_on_schedule(started, all));
+        let threads: Vec<_> = self.0.into_iter().map(probe).collect();
+        let mut seen = Vec::new();
+        for thread in threads {
+            seen.append(&mut thread.join().map_err(|_| anyhow::anyhow!("a prober panicked"))??);
+        }
+        Ok(seen)
     }
-    Ok(seen)
 }
 
 struct Connection {

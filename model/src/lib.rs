@@ -21,7 +21,10 @@ pub use clean::{RejectReason, admit, range_ok};
 pub use fence::{Fence, FenceError, FenceSettings, Ring, Shape, ring_from_degrees};
 pub use geo::{Coord, CoordError, UNITS_PER_DEGREE, geodesic_degrees_m, geodesic_m};
 pub use record::{BadFields, Position, PositionRef, Record, RecordSink};
-pub use rows::{Change, EndReason, PresenceRow, RejectRow, Row, Table, VisitRow, write_change_line};
+pub use rows::{
+    Cause, Change, CrossingRow, EndReason, PresenceRow, RejectRow, Row, Table, VisitRow, Why,
+    write_change_line,
+};
 pub use settings::{GraphSettings, SettingError, SettingValue};
 pub use tables::{Tables, Unfit};
 pub use text::{MAX_ID_BYTES, normalise_vehicle_number, push_json_string};

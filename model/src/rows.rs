@@ -9,6 +9,7 @@ use crate::{RejectReason, TimeMs, push_json_string};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum Table {
+    Crossings,
     Presences,
     Rejects,
     Visits,
@@ -16,12 +17,13 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 3] = [Table::Presences, Table::Rejects, Table::Visits];
+    pub const ALL: [Table; 4] = [Table::Crossings, Table::Presences, Table::Rejects, Table::Visits];
 
     /// The name in files, URLs, events and databases.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Table::Crossings => "crossings",
             Table::Presences => "presences",
             Table::Rejects => "rejects",
             Table::Visits => "visits",
@@ -41,6 +43,7 @@ impl Table {
             Table::Presences => 1,
             Table::Visits => 2,
             Table::Rejects => 3,
+            Table::Crossings => 4,
         }
     }
 
@@ -102,6 +105,21 @@ pub struct VisitRow {
     pub presences: u32,
 }
 
+/// A vehicle that passed through a fence between two fixes, neither of which saw it there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrossingRow {
+    /// Key.
+    pub vehicle_id: Arc<str>,
+    /// Key.
+    pub fence_id: Arc<str>,
+    /// Key: event time of the fix before.
+    pub from_time: TimeMs,
+    /// Event time of the fix after.
+    pub to_time: TimeMs,
+    /// Interpolated at the middle between first entering and last leaving.
+    pub at: TimeMs,
+}
+
 /// A record that is not used, or (`bad_value`) not in full.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectRow {
@@ -117,9 +135,89 @@ pub struct RejectRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Row {
+    Crossing(CrossingRow),
     Presence(PresenceRow),
     Visit(VisitRow),
     Reject(RejectRow),
+}
+
+/// What a change of a derived row came of; where several apply, the first of this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// A setting of the arithmetic changed.
+    Settings,
+    /// A period was computed anew, with what had come too late.
+    Backfill,
+    /// A fence was deleted, or its validity ended.
+    FenceEnd,
+    /// A fence was created or changed.
+    FenceEdit,
+    /// The jump filter judges another fix otherwise than before.
+    Cleaning,
+    /// A fix took the place of one of the same vehicle and time.
+    Superseded,
+    /// A fix came after a later one of its vehicle.
+    LateFix,
+    /// It was new: a fix in its order, or time that passed.
+    First,
+}
+
+impl Cause {
+    /// All causes, in the order in which they apply.
+    pub const ALL: [Cause; 8] = [
+        Cause::Settings,
+        Cause::Backfill,
+        Cause::FenceEnd,
+        Cause::FenceEdit,
+        Cause::Cleaning,
+        Cause::Superseded,
+        Cause::LateFix,
+        Cause::First,
+    ];
+
+    /// The name in answers and events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Cause::Settings => "settings",
+            Cause::Backfill => "backfill",
+            Cause::FenceEnd => "fence_end",
+            Cause::FenceEdit => "fence_edit",
+            Cause::Cleaning => "cleaning",
+            Cause::Superseded => "superseded",
+            Cause::LateFix => "late_fix",
+            Cause::First => "first",
+        }
+    }
+
+    /// A number that never changes for the cause: it is part of what is kept on disk.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// The inverse of [`Cause::code`].
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Cause> {
+        Cause::ALL.get(usize::from(code).checked_sub(1)?).copied()
+    }
+}
+
+/// Why a row changed: what it came of, and the record that brought it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Why {
+    /// What it came of.
+    pub cause: Cause,
+    /// Position of that record in the whole input, from 1; where time alone passed, of the last record.
+    pub seq: u64,
+}
+
+impl Why {
+    /// Nothing out of the ordinary, by this record.
+    #[must_use]
+    pub fn first(seq: u64) -> Why {
+        Why { cause: Cause::First, seq }
+    }
 }
 
 /// A row that came (+1) or went (-1).
@@ -129,6 +227,8 @@ pub struct Change {
     pub diff: i8,
     /// The whole row.
     pub row: Row,
+    /// Why.
+    pub why: Why,
 }
 
 impl Change {
@@ -144,6 +244,7 @@ impl Row {
     #[must_use]
     pub fn table(&self) -> Table {
         match self {
+            Row::Crossing(_) => Table::Crossings,
             Row::Presence(_) => Table::Presences,
             Row::Visit(_) => Table::Visits,
             Row::Reject(_) => Table::Rejects,
@@ -154,6 +255,9 @@ impl Row {
     #[must_use]
     pub fn cmp_key(&self, other: &Row) -> Ordering {
         match (self, other) {
+            (Row::Crossing(a), Row::Crossing(b)) => {
+                (&*a.vehicle_id, &*a.fence_id, a.from_time).cmp(&(&*b.vehicle_id, &*b.fence_id, b.from_time))
+            }
             (Row::Presence(a), Row::Presence(b)) => {
                 (&*a.vehicle_id, &*a.fence_id, a.entered).cmp(&(&*b.vehicle_id, &*b.fence_id, b.entered))
             }
@@ -170,6 +274,11 @@ impl Row {
     pub fn key_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(48);
         match self {
+            Row::Crossing(r) => {
+                push_ordered_text(&mut out, &r.vehicle_id);
+                push_ordered_text(&mut out, &r.fence_id);
+                push_ordered_time(&mut out, r.from_time);
+            }
             Row::Presence(r) => {
                 push_ordered_text(&mut out, &r.vehicle_id);
                 push_ordered_text(&mut out, &r.fence_id);
@@ -188,6 +297,13 @@ impl Row {
     /// Appends the row as one compact JSON object, fields in the contract's order, no line end.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         match self {
+            Row::Crossing(r) => {
+                text_field(out, b"{\"vehicle_id\":", &r.vehicle_id);
+                text_field(out, b",\"fence_id\":", &r.fence_id);
+                time_field(out, b",\"from_time\":", Some(r.from_time));
+                time_field(out, b",\"to_time\":", Some(r.to_time));
+                time_field(out, b",\"at\":", Some(r.at));
+            }
             Row::Presence(r) => {
                 text_field(out, b"{\"vehicle_id\":", &r.vehicle_id);
                 text_field(out, b",\"fence_id\":", &r.fence_id);
@@ -306,11 +422,30 @@ mod tests {
             visit.to_json(),
             r#"{"vehicle_id":"T1","fence_id":"yard","arrived":"1970-01-01T00:00:00Z","departed":"1970-01-01T00:00:01.500Z","confirmed_at":"1970-01-01T00:05:00Z","presences":2}"#
         );
+        let crossing = Row::Crossing(CrossingRow {
+            vehicle_id: "T1".into(),
+            fence_id: "gate".into(),
+            from_time: TimeMs(0),
+            to_time: TimeMs(30_000),
+            at: TimeMs(12_345),
+        });
+        assert_eq!(
+            crossing.to_json(),
+            r#"{"vehicle_id":"T1","fence_id":"gate","from_time":"1970-01-01T00:00:00Z","to_time":"1970-01-01T00:00:30Z","at":"1970-01-01T00:00:12.345Z"}"#
+        );
         let reject = Row::Reject(RejectRow { seq: 7, fix: None, reason: RejectReason::Malformed });
         assert_eq!(
             reject.to_json(),
             r#"{"seq":7,"vehicle_id":null,"event_time":null,"reason":"malformed","used":false}"#
         );
+    }
+
+    #[test]
+    fn causes_have_codes_of_their_own() {
+        for cause in Cause::ALL {
+            assert_eq!(Cause::from_code(cause.code()), Some(cause));
+        }
+        assert_eq!((Cause::from_code(0), Cause::from_code(9)), (None, None));
     }
 
     proptest! {

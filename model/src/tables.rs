@@ -8,6 +8,7 @@ use crate::{Change, Row, Table};
 /// The rows that stand, by table and key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
+    crossings: BTreeMap<Vec<u8>, Row>,
     presences: BTreeMap<Vec<u8>, Row>,
     visits: BTreeMap<Vec<u8>, Row>,
     rejects: BTreeMap<Vec<u8>, Row>,
@@ -48,6 +49,7 @@ impl Tables {
     #[must_use]
     pub fn table(&self, table: Table) -> &BTreeMap<Vec<u8>, Row> {
         match table {
+            Table::Crossings => &self.crossings,
             Table::Presences => &self.presences,
             Table::Visits => &self.visits,
             Table::Rejects => &self.rejects,
@@ -56,6 +58,7 @@ impl Tables {
 
     fn table_mut(&mut self, table: Table) -> &mut BTreeMap<Vec<u8>, Row> {
         match table {
+            Table::Crossings => &mut self.crossings,
             Table::Presences => &mut self.presences,
             Table::Visits => &mut self.visits,
             Table::Rejects => &mut self.rejects,
@@ -77,10 +80,10 @@ impl Tables {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{RejectReason, RejectRow};
+    use crate::{RejectReason, RejectRow, Why};
 
     fn change(diff: i8, seq: u64, reason: RejectReason) -> Change {
-        Change { diff, row: Row::Reject(RejectRow { seq, fix: None, reason }) }
+        Change { diff, row: Row::Reject(RejectRow { seq, fix: None, reason }), why: Why::first(seq) }
     }
 
     #[test]

@@ -213,10 +213,11 @@ impl Graph {
         for (derived, diff) in rows {
             debug_assert!(diff.abs() == 1, "a row comes or goes once a tick");
             let row = row_with_names(derived, &vehicles, &fences);
-            changes.push(Change { diff: diff.signum() as i8, row });
+            changes.push(Change { diff: diff.signum() as i8, row, why: model::Why::first(pending.records) });
         }
         for reject in pending.rejects {
-            changes.push(Change { diff: 1, row: Row::Reject(reject) });
+            let why = model::Why::first(reject.seq);
+            changes.push(Change { diff: 1, row: Row::Reject(reject), why });
         }
         changes.sort_by(Change::cmp_in_tick);
         ClosedTick {

@@ -124,6 +124,7 @@ impl State {
         for change in &closed.changes {
             let came = change.diff > 0;
             match &change.row {
+                Row::Crossing(_) => {}
                 Row::Presence(row) => {
                     if row.end.is_none() {
                         self.trucks.set_present(&row.vehicle_id, &row.fence_id, row.entered, came);

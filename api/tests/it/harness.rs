@@ -10,7 +10,7 @@ use api::{Api, ApiConfig, Views};
 use journal::{ChangeBytes, Log, Options, Store};
 use model::{
     Change, ClosedTick, Coord, EndReason, FenceEdit, Fix, Position, PositionRef, PresenceRow, Record,
-    RecordSink, RejectReason, RejectRow, Row, TimeMs,
+    RecordSink, RejectReason, RejectRow, Row, TimeMs, Why,
 };
 use serde_json::Value;
 
@@ -405,12 +405,13 @@ pub fn presence(diff: i8, vehicle: &str, fence: &str, entered_s: i64, exited_s: 
         entered: TimeMs(START_MS + entered_s * 1000),
         end: exited_s.map(|second| (TimeMs(START_MS + second * 1000), EndReason::Exit)),
     };
-    Change { diff, row: Row::Presence(row) }
+    Change { diff, row: Row::Presence(row), why: Why::first(1) }
 }
 
 pub fn jump(diff: i8, vehicle: &str, seq: u64, second: i64) -> Change {
     let fix = Some((vehicle.into(), TimeMs(START_MS + second * 1000)));
-    Change { diff, row: Row::Reject(RejectRow { seq, fix, reason: RejectReason::Jump }) }
+    let row = Row::Reject(RejectRow { seq, fix, reason: RejectReason::Jump });
+    Change { diff, row, why: Why::first(seq) }
 }
 
 /// A good record of generic ingest.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use api::ApiConfig;
-use model::{Change, Row, TimeMs, VisitRow};
+use model::{Change, Row, TimeMs, VisitRow, Why};
 use serde_json::json;
 
 use crate::harness::{START_MS, Service, fix, jump, presence};
@@ -59,6 +59,7 @@ fn rows_are_the_files_bytes_and_filters_hold() {
             confirmed_at: TimeMs(START_MS + (arrived + 300) * 1000),
             presences: 1,
         }),
+        why: Why::first(1),
     };
     let changes = vec![visit("T1", 0, Some(600)), visit("T1", 3600, None), visit("T2", 100, Some(700))];
     let row = changes[0].row.to_json();

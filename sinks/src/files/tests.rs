@@ -1,12 +1,13 @@
 //! The files of a small changelog.
 
-use model::{Change, ClosedTick, RejectReason, RejectRow, Row, TimeMs};
+use model::{Change, ClosedTick, RejectReason, RejectRow, Row, TimeMs, Why};
 
 use super::{FilesConfig, FilesSink};
 use crate::Sink;
 
 fn change(diff: i8, seq: u64) -> Change {
-    Change { diff, row: Row::Reject(RejectRow { seq, fix: None, reason: RejectReason::Malformed }) }
+    let row = Row::Reject(RejectRow { seq, fix: None, reason: RejectReason::Malformed });
+    Change { diff, row, why: Why::first(seq) }
 }
 
 #[test]

@@ -218,6 +218,16 @@ impl Why {
     pub fn first(seq: u64) -> Why {
         Why { cause: Cause::First, seq }
     }
+
+    /// Of two reasons for one change the one that applies first; of two alike the later record.
+    #[must_use]
+    pub fn stronger(self, other: Why) -> Why {
+        match self.cause.cmp(&other.cause) {
+            Ordering::Less => self,
+            Ordering::Greater => other,
+            Ordering::Equal => Why { seq: self.seq.max(other.seq), ..self },
+        }
+    }
 }
 
 /// A row that came (+1) or went (-1).

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Fence, GraphSettings, TimeMs};
+use model::{Cause, Fence, GraphSettings, TimeMs};
 use rustc_hash::FxHashMap;
 
 pub use model::{ALWAYS, NEVER, Timeline, Version};
@@ -17,6 +17,17 @@ pub enum Edit {
     Upsert(Arc<Fence>),
     /// Gone from a time on.
     Delete(TimeMs),
+}
+
+impl Edit {
+    /// The cause of what it changes.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        match self {
+            Edit::Upsert(_) => Cause::FenceEdit,
+            Edit::Delete(_) => Cause::FenceEnd,
+        }
+    }
 }
 
 /// Settings of visits by fence and time: the timelines without shapes.

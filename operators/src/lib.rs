@@ -11,7 +11,8 @@ mod control;
 pub mod fences;
 pub mod presence;
 mod rows;
+mod ticks;
 pub mod visits;
 
 pub use control::Control;
-pub use rows::{Derived, Visit};
+pub use rows::{Delta, Derived, Visit, net};

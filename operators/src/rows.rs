@@ -1,14 +1,15 @@
 //! Derived rows inside the graph: vehicles and fences are numbers here.
 
-use model::{EndReason, RejectReason};
+use model::{Cause, EndReason, RejectReason, Why};
 
 use crate::fences::FenceKey;
-use crate::presence::{Interval, VehicleKey};
+use crate::presence::{Crossing, Interval, VehicleKey};
 
 /// A derived row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Derived {
+    Crossing { vehicle: VehicleKey, fence: FenceKey, from: i64, to: i64, at: i64 },
     Presence { vehicle: VehicleKey, fence: FenceKey, entered: i64, end: Option<(i64, EndReason)> },
     Visit { vehicle: VehicleKey, fence: FenceKey, visit: Visit },
     Reject { seq: u64, vehicle: VehicleKey, time: i64, reason: RejectReason },
@@ -27,8 +28,50 @@ pub struct Visit {
     pub presences: u32,
 }
 
+/// A row that came (+1) or went (-1), and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Delta {
+    /// The row.
+    pub row: Derived,
+    /// +1 or -1; within a tick a row may come and go several times.
+    pub diff: i8,
+    /// Why.
+    pub why: Why,
+}
+
 impl Derived {
     pub(crate) fn presence(vehicle: VehicleKey, interval: &Interval) -> Derived {
-        Derived::Presence { vehicle, fence: interval.fence, entered: interval.entered, end: interval.end }
+        Derived::Presence { vehicle, fence: interval.fence, entered: interval.entered, end: interval.end() }
     }
+
+    pub(crate) fn crossing(vehicle: VehicleKey, crossing: &Crossing) -> Derived {
+        let Crossing { from, to, fence, at } = *crossing;
+        Derived::Crossing { vehicle, fence, from, to, at }
+    }
+}
+
+/// What is left of a tick's changes after those that cancel, by row: each with the cause that applies first
+/// among all that touched the row, and of those records the last.
+pub fn net(deltas: &mut Vec<Delta>) {
+    deltas.sort_unstable();
+    let mut kept = 0;
+    let mut start = 0;
+    while start < deltas.len() {
+        let row = deltas[start].row;
+        let mut end = start;
+        let mut sum = 0_i32;
+        let mut why = Why { cause: Cause::First, seq: 0 };
+        while end < deltas.len() && deltas[end].row == row {
+            sum += i32::from(deltas[end].diff);
+            why = why.stronger(deltas[end].why);
+            end += 1;
+        }
+        debug_assert!(sum.abs() <= 1, "a row comes or goes once a tick: {row:?}");
+        if sum != 0 {
+            deltas[kept] = Delta { row, diff: sum.signum() as i8, why };
+            kept += 1;
+        }
+        start = end;
+    }
+    deltas.truncate(kept);
 }

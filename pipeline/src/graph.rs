@@ -18,13 +18,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
-use differential_dataflow::consolidation::consolidate;
 use model::{
-    Change, ClosedTick, FenceEdit, Fix, GraphSettings, PresenceRow, RejectRow, Row, TimeMs, VisitRow,
+    Change, ClosedTick, CrossingRow, FenceEdit, Fix, GraphSettings, PresenceRow, RejectRow, Row, TimeMs,
+    VisitRow, Why,
 };
 use operators::presence::{FixIn, presence};
 use operators::visits::visits;
-use operators::{Control, Derived};
+use operators::{Control, Delta, Derived, net};
 use timely::WorkerConfig;
 use timely::dataflow::operators::{Inspect, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle};
@@ -54,9 +54,9 @@ struct Work {
     controls: Vec<Control>,
 }
 
-/// What a worker gives back: the differences of one tick, consolidated; or that it panicked.
+/// What a worker gives back: the differences of one tick, those that cancel left out; or that it panicked.
 enum Done {
-    Tick { worker: usize, rows: Vec<(Derived, isize)> },
+    Tick { worker: usize, deltas: Vec<Delta> },
     Panicked,
 }
 
@@ -91,7 +91,7 @@ pub struct Graph {
     work: Vec<Sender<Work>>,
     done: Receiver<Done>,
     /// What workers gave back for ticks that not all of them have closed, oldest first.
-    given: Vec<VecDeque<Vec<(Derived, isize)>>>,
+    given: Vec<VecDeque<Vec<Delta>>>,
     pending: VecDeque<Pending>,
     last_tick: u64,
     vehicles: Names,
@@ -199,24 +199,23 @@ impl Graph {
         }
         while self.given.iter().any(VecDeque::is_empty) {
             match self.done.recv() {
-                Ok(Done::Tick { worker, rows }) => self.given[worker].push_back(rows),
+                Ok(Done::Tick { worker, deltas }) => self.given[worker].push_back(deltas),
                 Ok(Done::Panicked) | Err(_) => return Err(GraphError::WorkerGone),
             }
         }
-        let rows: Vec<_> = self.given.iter_mut().filter_map(VecDeque::pop_front).flatten().collect();
-        Ok(self.pending.pop_front().map(|pending| self.close(pending, &rows)))
+        let deltas: Vec<_> = self.given.iter_mut().filter_map(VecDeque::pop_front).flatten().collect();
+        Ok(self.pending.pop_front().map(|pending| self.close(pending, &deltas)))
     }
 
-    fn close(&self, pending: Pending, rows: &[(Derived, isize)]) -> ClosedTick {
-        let mut changes: Vec<Change> = Vec::with_capacity(rows.len() + pending.rejects.len());
+    fn close(&self, pending: Pending, deltas: &[Delta]) -> ClosedTick {
+        let mut changes: Vec<Change> = Vec::with_capacity(deltas.len() + pending.rejects.len());
         let (vehicles, fences) = (self.vehicles.read(), self.fences.read());
-        for (derived, diff) in rows {
-            debug_assert!(diff.abs() == 1, "a row comes or goes once a tick");
-            let row = row_with_names(derived, &vehicles, &fences);
-            changes.push(Change { diff: diff.signum() as i8, row, why: model::Why::first(pending.records) });
+        for delta in deltas {
+            let row = row_with_names(&delta.row, &vehicles, &fences);
+            changes.push(Change { diff: delta.diff, row, why: delta.why });
         }
         for reject in pending.rejects {
-            let why = model::Why::first(reject.seq);
+            let why = Why::first(reject.seq);
             changes.push(Change { diff: 1, row: Row::Reject(reject), why });
         }
         changes.sort_by(Change::cmp_in_tick);
@@ -234,6 +233,13 @@ impl Graph {
 /// A row of the graph with the texts of its numbers, all of which were given out before the row came to be.
 fn row_with_names(derived: &Derived, vehicles: &[Arc<str>], fences: &[Arc<str>]) -> Row {
     match *derived {
+        Derived::Crossing { vehicle, fence, from, to, at } => Row::Crossing(CrossingRow {
+            vehicle_id: vehicles[vehicle as usize].clone(),
+            fence_id: fences[fence as usize].clone(),
+            from_time: TimeMs(from),
+            to_time: TimeMs(to),
+            at: TimeMs(at),
+        }),
         Derived::Presence { vehicle, fence, entered, end } => Row::Presence(PresenceRow {
             vehicle_id: vehicles[vehicle as usize].clone(),
             fence_id: fences[fence as usize].clone(),
@@ -276,8 +282,8 @@ fn run_worker(worker: &mut Worker, settings: &GraphSettings, inbox: &Receiver<Wo
     let mut controls_in =
         InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<Control>>>::new();
     let probe = ProbeHandle::new();
-    let rows: Rc<RefCell<Vec<(Derived, isize)>>> = Rc::default();
-    let collected = rows.clone();
+    let deltas: Rc<RefCell<Vec<Delta>>> = Rc::default();
+    let collected = deltas.clone();
     worker.dataflow::<u64, _, _>(|scope| {
         let fixes = fixes_in.to_stream(scope);
         let controls = controls_in.to_stream(scope);
@@ -287,7 +293,9 @@ fn run_worker(worker: &mut Worker, settings: &GraphSettings, inbox: &Receiver<Wo
             .concat(visits)
             .inner
             .inspect_batch(move |_, batch| {
-                collected.borrow_mut().extend(batch.iter().map(|&(row, _, diff)| (row, diff)));
+                let of_batch =
+                    batch.iter().map(|&((row, why), _, diff)| Delta { row, diff: diff as i8, why });
+                collected.borrow_mut().extend(of_batch);
             })
             .probe_with(&probe);
     });
@@ -308,9 +316,9 @@ fn run_worker(worker: &mut Worker, settings: &GraphSettings, inbox: &Receiver<Wo
                 return;
             }
         }
-        let mut of_tick = std::mem::take(&mut *rows.borrow_mut());
-        consolidate(&mut of_tick);
-        if bell.done.send(Done::Tick { worker: worker.index(), rows: of_tick }).is_err() {
+        let mut of_tick = std::mem::take(&mut *deltas.borrow_mut());
+        net(&mut of_tick);
+        if bell.done.send(Done::Tick { worker: worker.index(), deltas: of_tick }).is_err() {
             return;
         }
     }

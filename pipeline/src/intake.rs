@@ -9,7 +9,7 @@ use model::{
     range_ok,
 };
 use operators::Control;
-use operators::fences::Edit;
+use operators::fences::{ALWAYS, Edit};
 use operators::presence::FixIn;
 
 use crate::names::{Interner, Names};
@@ -40,6 +40,8 @@ pub struct Intake {
     records: u64,
     instant: i64,
     largest_seen: i64,
+    /// The edge of Reach: rows that ended before it are out of every correction's reach. Never goes back.
+    edge: i64,
     keep_view_fixes: bool,
     warnings: Vec<(u64, String)>,
     tick: TickInput,
@@ -59,6 +61,7 @@ impl Intake {
             records: 0,
             instant: 0,
             largest_seen: 0,
+            edge: ALWAYS,
             keep_view_fixes,
             warnings: Vec::new(),
             tick: TickInput::default(),
@@ -104,12 +107,14 @@ impl Intake {
         if let Some(time) = at_least {
             self.instant = self.instant.max(time.0);
             self.largest_seen = self.largest_seen.max(time.0);
+            self.move_edge();
         }
         let mut tick = std::mem::take(&mut self.tick);
         tick.fixes.shrink_to_fit();
         tick.instant = TimeMs(self.instant);
         tick.records = self.records;
-        tick.controls.insert(0, Control::Instant(self.instant));
+        let of_tick = Control::Tick { instant: self.instant, last_seq: self.records, edge: self.edge };
+        tick.controls.insert(0, of_tick);
         tick
     }
 
@@ -132,10 +137,23 @@ impl Intake {
             self.warnings.push((self.records, text));
         }
         self.instant = self.instant.max(time);
+        self.move_edge();
+    }
+
+    /// History is never kept for less than fixes may be late.
+    fn move_edge(&mut self) {
+        if let Some(keep_ms) = self.settings.keep_ms {
+            self.edge = self.edge.max(self.instant - keep_ms.max(self.settings.horizon_ms));
+        }
     }
 
     fn refuse(&mut self, fix: Option<(Arc<str>, TimeMs)>, reason: RejectReason) {
         self.tick.rejects.push(RejectRow { seq: self.records, fix, reason });
+    }
+
+    fn edit_fence(&mut self, fence: u32, edit: Edit) {
+        let (seq, edge) = (self.records, self.edge);
+        self.tick.controls.push(Control::Fence { seq, edge, fence, edit });
     }
 
     fn apply_settings(&mut self, values: &[(String, model::SettingValue)]) -> bool {
@@ -147,7 +165,10 @@ impl Intake {
         }
         if changed != self.settings {
             self.settings = changed;
-            self.tick.controls.push(Control::Settings(Arc::new(self.settings.clone())));
+            self.move_edge();
+            let (seq, edge) = (self.records, self.edge);
+            let settings = Arc::new(self.settings.clone());
+            self.tick.controls.push(Control::Settings { seq, edge, settings });
         }
         true
     }
@@ -161,6 +182,10 @@ impl RecordSink for Intake {
         self.begin(received, known_time);
         let admitted = in_range.and_then(|()| {
             admit(position.lon, position.lat, position.event_time, self.instant(), &self.settings)
+        });
+        // Where the horizon has grown, history does not go back as far as it does yet.
+        let admitted = admitted.and_then(|at| {
+            if position.event_time.0 < self.edge { Err(RejectReason::TooLate) } else { Ok(at) }
         });
         let at = match admitted {
             Ok(at) => at,
@@ -199,13 +224,13 @@ impl RecordSink for Intake {
         match record {
             Record::FenceUpsert(fence) => {
                 let key = self.fences.number(&fence.id);
-                self.tick.controls.push(Control::Fence(key, Edit::Upsert(fence.clone())));
+                self.edit_fence(key, Edit::Upsert(fence.clone()));
                 self.tick.fence_edits.push(FenceEdit::Upsert(fence));
             }
             Record::FenceDelete { id, at } => {
                 let at = at.unwrap_or(TimeMs(self.instant));
                 if let Some(key) = self.fences.known(&id) {
-                    self.tick.controls.push(Control::Fence(key, Edit::Delete(at)));
+                    self.edit_fence(key, Edit::Delete(at));
                     self.tick.fence_edits.push(FenceEdit::Delete { id, at });
                 }
             }

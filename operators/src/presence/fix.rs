@@ -1,4 +1,4 @@
-//! Fixes as the graph takes them in, and as a vehicle's history keeps them.
+//! Fixes as the graph takes them in, and as its operators look at them.
 
 use model::Coord;
 
@@ -21,44 +21,18 @@ pub struct FixIn {
     pub seq: u64,
 }
 
-/// A fix in a vehicle's history: 32 bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KeptFix {
+/// A fix of a vehicle's history, unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fix {
     pub(crate) time: i64,
-    /// Sequence number; the two highest bits are flags.
-    seq_and_flags: u64,
+    pub(crate) seq: u64,
     pub(crate) at: Coord,
-    /// The fences that the vehicle is in after this fix, as a number of the set table.
-    pub(crate) set: u32,
+    pub(crate) is_jump: bool,
+    pub(crate) has_bad_value: bool,
 }
 
-const JUMP: u64 = 1 << 63;
-const BAD_VALUE: u64 = 1 << 62;
-
-impl KeptFix {
-    pub(crate) fn new(fix: &FixIn) -> KeptFix {
-        debug_assert!(fix.seq < BAD_VALUE);
-        let flags = if fix.bad_value { BAD_VALUE } else { 0 };
-        KeptFix { time: fix.time, seq_and_flags: fix.seq | flags, at: fix.at, set: 0 }
-    }
-
-    pub(crate) fn seq(&self) -> u64 {
-        self.seq_and_flags & !(JUMP | BAD_VALUE)
-    }
-
-    pub(crate) fn is_jump(&self) -> bool {
-        self.seq_and_flags & JUMP != 0
-    }
-
-    pub(crate) fn has_bad_value(&self) -> bool {
-        self.seq_and_flags & BAD_VALUE != 0
-    }
-
-    pub(crate) fn set_jump(&mut self, jump: bool) {
-        if jump {
-            self.seq_and_flags |= JUMP;
-        } else {
-            self.seq_and_flags &= !JUMP;
-        }
+impl From<&FixIn> for Fix {
+    fn from(fix: &FixIn) -> Fix {
+        Fix { time: fix.time, seq: fix.seq, at: fix.at, is_jump: false, has_bad_value: fix.bad_value }
     }
 }

@@ -20,13 +20,18 @@
 //! 3. Each vehicle's fixes are strictly ordered by event time, its presences by (`entered`, fence).
 //! 4. A late fix costs a search, a few steps until the state is what it was, and the rows in between.
 
+mod blocks_index;
 mod fix;
+mod history;
 mod jumps;
 mod operator;
+mod output;
+mod refence;
 mod sets;
 mod vehicle;
+mod walk;
 mod world;
 
 pub use fix::{FixIn, VehicleKey};
 pub use operator::{PresenceWork, presence};
-pub use vehicle::Interval;
+pub use output::{Crossing, Interval};

@@ -1,32 +1,38 @@
 //! The state of one worker, and the operator that drives it.
 
-use std::collections::BTreeMap;
-
 use differential_dataflow::{AsCollection, VecCollection};
-use model::GraphSettings;
+use model::{Cause, GraphSettings, Why};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::operator::Operator;
 
+use super::blocks_index::{BlocksIndex, Entry, TAIL};
 use super::fix::FixIn;
-use super::vehicle::{Output, Scratch, Vehicle};
+use super::output::Output;
+use super::refence::Refence;
+use super::sets::SetTable;
+use super::vehicle::{Shared, Vehicle, Who};
+use super::walk::Scratch;
 use super::world::World;
 use crate::control::Control;
-use crate::rows::Derived;
-use crate::spatial::Rect;
+use crate::fences::{ALWAYS, Edit, FenceKey};
+use crate::rows::{Delta, Derived};
+use crate::ticks::TickStash;
 
-/// With more touched rectangles than this, all vehicles are judged anew without asking which are near.
-const MAX_RECTS_TO_ASK: usize = 64;
+/// Sets that nobody is in any more are forgotten when there are more than this, and twice as many as in use.
+const MIN_SETS_TO_FORGET: usize = 4096;
 
 /// The presence state of one worker: a pure state machine, for the operator and for benchmarks.
 pub struct PresenceWork {
-    world: World,
     vehicles: Vec<Vehicle>,
+    shared: Shared,
     /// Vehicle numbers are spread over workers by remainder; this worker keeps every `peers`-th.
     peers: u32,
     remainder: u32,
-    scratch: Scratch,
-    output: Output,
+    near: Vec<Entry>,
+    /// Which vehicle is trimmed next.
+    trim_next: usize,
+    forget_sets_at: usize,
 }
 
 impl PresenceWork {
@@ -34,125 +40,201 @@ impl PresenceWork {
     #[must_use]
     pub fn new(settings: GraphSettings, index: usize, peers: usize) -> PresenceWork {
         PresenceWork {
-            world: World::new(settings),
             vehicles: Vec::new(),
+            shared: Shared {
+                world: World::new(settings),
+                index: BlocksIndex::default(),
+                scratch: Scratch::default(),
+                out: Output::default(),
+                legs_are_listed: false,
+            },
             peers: peers as u32,
             remainder: index as u32,
-            scratch: Scratch::default(),
-            output: Output::default(),
+            near: Vec::new(),
+            trim_next: 0,
+            forget_sets_at: MIN_SETS_TO_FORGET,
         }
     }
 
-    /// Works on one tick and gives every difference of rows to `emit`.
+    /// Works on one tick, its records in their order, and gives every difference of rows to `emit`. `fixes`
+    /// come in the order of their records, as do the controls after the tick's own.
     pub fn tick(
         &mut self,
         controls: &[Control],
         fixes: impl Iterator<Item = FixIn>,
-        mut emit: impl FnMut(Derived, isize),
+        emit: impl FnMut(Delta),
     ) {
         let mut ended = Vec::new();
-        let mut touched: Vec<Rect> = Vec::new();
-        let mut all_touched = false;
+        let (mut last_seq, mut edge_at_end) = (0, ALWAYS);
+        let mut fixes = fixes.peekable();
+        let mut count = 0;
         for control in controls {
-            match control {
-                Control::Instant(instant) => ended.extend(self.world.advance(*instant)),
-                Control::Fence(fence, edit) => self.world.edit(*fence, edit, &mut touched),
-                Control::Settings(settings) => {
-                    let world = &mut self.world;
-                    all_touched |= world.settings.max_speed_kmh != settings.max_speed_kmh
-                        || world.settings.exit_buffer_m != settings.exit_buffer_m;
-                    world.settings = (**settings).clone();
-                }
+            while let Some(fix) = fixes.next_if(|fix| fix.seq < control.seq()) {
+                self.apply(&fix);
+                count += 1;
             }
-        }
-        if all_touched || !touched.is_empty() {
-            all_touched |= touched.len() > MAX_RECTS_TO_ASK;
-            self.recompute(|vehicle| all_touched || vehicle.may_meet(&touched));
+            match control {
+                Control::Tick { instant, last_seq: seq, edge } => {
+                    ended.extend(self.shared.world.advance(*instant));
+                    (last_seq, edge_at_end) = (*seq, *edge);
+                }
+                Control::Fence { seq, edge, fence, edit } => self.edit(*seq, *edge, *fence, edit),
+                Control::Settings { seq, edge, settings } => self.change_settings(*seq, *edge, settings),
+            }
         }
         for fix in fixes {
-            debug_assert_eq!(fix.vehicle % self.peers, self.remainder);
-            let place = (fix.vehicle / self.peers) as usize;
-            if place >= self.vehicles.len() {
-                self.vehicles.resize_with(place + 1, Vehicle::default);
-            }
-            self.vehicles[place].apply(&fix, &mut self.world, &mut self.scratch, &mut self.output);
+            self.apply(&fix);
+            count += 1;
         }
         if !ended.is_empty() {
-            self.end_tails(&ended);
+            self.end_tails(&ended, Why { cause: Cause::FenceEnd, seq: last_seq });
         }
-        for (vehicle, interval, diff) in self.output.presences.drain(..) {
-            emit(Derived::presence(vehicle, &interval), isize::from(diff));
+        if edge_at_end != ALWAYS {
+            self.trim_some(edge_at_end, count);
         }
-        for (vehicle, time, seq, reason, diff) in self.output.rejects.drain(..) {
-            emit(Derived::Reject { seq, vehicle, time, reason }, isize::from(diff));
-        }
+        self.forget_sets();
+        self.shared.out.deltas.drain(..).for_each(emit);
     }
 
     /// How many fixes are kept.
     #[must_use]
     pub fn kept_fixes(&self) -> usize {
-        self.vehicles.iter().map(Vehicle::fix_count).sum()
+        self.vehicles.iter().map(|vehicle| vehicle.history.len()).sum()
     }
 
-    fn recompute(&mut self, concerned: impl Fn(&Vehicle) -> bool) {
-        for (place, vehicle) in self.vehicles.iter_mut().enumerate() {
-            if vehicle.fix_count() > 0 && concerned(vehicle) {
-                let key = place as u32 * self.peers + self.remainder;
-                vehicle.recompute(key, &mut self.world, &mut self.scratch, &mut self.output);
+    /// How many entries the inverted index has.
+    #[must_use]
+    pub fn listed_blocks(&self) -> usize {
+        self.shared.index.listed()
+    }
+
+    #[inline]
+    fn who(&self, place: usize) -> Who {
+        Who { key: place as u32 * self.peers + self.remainder, place: place as u32 }
+    }
+
+    #[inline]
+    fn apply(&mut self, fix: &FixIn) {
+        debug_assert_eq!(fix.vehicle % self.peers, self.remainder);
+        let place = (fix.vehicle / self.peers) as usize;
+        while place >= self.vehicles.len() {
+            self.vehicles.push(Vehicle::default());
+            self.shared.index.add_vehicle();
+        }
+        let who = Who { key: fix.vehicle, place: place as u32 };
+        self.vehicles[place].apply(who, fix, &mut self.shared);
+    }
+
+    fn edit(&mut self, seq: u64, edge: i64, fence: FenceKey, edit: &Edit) {
+        let edited = self.shared.world.edit(fence, edit);
+        if edited.crossed && !self.shared.legs_are_listed {
+            self.list_all_legs();
+        }
+        let refence = Refence { fence, edited: &edited, edge, why: Why { cause: edit.cause(), seq } };
+        let mut near = std::mem::take(&mut self.near);
+        self.shared.index.near(&edited.rects, &mut near);
+        for of_vehicle in near.chunk_by(|a, b| a.vehicle == b.vehicle) {
+            let place = of_vehicle[0].vehicle as usize;
+            let who = self.who(place);
+            let Shared { world, out, .. } = &mut self.shared;
+            self.vehicles[place].refence(who, &refence, of_vehicle, world, out);
+        }
+        self.near = near;
+    }
+
+    /// From now on blocks are listed along their legs too.
+    fn list_all_legs(&mut self) {
+        self.shared.legs_are_listed = true;
+        for (place, vehicle) in self.vehicles.iter().enumerate() {
+            let who = self.who(place);
+            for block in 0..=vehicle.history.sealed_count() {
+                vehicle.list_legs(who, block, &mut self.shared.index);
             }
         }
     }
 
-    fn end_tails(&mut self, ended: &[u32]) {
-        for (place, vehicle) in self.vehicles.iter_mut().enumerate() {
-            let members = self.world.sets.members(vehicle.last_set());
+    fn change_settings(&mut self, seq: u64, edge: i64, settings: &GraphSettings) {
+        let world = &mut self.shared.world;
+        let judges_anew = world.settings.max_speed_kmh != settings.max_speed_kmh
+            || world.settings.exit_buffer_m != settings.exit_buffer_m;
+        world.settings = settings.clone();
+        if !judges_anew {
+            return;
+        }
+        let why = Why { cause: Cause::Settings, seq };
+        for place in 0..self.vehicles.len() {
+            let who = self.who(place);
+            self.vehicles[place].walk_from_edge(who, edge, why, &mut self.shared);
+        }
+    }
+
+    fn end_tails(&mut self, ended: &[FenceKey], why: Why) {
+        for place in 0..self.vehicles.len() {
+            let members = self.shared.world.sets.members(self.vehicles[place].last_set);
             if members.iter().any(|fence| ended.contains(fence)) {
-                let key = place as u32 * self.peers + self.remainder;
-                vehicle.end_tail(key, &self.world, &mut self.scratch, &mut self.output);
+                let who = self.who(place);
+                self.vehicles[place].end_tail(who, why, &mut self.shared);
             }
         }
+    }
+
+    /// Forgets what is final for good, of some vehicles in turn: about as much as comes in.
+    fn trim_some(&mut self, edge: i64, fixes: usize) {
+        let count = (fixes / 32 + 1).min(self.vehicles.len());
+        for _ in 0..count {
+            self.trim_next = (self.trim_next + 1) % self.vehicles.len();
+            let mut gone = 0;
+            self.vehicles[self.trim_next].trim(edge, || gone += 1);
+            for _ in 0..gone {
+                let vehicles = &self.vehicles;
+                self.shared.index.sweep(|Entry { vehicle, base_s }| {
+                    base_s == TAIL || vehicles[vehicle as usize].history.block_at(base_s).is_some()
+                });
+            }
+        }
+    }
+
+    /// Gives sets new numbers when most of them are out of use.
+    fn forget_sets(&mut self) {
+        if self.shared.world.sets.len() < self.forget_sets_at {
+            return;
+        }
+        let old = std::mem::take(&mut self.shared.world.sets);
+        let mut used = SetTable::default();
+        for vehicle in &mut self.vehicles {
+            vehicle.last_set = used.number(old.members(vehicle.last_set));
+        }
+        self.forget_sets_at = (used.len() * 2).max(MIN_SETS_TO_FORGET);
+        self.shared.world.sets = used;
     }
 }
 
-/// What came for a tick that the inputs have not passed yet.
-type Waiting<C> = (C, Vec<Vec<FixIn>>, Vec<Control>);
-
-/// The presence operator: fixes and controls in, presence and reject rows out.
+/// The presence operator: fixes and controls in, rows of presences, crossings and rejects out, each with the
+/// reason of its change.
 pub fn presence<'scope>(
     fixes: StreamVec<'scope, u64, FixIn>,
     controls: StreamVec<'scope, u64, Control>,
     settings: GraphSettings,
-) -> VecCollection<'scope, u64, Derived, isize> {
+) -> VecCollection<'scope, u64, (Derived, Why), isize> {
     let (index, peers) = (fixes.scope().index(), fixes.scope().peers());
     let by_vehicle = Exchange::new(move |fix: &FixIn| u64::from(fix.vehicle % peers as u32));
     fixes
         .binary_frontier(controls, by_vehicle, Pipeline, "Presence", move |_capability, _info| {
             let mut work = PresenceWork::new(settings, index, peers);
-            let mut waiting: BTreeMap<u64, Waiting<_>> = BTreeMap::new();
+            let mut stash = TickStash::default();
             move |(fixes, fix_frontier), (controls, control_frontier), output| {
                 fixes.for_each_time(|time, batches| {
-                    let tick = *time.time();
-                    let entry = waiting
-                        .entry(tick)
-                        .or_insert_with(|| (time.retain(output.output_index()), Vec::new(), Vec::new()));
-                    entry.1.extend(batches.map(std::mem::take));
+                    let of_tick = stash.of_tick(*time.time(), || time.retain(output.output_index()));
+                    of_tick.data.extend(batches.map(std::mem::take));
                 });
                 controls.for_each_time(|time, batches| {
-                    let tick = *time.time();
-                    let entry = waiting
-                        .entry(tick)
-                        .or_insert_with(|| (time.retain(output.output_index()), Vec::new(), Vec::new()));
-                    entry.2.extend(batches.flat_map(|batch| batch.drain(..)));
+                    let of_tick = stash.of_tick(*time.time(), || time.retain(output.output_index()));
+                    of_tick.controls.extend(batches.flat_map(|batch| batch.drain(..)));
                 });
-                while let Some(first) = waiting.first_entry() {
-                    let tick = *first.key();
-                    if fix_frontier.less_equal(&tick) || control_frontier.less_equal(&tick) {
-                        break;
-                    }
-                    let (capability, fixes, controls) = first.remove();
-                    let mut session = output.session(&capability);
-                    work.tick(&controls, fixes.into_iter().flatten(), |row, diff| {
-                        session.give((row, tick, diff));
+                while let Some((tick, of_tick)) = stash.next_complete(fix_frontier, control_frontier) {
+                    let mut session = output.session(&of_tick.capability);
+                    work.tick(&of_tick.controls, of_tick.data.into_iter().flatten(), |delta| {
+                        session.give(((delta.row, delta.why), tick, isize::from(delta.diff)));
                     });
                 }
             }

@@ -36,4 +36,9 @@ impl SetTable {
         self.numbers.insert(members.into(), number);
         number
     }
+
+    /// How many sets there are.
+    pub(crate) fn len(&self) -> usize {
+        self.sets.len()
+    }
 }

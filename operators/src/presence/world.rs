@@ -5,9 +5,15 @@ use std::sync::Arc;
 
 use model::{Coord, EndReason, GraphSettings};
 
+use super::blocks_index::leg_rects;
+use super::fix::Fix;
+use super::output::Crossing;
 use super::sets::{EMPTY_SET, SetTable};
-use crate::fences::{Edit, FenceKey, NEVER, Timeline};
-use crate::spatial::{FenceIndex, PreparedShape, Rect, ShapeSlot, grown_by_metres};
+use crate::fences::{Edit, FenceKey, NEVER, Timeline, Version};
+use crate::spatial::{FenceIndex, PreparedShape, Rect, ShapeSlot, ShapeTree, grown_by_metres};
+
+/// Fixes farther apart in time do not show a crossing.
+pub(crate) const MAX_CROSSING_GAP_MS: i64 = 300_000;
 
 /// Something that happened to a vehicle and a fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +30,10 @@ pub(crate) struct Edge {
     pub(crate) kind: EdgeKind,
 }
 
+/// A version's shape and where the indexes have it.
 #[derive(Clone)]
-struct Placed {
-    shape: Arc<PreparedShape>,
+pub(crate) struct Placed {
+    pub(crate) shape: Arc<PreparedShape>,
     slot: ShapeSlot,
 }
 
@@ -44,6 +51,8 @@ pub(crate) struct World {
     pub(crate) instant: i64,
     pub(crate) sets: SetTable,
     index: FenceIndex,
+    /// The shapes of versions that ask for crossings.
+    crossable: ShapeTree,
     timelines: Vec<Timeline<Placed>>,
     owners: Vec<SlotOwner>,
     /// Ends of coverage that the instant has not reached yet.
@@ -52,6 +61,16 @@ pub(crate) struct World {
     inside: Vec<FenceKey>,
     still_in: Vec<FenceKey>,
     members: Vec<FenceKey>,
+    near_leg: Vec<ShapeSlot>,
+}
+
+/// What an edit touched.
+#[derive(Default)]
+pub(crate) struct Edited {
+    /// Rectangles within ±180° around all positions that may be judged otherwise than before.
+    pub(crate) rects: Vec<Rect>,
+    /// Whether a version, before or after, asks for crossings.
+    pub(crate) crossed: bool,
 }
 
 impl World {
@@ -61,6 +80,7 @@ impl World {
             instant: 0,
             sets: SetTable::default(),
             index: FenceIndex::default(),
+            crossable: ShapeTree::default(),
             timelines: Vec::new(),
             owners: Vec::new(),
             future_ends: BTreeSet::new(),
@@ -68,17 +88,23 @@ impl World {
             inside: Vec::new(),
             still_in: Vec::new(),
             members: Vec::new(),
+            near_leg: Vec::new(),
         }
     }
 
-    /// Applies an edit, and adds to `touched` rectangles around all positions that it may judge anew.
-    pub(crate) fn edit(&mut self, fence: FenceKey, edit: &Edit, touched: &mut Vec<Rect>) {
+    /// Applies an edit.
+    pub(crate) fn edit(&mut self, fence: FenceKey, edit: &Edit) -> Edited {
         if self.timelines.len() <= fence as usize {
             self.timelines.resize_with(fence as usize + 1, Timeline::default);
         }
-        self.add_reach(fence, touched);
+        let mut edited = Edited::default();
+        self.add_touched(fence, &mut edited);
         for version in self.timelines[fence as usize].versions() {
-            self.index.remove(version.payload.slot);
+            let Placed { shape, slot } = &version.payload;
+            self.index.remove(*slot);
+            if version.settings.crossed {
+                self.crossable.remove(shape.bounds(), *slot);
+            }
         }
         let timeline = &mut self.timelines[fence as usize];
         match edit {
@@ -97,23 +123,37 @@ impl World {
             }
             owners[slot] = SlotOwner { fence, from, to };
         });
-        let instant = self.instant;
-        for version in timeline.versions().iter().filter(|v| v.end.is_some()) {
-            self.any_end = true;
-            if version.to > instant {
-                self.future_ends.insert((version.to, fence));
+        for version in timeline.versions() {
+            if version.settings.crossed {
+                self.crossable.insert(version.payload.shape.bounds(), version.payload.slot);
+            }
+            if version.end.is_some() {
+                self.any_end = true;
+                if version.to > self.instant {
+                    self.future_ends.insert((version.to, fence));
+                }
             }
         }
-        self.add_reach(fence, touched);
+        self.add_touched(fence, &mut edited);
+        edited
     }
 
-    fn add_reach(&self, fence: FenceKey, touched: &mut Vec<Rect>) {
+    fn add_touched(&self, fence: FenceKey, edited: &mut Edited) {
         for version in self.timelines[fence as usize].versions() {
-            let buffer_m = version.settings.exit_buffer_m.unwrap_or(self.settings.exit_buffer_m);
+            edited.crossed |= version.settings.crossed;
+            let buffer_m = self.exit_buffer_m(version);
             for bounds in version.payload.shape.bounds() {
-                touched.extend(grown_by_metres(bounds, buffer_m + 1.0).wrapped());
+                edited.rects.extend(grown_by_metres(bounds, buffer_m + 1.0).wrapped());
             }
         }
+    }
+
+    fn exit_buffer_m(&self, version: &Version<Placed>) -> f64 {
+        version.settings.exit_buffer_m.unwrap_or(self.settings.exit_buffer_m)
+    }
+
+    pub(crate) fn timeline(&self, fence: FenceKey) -> &Timeline<Placed> {
+        &self.timelines[fence as usize]
     }
 
     /// The fences whose coverage ended in the time up to `instant`, which becomes the instant.
@@ -128,6 +168,31 @@ impl World {
             ended.push(fence);
         }
         ended
+    }
+
+    /// Whether a position is inside a fence at a time.
+    pub(crate) fn covers(&self, fence: FenceKey, time: i64, at: Coord) -> bool {
+        self.timeline(fence).at(time).is_some_and(|version| version.payload.shape.covers(at))
+    }
+
+    /// Whether a vehicle that was in a fence is still in it at a good fix: not farther than the buffer.
+    pub(crate) fn stays_in(&self, fence: FenceKey, time: i64, at: Coord) -> bool {
+        self.timeline(fence)
+            .at(time)
+            .is_some_and(|version| version.payload.shape.covers_or_within(at, self.exit_buffer_m(version)))
+    }
+
+    /// Why a vehicle that was in a fence is not in it any more at a good fix, if it is not.
+    pub(crate) fn leaves_at(&self, fence: FenceKey, time: i64, at: Coord) -> Option<EndReason> {
+        if self.stays_in(fence, time, at) {
+            return None;
+        }
+        let timeline = self.timeline(fence);
+        if timeline.at(time).is_some() {
+            return Some(EndReason::Exit);
+        }
+        let before = timeline.versions().iter().rev().find(|version| version.to <= time);
+        Some(before.and_then(|version| version.end).unwrap_or(EndReason::Exit))
     }
 
     /// The set after a good fix, given the set after the good fix before it; adds what happened between.
@@ -173,11 +238,7 @@ impl World {
                 self.still_in.push(fence);
                 continue;
             }
-            let near = timeline.at(time).is_some_and(|version| {
-                let buffer_m = version.settings.exit_buffer_m.unwrap_or(self.settings.exit_buffer_m);
-                version.payload.shape.covers_or_within(at, buffer_m)
-            });
-            if near {
+            if self.stays_in(fence, time, at) {
                 self.still_in.push(fence);
                 self.members.push(fence);
             } else {
@@ -206,5 +267,54 @@ impl World {
                 edges.push(Edge { time, fence, kind: EdgeKind::Leave(reason) });
             }
         }
+    }
+
+    /// Whether any fence asks for crossings.
+    pub(crate) fn has_crossings(&self) -> bool {
+        !self.crossable.is_empty()
+    }
+
+    /// Adds what a vehicle crossed between two consecutive good fixes, given the sets after each.
+    pub(crate) fn crossed(
+        &mut self,
+        (from, set_from): (&Fix, u32),
+        (to, set_to): (&Fix, u32),
+        crossings: &mut Vec<Crossing>,
+    ) {
+        if to.time - from.time > MAX_CROSSING_GAP_MS {
+            return;
+        }
+        let mut slots = std::mem::take(&mut self.near_leg);
+        slots.clear();
+        leg_rects(from.at, to.at).for_each(|rect| slots.extend(self.crossable.meeting(&rect)));
+        slots.sort_unstable();
+        slots.dedup();
+        for &slot in &slots {
+            let fence = self.owners[slot as usize].fence;
+            let is_in = |set| self.sets.members(set).binary_search(&fence).is_ok();
+            if !is_in(set_from) && !is_in(set_to) {
+                crossings.extend(self.crossing(fence, from, to));
+            }
+        }
+        crossings.sort_unstable();
+        crossings.dedup();
+        self.near_leg = slots;
+    }
+
+    /// The crossing of a fence by a leg between two good fixes neither of which is in a presence.
+    pub(crate) fn crossing(&self, fence: FenceKey, from: &Fix, to: &Fix) -> Option<Crossing> {
+        let timeline = self.timeline(fence);
+        let version = timeline.at(from.time)?;
+        let under_one_version =
+            timeline.at(to.time)?.from == version.from && timeline.end_between(from.time, to.time).is_none();
+        if !version.settings.crossed || !under_one_version {
+            return None;
+        }
+        let shape = &version.payload.shape;
+        if shape.covers(from.at) || shape.covers(to.at) {
+            return None;
+        }
+        let at = shape.crossed_at((from.time, from.at), (to.time, to.at))?;
+        Some(Crossing { from: from.time, fence, to: to.time, at })
     }
 }

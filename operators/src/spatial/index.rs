@@ -21,10 +21,10 @@ use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, RTree};
 use rustc_hash::FxHashMap;
 
+use super::grid::{CELL_BITS, CellKey, CellRange, cell_of};
 use super::prepared::{Overlap, PreparedShape};
 use super::rect::Rect;
 
-const CELL_BITS: u32 = 17;
 const LEAF_BITS: u32 = 13;
 const LEAVES_A_SIDE: i64 = 1 << (CELL_BITS - LEAF_BITS);
 const LEAVES: usize = (LEAVES_A_SIDE * LEAVES_A_SIDE) as usize;
@@ -36,14 +36,41 @@ pub type ShapeSlot = u32;
 
 type Leaf = GeomWithData<Rectangle<[f64; 2]>, ShapeSlot>;
 
+/// Shapes by the rectangles around them.
+#[derive(Default)]
+pub(crate) struct ShapeTree {
+    tree: RTree<Leaf>,
+}
+
+impl ShapeTree {
+    pub(crate) fn insert(&mut self, bounds: &[Rect], slot: ShapeSlot) {
+        bounds.iter().for_each(|rect| self.tree.insert(leaf(rect, slot)));
+    }
+
+    pub(crate) fn remove(&mut self, bounds: &[Rect], slot: ShapeSlot) {
+        for rect in bounds {
+            self.tree.remove(&leaf(rect, slot));
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tree.size() == 0
+    }
+
+    /// The shapes whose rectangles meet one; a shape may come twice.
+    pub(crate) fn meeting(&self, rect: &Rect) -> impl Iterator<Item = ShapeSlot> {
+        self.tree.locate_in_envelope_intersecting(envelope(rect)).map(|leaf| leaf.data)
+    }
+}
+
 /// An index of shapes; see the module.
 #[derive(Default)]
 pub struct FenceIndex {
     shapes: Vec<Option<Arc<PreparedShape>>>,
     free_slots: Vec<ShapeSlot>,
-    tree: RTree<Leaf>,
+    tree: ShapeTree,
     /// Places in `cells` by the cell's key.
-    cover: FxHashMap<u32, u32>,
+    cover: FxHashMap<CellKey, u32>,
     cells: Vec<Cell>,
     free_cells: Vec<u32>,
 }
@@ -82,10 +109,8 @@ impl FenceIndex {
             self.shapes.push(None);
             (self.shapes.len() - 1) as ShapeSlot
         });
-        for bounds in shape.bounds() {
-            self.tree.insert(leaf(bounds, slot));
-            self.forget(bounds);
-        }
+        self.tree.insert(shape.bounds(), slot);
+        shape.bounds().iter().for_each(|bounds| self.forget(bounds));
         self.shapes[slot as usize] = Some(shape);
         slot
     }
@@ -93,10 +118,8 @@ impl FenceIndex {
     /// Takes a shape away; its slot may be given out again.
     pub fn remove(&mut self, slot: ShapeSlot) -> Option<Arc<PreparedShape>> {
         let shape = self.shapes.get_mut(slot as usize)?.take()?;
-        for bounds in shape.bounds() {
-            self.tree.remove(&leaf(bounds, slot));
-            self.forget(bounds);
-        }
+        self.tree.remove(shape.bounds(), slot);
+        shape.bounds().iter().for_each(|bounds| self.forget(bounds));
         self.free_slots.push(slot);
         Some(shape)
     }
@@ -122,7 +145,7 @@ impl FenceIndex {
     /// Calls `found` with the slot of each shape that covers the position, in no particular order.
     #[inline]
     pub fn covering(&mut self, at: Coord, mut found: impl FnMut(ShapeSlot)) {
-        let place = match self.cover.get(&cell_key(at)) {
+        let place = match self.cover.get(&cell_of(at)) {
             Some(&place) => place,
             None => self.fill(at),
         };
@@ -152,8 +175,7 @@ impl FenceIndex {
             self.free_cells.clear();
         }
         let rect = cell_rect(at);
-        let mut slots: Vec<ShapeSlot> =
-            self.tree.locate_in_envelope_intersecting(envelope(&rect)).map(|l| l.data).collect();
+        let mut slots: Vec<ShapeSlot> = self.tree.meeting(&rect).collect();
         slots.sort_unstable();
         slots.dedup();
         let cell = Cell::build(&rect, &slots, &self.shapes);
@@ -167,7 +189,7 @@ impl FenceIndex {
                 self.cells.len() as u32 - 1
             }
         };
-        self.cover.insert(cell_key(at), place);
+        self.cover.insert(cell_of(at), place);
         place
     }
 
@@ -176,17 +198,11 @@ impl FenceIndex {
         if self.cover.is_empty() {
             return;
         }
-        let columns = (bounds.min_lon >> CELL_BITS)..=(bounds.max_lon >> CELL_BITS);
-        let rows = (bounds.min_lat >> CELL_BITS)..=(bounds.max_lat >> CELL_BITS);
-        let cells = (columns.end() - columns.start() + 1) * (rows.end() - rows.start() + 1);
-        let stale: Vec<u32> = if cells as usize > self.cover.len() {
-            let met = |key: &u32| {
-                let (column, row) = cell_of_key(*key);
-                columns.contains(&column) && rows.contains(&row)
-            };
-            self.cover.keys().copied().filter(met).collect()
+        let range = CellRange::of(bounds);
+        let stale: Vec<CellKey> = if range.len() > self.cover.len() {
+            self.cover.keys().copied().filter(|&key| range.contains(key)).collect()
         } else {
-            columns.flat_map(|column| rows.clone().map(move |row| key_of_cell(column, row))).collect()
+            range.iter().collect()
         };
         for key in stale {
             if let Some(place) = self.cover.remove(&key) {
@@ -252,19 +268,6 @@ impl Leaves {
         let list = self.list_of[(row * LEAVES_A_SIDE + column) as usize] as usize;
         &self.listed[self.starts[list] as usize..self.starts[list + 1] as usize]
     }
-}
-
-#[inline]
-fn cell_key(at: Coord) -> u32 {
-    key_of_cell(i64::from(at.lon) >> CELL_BITS, i64::from(at.lat) >> CELL_BITS)
-}
-
-fn key_of_cell(column: i64, row: i64) -> u32 {
-    (((column + 0x8000) as u32) << 16) | ((row + 0x8000) as u32 & 0xffff)
-}
-
-fn cell_of_key(key: u32) -> (i64, i64) {
-    (i64::from(key >> 16) - 0x8000, i64::from(key & 0xffff) - 0x8000)
 }
 
 fn cell_rect(at: Coord) -> Rect {

@@ -1,5 +1,6 @@
 //! Geometry of fences: exact tests, distances, and the index over many of them.
 
+mod grid;
 mod index;
 mod metric;
 mod prepared;
@@ -12,5 +13,7 @@ pub use index::{FenceIndex, ShapeSlot};
 pub use prepared::{Overlap, PreparedShape, edge_distance_m};
 pub use rect::Rect;
 
+pub(crate) use grid::{CellKey, CellRange, cell_of};
+pub(crate) use index::ShapeTree;
 pub(crate) use metric::geodesic_at_most;
 pub(crate) use prepared::grown_by_metres;

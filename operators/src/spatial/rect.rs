@@ -52,6 +52,12 @@ impl Rect {
             && other.min_lat <= self.max_lat
     }
 
+    /// Whether a point in the same frame is in it.
+    #[must_use]
+    pub fn holds(&self, lon: i64, lat: i64) -> bool {
+        (self.min_lon..=self.max_lon).contains(&lon) && (self.min_lat..=self.max_lat).contains(&lat)
+    }
+
     /// The rectangle grown on all sides.
     pub(crate) fn grown(&self, lon: i64, lat: i64) -> Rect {
         Rect {

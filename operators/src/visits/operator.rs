@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use differential_dataflow::{AsCollection, VecCollection};
-use model::GraphSettings;
+use model::{Cause, GraphSettings, Why};
 use rustc_hash::FxHashMap;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -11,9 +11,16 @@ use timely::dataflow::operators::generic::operator::Operator;
 
 use super::stays::{PieceChange, Rules, Stays};
 use crate::control::Control;
-use crate::fences::{FenceKey, NEVER, SettingsBook};
+use crate::fences::{ALWAYS, Edit, FenceKey, NEVER, SettingsBook};
 use crate::presence::VehicleKey;
-use crate::rows::Derived;
+use crate::rows::{Delta, Derived};
+use crate::ticks::TickStash;
+
+/// Stays are forgotten in groups that ended within so long of each other.
+const FORGET_EVERY_MS: i64 = 600_000;
+/// Stays are kept for so long behind the edge of Reach: a stay may be joined over an absence, and absences
+/// longer than this are taken into account where they are allowed.
+const MIN_ABSENCE_KEPT_MS: i64 = 24 * 3_600_000;
 
 /// The visits state of one worker: a pure state machine, for the operator and for benchmarks.
 pub struct VisitsWork {
@@ -23,12 +30,31 @@ pub struct VisitsWork {
     stays: FxHashMap<FenceKey, FxHashMap<VehicleKey, Stays>>,
     /// Open stays by the instant at which they become visits.
     waiting: BTreeMap<i64, Vec<(FenceKey, VehicleKey, i64)>>,
-    changes: Vec<(FenceKey, VehicleKey, PieceChange)>,
+    /// Stays by the time, in groups, at which a piece of them ended; only where history is limited.
+    ended: BTreeMap<i64, Vec<(FenceKey, VehicleKey)>>,
+    is_limited: bool,
+    longest_absence_ms: i64,
+    changes: Vec<KeyChange>,
     of_key: Vec<PieceChange>,
 }
 
-/// What came for a tick that the inputs have not passed yet.
-type Waiting<C> = (C, Vec<(Derived, isize)>, Vec<Control>);
+/// A change of a presence, by key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct KeyChange {
+    fence: FenceKey,
+    vehicle: VehicleKey,
+    piece: PieceChange,
+    why: Why,
+}
+
+impl KeyChange {
+    fn of(delta: &Delta) -> Option<KeyChange> {
+        let Derived::Presence { vehicle, fence, entered, end } = delta.row else { return None };
+        let exited = end.map_or(NEVER, |(time, _)| time);
+        let piece = PieceChange { entered, diff: delta.diff, exited };
+        Some(KeyChange { fence, vehicle, piece, why: delta.why })
+    }
+}
 
 struct FenceRules<'a> {
     book: &'a SettingsBook,
@@ -47,82 +73,94 @@ impl VisitsWork {
     #[must_use]
     pub fn new(settings: GraphSettings) -> VisitsWork {
         VisitsWork {
+            longest_absence_ms: settings.max_absence_ms.max(MIN_ABSENCE_KEPT_MS),
             settings,
             book: SettingsBook::default(),
             instant: 0,
             stays: FxHashMap::default(),
             waiting: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            is_limited: false,
             changes: Vec::new(),
             of_key: Vec::new(),
         }
     }
 
-    /// Works on one tick: presences that came and went, and every difference of visits to `emit`.
+    /// Works on one tick: presences that came and went, in the order of their records, and every difference
+    /// of visits to `emit`.
     pub fn tick(
         &mut self,
         controls: &[Control],
-        presences: impl Iterator<Item = (Derived, isize)>,
-        mut emit: impl FnMut(Derived, isize),
+        presences: impl Iterator<Item = Delta>,
+        mut emit: impl FnMut(Delta),
     ) {
-        let mut edited: Vec<FenceKey> = Vec::new();
-        let mut all_edited = false;
+        let mut changes = std::mem::take(&mut self.changes);
+        changes.clear();
+        changes.extend(presences.filter_map(|delta| KeyChange::of(&delta)));
+        let (mut last_seq, mut edge_at_end) = (0, ALWAYS);
+        let mut done = 0;
         for control in controls {
             match control {
-                Control::Instant(instant) => self.instant = self.instant.max(*instant),
-                Control::Fence(fence, edit) => {
-                    self.book.apply(*fence, edit);
-                    edited.push(*fence);
+                Control::Tick { instant, last_seq: seq, edge } => {
+                    self.instant = self.instant.max(*instant);
+                    (last_seq, edge_at_end) = (*seq, *edge);
+                    if *edge != ALWAYS {
+                        self.limit_history();
+                    }
                 }
-                Control::Settings(settings) => {
+                Control::Fence { seq, edge, fence, edit } => {
+                    // What ended before the edge is final as it was at this record: first what came before.
+                    done += self.apply_before(*seq, &mut changes[done..], &mut emit);
+                    self.forget_of_fence(*fence, *edge);
+                    self.book.apply(*fence, edit);
+                    if let Edit::Upsert(upsert) = edit {
+                        let absence_ms = upsert.settings.max_absence_ms.unwrap_or(0);
+                        self.longest_absence_ms = self.longest_absence_ms.max(absence_ms);
+                    }
+                    done += self.apply_before(seq + 1, &mut changes[done..], &mut emit);
+                    self.reconsider(*fence, Why { cause: edit.cause(), seq: *seq }, &mut emit);
+                }
+                Control::Settings { seq, edge, settings } => {
+                    done += self.apply_before(*seq, &mut changes[done..], &mut emit);
+                    let fences = self.all_fences();
+                    fences.iter().for_each(|fence| self.forget_of_fence(*fence, *edge));
                     self.settings = (**settings).clone();
-                    all_edited = true;
+                    self.longest_absence_ms = self.longest_absence_ms.max(settings.max_absence_ms);
+                    done += self.apply_before(seq + 1, &mut changes[done..], &mut emit);
+                    let why = Why { cause: Cause::Settings, seq: *seq };
+                    fences.iter().for_each(|fence| self.reconsider(*fence, why, &mut emit));
                 }
             }
         }
-        self.apply_presences(presences, &mut emit);
-        if all_edited {
-            edited = self.stays.keys().copied().collect();
-        }
-        edited.sort_unstable();
-        edited.dedup();
-        for fence in edited {
-            self.reconsider(fence, &mut emit);
-        }
-        self.fire_timers(&mut emit);
-    }
-
-    fn apply_presences(
-        &mut self,
-        presences: impl Iterator<Item = (Derived, isize)>,
-        emit: &mut impl FnMut(Derived, isize),
-    ) {
-        self.changes.clear();
-        for (row, diff) in presences {
-            let Derived::Presence { vehicle, fence, entered, end } = row else { continue };
-            let exited = end.map_or(NEVER, |(time, _)| time);
-            self.changes.push((fence, vehicle, PieceChange { entered, diff: diff as i8, exited }));
-        }
-        self.changes.sort_unstable();
-        let mut changes = std::mem::take(&mut self.changes);
-        for key_changes in changes.chunk_by_mut(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let (fence, vehicle, _) = key_changes[0];
-            self.apply_key(fence, vehicle, key_changes, emit);
-        }
-        changes.clear();
+        self.apply_changes(&mut changes[done..], &mut emit);
         self.changes = changes;
+        self.fire_timers(last_seq, &mut emit);
+        if edge_at_end != ALWAYS {
+            self.forget_old(edge_at_end.saturating_sub(self.longest_absence_ms));
+        }
     }
 
-    fn apply_key(
-        &mut self,
-        fence: FenceKey,
-        vehicle: VehicleKey,
-        changes: &mut [(FenceKey, VehicleKey, PieceChange)],
-        emit: &mut impl FnMut(Derived, isize),
-    ) {
+    /// Applies the changes that came of records before one; tells how many those are.
+    fn apply_before(&mut self, seq: u64, changes: &mut [KeyChange], emit: &mut impl FnMut(Delta)) -> usize {
+        let count = changes.partition_point(|change| change.why.seq < seq);
+        self.apply_changes(&mut changes[..count], emit);
+        count
+    }
+
+    fn apply_changes(&mut self, changes: &mut [KeyChange], emit: &mut impl FnMut(Delta)) {
+        changes.sort_unstable();
+        for of_key in changes.chunk_by(|a, b| (a.fence, a.vehicle) == (b.fence, b.vehicle)) {
+            self.apply_key(of_key, emit);
+        }
+    }
+
+    fn apply_key(&mut self, changes: &[KeyChange], emit: &mut impl FnMut(Delta)) {
+        let KeyChange { fence, vehicle, .. } = changes[0];
         net_changes(changes, &mut self.of_key);
         if self.of_key.is_empty() {
             return;
         }
+        let why = changes.iter().skip(1).fold(changes[0].why, |why, change| why.stronger(change.why));
         let rules = FenceRules { book: &self.book, defaults: &self.settings, fence };
         let of_fence = self.stays.entry(fence).or_default();
         let stays = of_fence.entry(vehicle).or_default();
@@ -131,15 +169,27 @@ impl VisitsWork {
             &self.of_key,
             self.instant,
             &rules,
-            |visit, diff| emit(Derived::Visit { vehicle, fence, visit }, isize::from(diff)),
+            |visit, diff| emit(Delta { row: Derived::Visit { vehicle, fence, visit }, diff, why }),
             |arrived, due| waiting.entry(due).or_default().push((fence, vehicle, arrived)),
         );
         if stays.is_empty() {
             of_fence.remove(&vehicle);
         }
+        if self.is_limited {
+            for change in self.of_key.iter().filter(|change| change.diff > 0 && change.exited != NEVER) {
+                let group = change.exited.div_euclid(FORGET_EVERY_MS);
+                self.ended.entry(group).or_default().push((fence, vehicle));
+            }
+        }
     }
 
-    fn reconsider(&mut self, fence: FenceKey, emit: &mut impl FnMut(Derived, isize)) {
+    fn all_fences(&self) -> Vec<FenceKey> {
+        let mut fences: Vec<FenceKey> = self.stays.keys().copied().collect();
+        fences.sort_unstable();
+        fences
+    }
+
+    fn reconsider(&mut self, fence: FenceKey, why: Why, emit: &mut impl FnMut(Delta)) {
         let rules = FenceRules { book: &self.book, defaults: &self.settings, fence };
         let Some(of_fence) = self.stays.get_mut(&fence) else { return };
         let waiting = &mut self.waiting;
@@ -147,13 +197,15 @@ impl VisitsWork {
             stays.reconsider(
                 self.instant,
                 &rules,
-                |visit, diff| emit(Derived::Visit { vehicle, fence, visit }, isize::from(diff)),
+                |visit, diff| emit(Delta { row: Derived::Visit { vehicle, fence, visit }, diff, why }),
                 |arrived, due| waiting.entry(due).or_default().push((fence, vehicle, arrived)),
             );
         }
     }
 
-    fn fire_timers(&mut self, emit: &mut impl FnMut(Derived, isize)) {
+    /// What the instant alone makes a visit is nothing out of the ordinary.
+    fn fire_timers(&mut self, last_seq: u64, emit: &mut impl FnMut(Delta)) {
+        let why = Why::first(last_seq);
         while let Some(first) = self.waiting.first_entry() {
             if *first.key() > self.instant {
                 return;
@@ -164,64 +216,102 @@ impl VisitsWork {
                     continue;
                 };
                 stays.ripen(arrived, self.instant, &rules, |visit, diff| {
-                    emit(Derived::Visit { vehicle, fence, visit }, isize::from(diff));
+                    emit(Delta { row: Derived::Visit { vehicle, fence, visit }, diff, why });
                 });
             }
+        }
+    }
+
+    /// A correction of a fence makes its stays final that ended before the edge.
+    fn forget_of_fence(&mut self, fence: FenceKey, edge: i64) {
+        if edge == ALWAYS {
+            return;
+        }
+        if let Some(of_fence) = self.stays.get_mut(&fence) {
+            of_fence.values_mut().for_each(|stays| stays.forget_before(edge));
+            of_fence.retain(|_, stays| !stays.is_empty());
+        }
+    }
+
+    /// Forgets the stays that ended so long ago that nothing can join them any more.
+    fn forget_old(&mut self, before: i64) {
+        while let Some(first) = self.ended.first_entry() {
+            if (first.key() + 1) * FORGET_EVERY_MS > before {
+                return;
+            }
+            for (fence, vehicle) in first.remove() {
+                let Some(of_fence) = self.stays.get_mut(&fence) else { continue };
+                let Some(stays) = of_fence.get_mut(&vehicle) else { continue };
+                stays.forget_before(before);
+                if stays.is_empty() {
+                    of_fence.remove(&vehicle);
+                    of_fence.shrink_to(of_fence.len() * 2);
+                }
+            }
+        }
+    }
+
+    /// From now on history is limited: what is known already is looked at when the edge has passed it.
+    fn limit_history(&mut self) {
+        if !self.is_limited {
+            self.is_limited = true;
+            let group = self.instant.div_euclid(FORGET_EVERY_MS);
+            let keys = self.stays.iter().flat_map(|(&fence, of)| of.keys().map(move |&v| (fence, v)));
+            self.ended.entry(group).or_default().extend(keys);
         }
     }
 }
 
 /// What is left of one key's changes after those that cancel, by `entered`, -1 before +1.
-fn net_changes(changes: &mut [(FenceKey, VehicleKey, PieceChange)], net: &mut Vec<PieceChange>) {
+fn net_changes(changes: &[KeyChange], net: &mut Vec<PieceChange>) {
     net.clear();
-    changes.sort_unstable_by_key(|(_, _, c)| (c.entered, c.exited));
-    for same in changes.chunk_by(|a, b| (a.2.entered, a.2.exited) == (b.2.entered, b.2.exited)) {
-        let sum: i32 = same.iter().map(|(_, _, c)| i32::from(c.diff)).sum();
+    net.extend(changes.iter().map(|change| change.piece));
+    net.sort_unstable_by_key(|piece| (piece.entered, piece.exited));
+    let mut kept = 0;
+    let mut start = 0;
+    while start < net.len() {
+        let first = net[start];
+        let same = net[start..].iter().take_while(|p| (p.entered, p.exited) == (first.entered, first.exited));
+        let (count, sum) = same.fold((0, 0_i32), |(count, sum), p| (count + 1, sum + i32::from(p.diff)));
         debug_assert!(sum.abs() <= 1, "a presence comes and goes once");
         if sum != 0 {
-            net.push(PieceChange { diff: sum.signum() as i8, ..same[0].2 });
+            net[kept] = PieceChange { diff: sum.signum() as i8, ..first };
+            kept += 1;
         }
+        start += count;
     }
+    net.truncate(kept);
     net.sort_unstable();
 }
 
 /// The visits operator: presence rows and controls in, visit rows out.
 pub fn visits<'scope>(
-    presences: VecCollection<'scope, u64, Derived, isize>,
+    presences: VecCollection<'scope, u64, (Derived, Why), isize>,
     controls: StreamVec<'scope, u64, Control>,
     settings: GraphSettings,
-) -> VecCollection<'scope, u64, Derived, isize> {
+) -> VecCollection<'scope, u64, (Derived, Why), isize> {
     presences
         .inner
         .binary_frontier(controls, Pipeline, Pipeline, "Visits", move |_capability, _info| {
             let mut work = VisitsWork::new(settings);
-            let mut waiting: BTreeMap<u64, Waiting<_>> = BTreeMap::new();
+            let mut stash = TickStash::default();
             move |(presences, presence_frontier), (controls, control_frontier), output| {
                 presences.for_each_time(|time, batches| {
-                    let tick = *time.time();
-                    let entry = waiting
-                        .entry(tick)
-                        .or_insert_with(|| (time.retain(output.output_index()), Vec::new(), Vec::new()));
+                    let of_tick = stash.of_tick(*time.time(), || time.retain(output.output_index()));
                     for batch in batches {
-                        entry.1.extend(batch.drain(..).map(|(row, _, diff)| (row, diff)));
+                        let delta =
+                            |((row, why), _, diff): ((_, _), _, isize)| Delta { row, diff: diff as i8, why };
+                        of_tick.data.extend(batch.drain(..).map(delta));
                     }
                 });
                 controls.for_each_time(|time, batches| {
-                    let tick = *time.time();
-                    let entry = waiting
-                        .entry(tick)
-                        .or_insert_with(|| (time.retain(output.output_index()), Vec::new(), Vec::new()));
-                    entry.2.extend(batches.flat_map(|batch| batch.drain(..)));
+                    let of_tick = stash.of_tick(*time.time(), || time.retain(output.output_index()));
+                    of_tick.controls.extend(batches.flat_map(|batch| batch.drain(..)));
                 });
-                while let Some(first) = waiting.first_entry() {
-                    let tick = *first.key();
-                    if presence_frontier.less_equal(&tick) || control_frontier.less_equal(&tick) {
-                        break;
-                    }
-                    let (capability, presences, controls) = first.remove();
-                    let mut session = output.session(&capability);
-                    work.tick(&controls, presences.into_iter(), |row, diff| {
-                        session.give((row, tick, diff));
+                while let Some((tick, of_tick)) = stash.next_complete(presence_frontier, control_frontier) {
+                    let mut session = output.session(&of_tick.capability);
+                    work.tick(&of_tick.controls, of_tick.data.into_iter(), |delta| {
+                        session.give(((delta.row, delta.why), tick, isize::from(delta.diff)));
                     });
                 }
             }

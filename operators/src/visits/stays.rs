@@ -40,6 +40,23 @@ impl Stays {
         self.pieces.is_empty()
     }
 
+    /// Forgets the stays that ended before a time: whether they are visits is settled for good, and nothing
+    /// joins them any more.
+    pub(crate) fn forget_before(&mut self, time: i64) {
+        let mut end = 0;
+        while end < self.pieces.len() {
+            let next = self.stay_end(end);
+            if self.pieces[next - 1].exited >= time {
+                break;
+            }
+            end = next;
+        }
+        if end > 0 {
+            self.pieces.drain(..end);
+            self.pieces.shrink_to(self.pieces.len() * 2);
+        }
+    }
+
     /// Applies a tick's changes, sorted by `entered` and -1 before +1, and tells the visits that went and
     /// came; `wait` is told the start of an
     /// open stay, and when it will be long enough.

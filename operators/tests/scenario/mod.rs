@@ -3,7 +3,7 @@
 //! ```text
 //! fence yard circle 0,0 300                  places are metres east and north of a point in Lagos
 //! fence yard square -50,-50 50,50            two opposite corners
-//!     followed by any of: from T, to T, buffer M, dwell S, absence S
+//!     followed by any of: from T, to T, buffer M, dwell S, absence S, crossed yes
 //! delete yard at 09:00
 //! set visits.min_dwell_s 60
 //! T1 08:00 0,0                               a fix; with `bad`, an optional value was unreadable
@@ -12,8 +12,11 @@
 //! - presence T1 yard 08:00..                 and rows that went
 //! + presence T1 yard 08:00..08:34 exit
 //! + visit T1 yard 08:00..08:34 confirmed 08:05 of 1
-//! + reject 4 T1 08:10 jump                   the number counts the fixes, from 1
+//! + crossing T1 yard 08:00..08:01 at 08:00:30
+//! + reject 4 T1 08:10 jump                   the number counts the records, from 1
 //! ```
+//!
+//! A scenario one of whose rows ends with `because late_fix` tells the cause of each.
 //!
 //! Times are of one day. `#` begins a comment. The order of the expected rows of a tick does not matter.
 
@@ -24,15 +27,17 @@ use std::sync::Arc;
 use model::{
     Coord, EndReason, Fence, FenceSettings, GraphSettings, SettingValue, Shape, TimeMs, ring_from_degrees,
 };
-use operators::fences::Edit;
+use operators::fences::{ALWAYS, Edit};
 use operators::presence::{FixIn, PresenceWork};
 use operators::visits::VisitsWork;
-use operators::{Control, Derived};
+use operators::{Control, Delta, Derived, net};
 
 /// What a tick brings and what must come of it.
 #[derive(Default)]
 struct Tick {
     instant: i64,
+    last_seq: u64,
+    edge: i64,
     controls: Vec<Control>,
     fixes: Vec<FixIn>,
     expected: Vec<String>,
@@ -56,12 +61,21 @@ pub fn check(text: &str) {
     let scenario = parse(text);
     let mut machine = Machine::new();
     for (i, tick) in scenario.ticks.iter().enumerate() {
-        let got = machine.tick(tick.instant, &tick.controls, tick.fixes.iter().copied());
-        let mut got: Vec<String> = got.iter().map(|(row, diff)| scenario.names.show(row, *diff)).collect();
+        let got = machine.tick(tick, &tick.controls, tick.fixes.iter().copied());
+        let because = text.contains(" because ");
+        let show = |delta: &Delta| match scenario.names.show(&delta.row, delta.diff) {
+            row if because => format!("{row} because {}", delta.why.cause.as_str()),
+            row => row,
+        };
+        let mut got: Vec<String> = got.iter().map(show).collect();
         got.sort();
         let mut expected = tick.expected.clone();
         expected.sort();
         assert_eq!(got, expected, "tick {} of the scenario:\n{text}", i + 1);
+    }
+    if scenario.ticks.iter().any(|tick| tick.edge != ALWAYS) {
+        // What is out of reach depends on when it came.
+        return;
     }
     let all_at_once = |backwards: bool| {
         let mut fixes: Vec<FixIn> = scenario.ticks.iter().flat_map(|t| t.fixes.iter().copied()).collect();
@@ -70,7 +84,7 @@ pub fn check(text: &str) {
         }
         let controls: Vec<Control> = scenario.ticks.iter().flat_map(|t| t.controls.clone()).collect();
         let mut machine = Machine::new();
-        machine.tick(scenario.ticks.last().map_or(0, |t| t.instant), &controls, fixes.into_iter());
+        machine.tick(scenario.ticks.last().expect("a tick"), &controls, fixes.into_iter());
         machine.rows
     };
     assert_eq!(all_at_once(false), machine.rows, "all in one tick:\n{text}");
@@ -100,26 +114,17 @@ impl Machine {
     }
 
     /// Works on a tick; gives what is left of its differences.
-    fn tick(
-        &mut self,
-        instant: i64,
-        controls: &[Control],
-        fixes: impl Iterator<Item = FixIn>,
-    ) -> Vec<(Derived, isize)> {
-        let controls: Vec<Control> =
-            std::iter::once(Control::Instant(instant)).chain(controls.iter().cloned()).collect();
+    fn tick(&mut self, tick: &Tick, controls: &[Control], fixes: impl Iterator<Item = FixIn>) -> Vec<Delta> {
+        let of_tick = Control::Tick { instant: tick.instant, last_seq: tick.last_seq, edge: tick.edge };
+        let controls: Vec<Control> = std::iter::once(of_tick).chain(controls.iter().cloned()).collect();
         let mut presences = Vec::new();
-        self.presence.tick(&controls, fixes, |row, diff| presences.push((row, diff)));
-        let mut emitted = presences.clone();
-        self.visits.tick(&controls, presences.into_iter(), |row, diff| emitted.push((row, diff)));
-        let mut net: BTreeMap<Derived, isize> = BTreeMap::new();
-        for (row, diff) in emitted {
-            *net.entry(row).or_default() += diff;
-        }
-        net.retain(|_, diff| *diff != 0);
-        for (row, diff) in &net {
+        self.presence.tick(&controls, fixes, |delta| presences.push(delta));
+        let mut deltas = presences.clone();
+        self.visits.tick(&controls, presences.into_iter(), |delta| deltas.push(delta));
+        net(&mut deltas);
+        for Delta { row, diff, .. } in &deltas {
             let count = self.rows.entry(*row).or_default();
-            *count += diff;
+            *count += isize::from(*diff);
             assert!((0..=1).contains(count), "{row:?} is out {count} times: what goes must have come");
         }
         self.rows.retain(|_, count| *count != 0);
@@ -127,7 +132,7 @@ impl Machine {
         keys.sort_unstable();
         keys.dedup();
         assert_eq!(keys.len(), self.rows.len(), "a key has two rows: {:?}", self.rows);
-        net.into_iter().collect()
+        deltas
     }
 }
 
@@ -136,11 +141,12 @@ fn key(row: &Derived) -> (u8, u64, u32, i64) {
         Derived::Presence { vehicle, fence, entered, .. } => (0, vehicle.into(), fence, entered),
         Derived::Visit { vehicle, fence, visit } => (1, vehicle.into(), fence, visit.arrived),
         Derived::Reject { seq, .. } => (2, seq, 0, 0),
+        Derived::Crossing { vehicle, fence, from, .. } => (3, vehicle.into(), fence, from),
     }
 }
 
 impl Names {
-    fn show(&self, row: &Derived, diff: isize) -> String {
+    fn show(&self, row: &Derived, diff: i8) -> String {
         let mut text = match diff {
             1 => "+".to_owned(),
             -1 => "-".to_owned(),
@@ -160,6 +166,15 @@ impl Names {
                 });
                 write!(text, " presence {} {} {}..{end}", vehicle(v), fence(f), show_time(entered))
             }
+            Derived::Crossing { vehicle: v, fence: f, from, to, at } => write!(
+                text,
+                " crossing {} {} {}..{} at {}",
+                vehicle(v),
+                fence(f),
+                show_time(from),
+                show_time(to),
+                show_time(at),
+            ),
             Derived::Visit { vehicle: v, fence: f, visit } => write!(
                 text,
                 " visit {} {} {}..{} confirmed {} of {}",
@@ -209,33 +224,42 @@ fn number(names: &mut Vec<String>, name: &str) -> u32 {
 fn parse(text: &str) -> Scenario {
     let mut scenario = Scenario::default();
     let mut settings = GraphSettings::default();
-    let (mut seq, mut latest) = (0, 0);
+    let (mut seq, mut latest, mut edge) = (0, 0, ALWAYS);
     let mut open = Tick::default();
+    let moved = |edge: i64, instant: i64, settings: &GraphSettings| {
+        settings.keep_ms.map_or(edge, |keep_ms| edge.max(instant - keep_ms.max(settings.horizon_ms)))
+    };
     for line in text.lines().map(|line| line.split('#').next().unwrap().trim()).filter(|l| !l.is_empty()) {
         let words: Vec<&str> = line.split_whitespace().collect();
+        if !matches!(words[0], "+" | "-" | "tick") {
+            seq += 1;
+        }
         match words.as_slice() {
             ["+" | "-", ..] => {
                 scenario.ticks.last_mut().expect("a tick comes first").expected.push(words.join(" "));
             }
             ["tick", at @ ..] => {
                 latest = at.first().map_or(latest, |at| time(at)).max(latest);
-                open.instant = latest;
+                edge = moved(edge, latest, &settings);
+                (open.instant, open.last_seq, open.edge) = (latest, seq, edge);
                 scenario.ticks.push(std::mem::take(&mut open));
             }
             ["fence", id, rest @ ..] => {
                 let key = number(&mut scenario.names.fences, id);
-                open.controls.push(Control::Fence(key, Edit::Upsert(Arc::new(fence(id, rest)))));
+                let edit = Edit::Upsert(Arc::new(fence(id, rest)));
+                open.controls.push(Control::Fence { seq, edge, fence: key, edit });
             }
             ["delete", id, "at", at] => {
                 let key = number(&mut scenario.names.fences, id);
-                open.controls.push(Control::Fence(key, Edit::Delete(TimeMs(time(at)))));
+                let edit = Edit::Delete(TimeMs(time(at)));
+                open.controls.push(Control::Fence { seq, edge, fence: key, edit });
             }
             ["set", name, value] => {
                 settings.apply(name, &SettingValue::Number(value.parse().unwrap())).unwrap();
-                open.controls.push(Control::Settings(Arc::new(settings.clone())));
+                edge = moved(edge, latest, &settings);
+                open.controls.push(Control::Settings { seq, edge, settings: Arc::new(settings.clone()) });
             }
             [vehicle, at, place, flags @ ..] => {
-                seq += 1;
                 let (lon, lat) = degrees(place);
                 let fix = FixIn {
                     vehicle: number(&mut scenario.names.vehicles, vehicle),
@@ -245,6 +269,7 @@ fn parse(text: &str) -> Scenario {
                     seq,
                 };
                 latest = latest.max(fix.time);
+                edge = moved(edge, latest, &settings);
                 open.fixes.push(fix);
             }
             other => panic!("not a line of a scenario: {other:?}"),
@@ -286,6 +311,7 @@ fn fence(id: &str, words: &[&str]) -> Fence {
             ["buffer", metres] => fence.settings.exit_buffer_m = Some(metres.parse().unwrap()),
             ["dwell", text] => fence.settings.min_dwell_ms = seconds(text),
             ["absence", text] => fence.settings.max_absence_ms = seconds(text),
+            ["crossed", "yes"] => fence.settings.crossed = true,
             other => panic!("no such option of a fence: {other:?}"),
         }
     }

@@ -1,0 +1,352 @@
+//! The fixes of one vehicle in event-time order, 16 bytes each, in blocks of up to [`BLOCK_LEN`].
+//!
+//! ```text
+//!   sealed: [ base | fix fix ... fix ] [ base | fix ... ] ...      tail: [ base | fix fix ]
+//!                                                                         in order: push here
+//! ```
+//!
+//! A late fix moves one block, not a day. Within a block, times and sequence numbers are offsets from the
+//! block's base; where an offset does not fit, the block is split. Invariants:
+//! 1. Times go up strictly through all blocks; no sealed block is empty.
+//! 2. A block's base time is at most its first fix's and later than all fixes of the block before, so that
+//!    base times find blocks, and stand for them elsewhere.
+
+use std::ops::Range;
+
+use model::Coord;
+
+use super::fix::Fix;
+
+/// Fixes a block: one memory page holds four blocks, and a search within one is six steps.
+pub(crate) const BLOCK_LEN: usize = 64;
+
+const JUMP: u32 = 1 << 31;
+const BAD_VALUE: u32 = 1 << 30;
+const SEQ_OFFSETS: u64 = 1 << 30;
+/// How far before its first fix the first block's base is put when a fix comes from before it.
+const FRONT_SLACK_MS: i64 = 3_600_000;
+
+/// A fix as it is kept.
+#[derive(Clone, Copy, Debug)]
+struct KeptFix {
+    time_offset: u32,
+    at: Coord,
+    seq_and_flags: u32,
+}
+
+/// Fixes that follow one another.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    base_time: i64,
+    base_seq: u64,
+    kept: Vec<KeptFix>,
+}
+
+/// Where a fix is. Good until a fix is inserted or dropped before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) block: usize,
+    pub(crate) index: usize,
+}
+
+/// What an insertion touched.
+#[derive(Debug)]
+pub(crate) enum Touched {
+    /// The tail alone.
+    Tail,
+    /// This sealed block holds one position more, or another one.
+    Block(usize),
+    /// These sealed blocks were packed anew, and perhaps the tail.
+    Blocks(Range<usize>),
+}
+
+/// All fixes of one vehicle.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    sealed: Vec<Block>,
+    tail: Block,
+}
+
+impl Block {
+    fn starting_with(fix: &Fix, base_seq: u64) -> Block {
+        let mut block = Block { base_time: fix.time, base_seq, kept: Vec::new() };
+        block.kept.push(block.pack(fix));
+        block
+    }
+
+    /// The name of the block within its vehicle.
+    pub(crate) fn base_time(&self) -> i64 {
+        self.base_time
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Whether offsets can say where this fix is.
+    fn fits(&self, fix: &Fix) -> bool {
+        (0..=i64::from(u32::MAX)).contains(&(fix.time - self.base_time))
+            && (self.base_seq..self.base_seq + SEQ_OFFSETS).contains(&fix.seq)
+    }
+
+    fn pack(&self, fix: &Fix) -> KeptFix {
+        debug_assert!(self.fits(fix));
+        let flags = if fix.is_jump { JUMP } else { 0 } | if fix.has_bad_value { BAD_VALUE } else { 0 };
+        KeptFix {
+            time_offset: (fix.time - self.base_time) as u32,
+            at: fix.at,
+            seq_and_flags: (fix.seq - self.base_seq) as u32 | flags,
+        }
+    }
+
+    #[inline]
+    fn unpack(&self, kept: &KeptFix) -> Fix {
+        Fix {
+            time: self.base_time + i64::from(kept.time_offset),
+            seq: self.base_seq + u64::from(kept.seq_and_flags & !(JUMP | BAD_VALUE)),
+            at: kept.at,
+            is_jump: kept.seq_and_flags & JUMP != 0,
+            has_bad_value: kept.seq_and_flags & BAD_VALUE != 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn fix(&self, index: usize) -> Fix {
+        self.unpack(&self.kept[index])
+    }
+
+    /// Where a time is, or would be.
+    fn search(&self, time: i64) -> Result<usize, usize> {
+        match u32::try_from(time.saturating_sub(self.base_time)) {
+            Ok(offset) => self.kept.binary_search_by_key(&offset, |kept| kept.time_offset),
+            Err(_) if time < self.base_time => Err(0),
+            Err(_) => Err(self.kept.len()),
+        }
+    }
+
+    /// The positions of all fixes.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = Coord> {
+        self.kept.iter().map(|kept| kept.at)
+    }
+
+    /// Moves the base to before the first fix.
+    fn rebase(&mut self, earlier_ms: i64) {
+        let room = u32::MAX - self.kept.last().map_or(0, |kept| kept.time_offset);
+        let step = u32::try_from(earlier_ms).unwrap_or(u32::MAX).min(room);
+        self.base_time -= i64::from(step);
+        self.kept.iter_mut().for_each(|kept| kept.time_offset += step);
+    }
+}
+
+impl History {
+    pub(crate) fn len(&self) -> usize {
+        self.sealed.iter().map(Block::len).sum::<usize>() + self.tail.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tail.kept.is_empty() && self.sealed.is_empty()
+    }
+
+    pub(crate) fn sealed_count(&self) -> usize {
+        self.sealed.len()
+    }
+
+    #[inline]
+    pub(crate) fn block(&self, block: usize) -> &Block {
+        self.sealed.get(block).unwrap_or(&self.tail)
+    }
+
+    fn block_mut(&mut self, block: usize) -> &mut Block {
+        match self.sealed.get_mut(block) {
+            Some(block) => block,
+            None => &mut self.tail,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, place: Place) -> Fix {
+        self.block(place.block).fix(place.index)
+    }
+
+    pub(crate) fn first(&self) -> Option<Place> {
+        let place = Place { block: 0, index: 0 };
+        (!self.is_empty()).then_some(place)
+    }
+
+    /// The newest fix.
+    #[inline]
+    pub(crate) fn last(&self) -> Option<Place> {
+        if let Some(index) = self.tail.len().checked_sub(1) {
+            return Some(Place { block: self.sealed.len(), index });
+        }
+        let block = self.sealed.len().checked_sub(1)?;
+        Some(Place { block, index: self.sealed[block].len() - 1 })
+    }
+
+    #[inline]
+    pub(crate) fn next(&self, place: Place) -> Option<Place> {
+        if place.index + 1 < self.block(place.block).len() {
+            return Some(Place { index: place.index + 1, ..place });
+        }
+        self.begin_of(place.block + 1)
+    }
+
+    /// The first fix of a block, unless there is none.
+    pub(crate) fn begin_of(&self, block: usize) -> Option<Place> {
+        (block <= self.sealed.len() && self.block(block).len() > 0).then_some(Place { block, index: 0 })
+    }
+
+    #[inline]
+    pub(crate) fn prev(&self, place: Place) -> Option<Place> {
+        if place.index > 0 {
+            return Some(Place { index: place.index - 1, ..place });
+        }
+        let block = place.block.checked_sub(1)?;
+        Some(Place { block, index: self.sealed[block].len() - 1 })
+    }
+
+    /// The last good fix before a place.
+    #[inline]
+    pub(crate) fn good_before(&self, place: Place) -> Option<Place> {
+        let mut at = self.prev(place)?;
+        while self.get(at).is_jump {
+            at = self.prev(at)?;
+        }
+        Some(at)
+    }
+
+    /// The newest good fix.
+    #[inline]
+    pub(crate) fn last_good(&self) -> Option<Place> {
+        let last = self.last()?;
+        if self.get(last).is_jump { self.good_before(last) } else { Some(last) }
+    }
+
+    /// The first fix at or after a time.
+    pub(crate) fn at_or_after(&self, time: i64) -> Option<Place> {
+        match self.find(time) {
+            Ok(place) => Some(place),
+            Err(place) if place.index < self.block(place.block).len() => Some(place),
+            Err(place) => self.begin_of(place.block + 1),
+        }
+    }
+
+    /// The fix at a time, or the place where one would be inserted: perhaps just behind a block's last.
+    pub(crate) fn find(&self, time: i64) -> Result<Place, Place> {
+        let block = if self.tail.len() > 0 && self.tail.base_time <= time {
+            self.sealed.len()
+        } else {
+            self.sealed.partition_point(|block| block.base_time <= time).saturating_sub(1)
+        };
+        let at = |index| Place { block, index };
+        self.block(block).search(time).map(at).map_err(at)
+    }
+
+    /// The sealed block of that base time, or the first of those that share it to the second.
+    pub(crate) fn block_at(&self, base_s: u32) -> Option<usize> {
+        let block = self.sealed.partition_point(|block| base_seconds(block.base_time) < base_s);
+        self.sealed.get(block).filter(|found| base_seconds(found.base_time) == base_s).map(|_| block)
+    }
+
+    /// Adds the newest fix; tells whether the tail was sealed for it.
+    #[inline]
+    pub(crate) fn push(&mut self, fix: &Fix) -> (Place, bool) {
+        let sealed = self.tail.len() == BLOCK_LEN || (self.tail.len() > 0 && !self.tail.fits(fix));
+        if sealed || self.tail.len() == 0 {
+            let full = std::mem::replace(&mut self.tail, Block::starting_with(fix, fix.seq));
+            if sealed {
+                self.sealed.push(full);
+            }
+        } else {
+            let kept = self.tail.pack(fix);
+            self.tail.kept.push(kept);
+        }
+        (Place { block: self.sealed.len(), index: self.tail.len() - 1 }, sealed)
+    }
+
+    /// Inserts a fix at a place that [`History::find`] gave, or puts it in the place of the one of its time.
+    pub(crate) fn insert(&mut self, found: Result<Place, Place>, fix: &Fix) -> (Place, Touched) {
+        let (Ok(place) | Err(place)) = found;
+        let is_sealed = place.block < self.sealed.len();
+        let block = self.block_mut(place.block);
+        if block.fits(fix) && (found.is_ok() || block.len() < BLOCK_LEN) {
+            let kept = block.pack(fix);
+            match found {
+                Ok(_) => block.kept[place.index] = kept,
+                Err(_) => block.kept.insert(place.index, kept),
+            }
+            return (place, if is_sealed { Touched::Block(place.block) } else { Touched::Tail });
+        }
+        let mut fixes: Vec<Fix> = (0..block.len()).map(|index| block.fix(index)).collect();
+        match found {
+            Ok(_) => fixes[place.index] = *fix,
+            Err(_) => fixes.insert(place.index, *fix),
+        }
+        let anew = self.repack(place.block, &fixes);
+        let (Ok(place) | Err(place)) = self.find(fix.time);
+        (place, Touched::Blocks(anew))
+    }
+
+    /// Puts fixes in the place of a block's, in as many blocks as it takes.
+    fn repack(&mut self, block: usize, fixes: &[Fix]) -> Range<usize> {
+        let most = if fixes.len() > BLOCK_LEN { fixes.len().div_ceil(2) } else { BLOCK_LEN };
+        let (lowest, highest) =
+            fixes.iter().fold((u64::MAX, 0), |(low, high), fix| (low.min(fix.seq), high.max(fix.seq)));
+        let one_base_for_all = highest - lowest.min(highest) < SEQ_OFFSETS;
+        let mut packed: Vec<Block> = Vec::new();
+        for fix in fixes {
+            match packed.last_mut() {
+                Some(last) if last.len() < most && last.fits(fix) => {
+                    let kept = last.pack(fix);
+                    last.kept.push(kept);
+                }
+                _ => {
+                    let base_seq = if one_base_for_all { lowest } else { fix.seq };
+                    packed.push(Block::starting_with(fix, base_seq));
+                }
+            }
+        }
+        let is_tail = block >= self.sealed.len();
+        if block == 0 && !is_tail {
+            // More may come from before: they find a base that is early enough.
+            packed[0].rebase(FRONT_SLACK_MS);
+        }
+        let range = if is_tail {
+            self.tail = packed.pop().unwrap_or_default();
+            self.sealed.len()..self.sealed.len()
+        } else {
+            block..block + 1
+        };
+        let anew = block..block + packed.len();
+        self.sealed.splice(range, packed);
+        anew
+    }
+
+    #[inline]
+    pub(crate) fn set_jump(&mut self, place: Place, is_jump: bool) {
+        let kept = &mut self.block_mut(place.block).kept[place.index];
+        if is_jump {
+            kept.seq_and_flags |= JUMP;
+        } else {
+            kept.seq_and_flags &= !JUMP;
+        }
+    }
+
+    /// Drops whole blocks before the place, and gives them to `gone`.
+    pub(crate) fn drop_blocks_before(&mut self, place: Place, gone: impl FnMut(Block)) {
+        let count = place.block.min(self.sealed.len());
+        self.sealed.drain(..count).for_each(gone);
+        if self.sealed.len() < self.sealed.capacity() / 4 {
+            self.sealed.shrink_to(self.sealed.len() * 2);
+        }
+    }
+}
+
+/// Seconds since 2000, which no event time precedes: a base time in 32 bits.
+pub(crate) fn base_seconds(base_time: i64) -> u32 {
+    const YEAR_2000_MS: i64 = 946_684_800_000;
+    u32::try_from((base_time - YEAR_2000_MS).max(0) / 1000).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

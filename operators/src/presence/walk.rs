@@ -1,0 +1,302 @@
+//! Judging fixes anew, from one on, until nothing differs any more from what is known.
+//!
+//! ```text
+//!   fixes      o   o   o   N   o   o   o   o        N is new; from the good fix before it
+//!   state      s   s   s   ?   ?   ?   s   s        until the state is what it was
+//!                      |-- window ---|              what is known of rows there is replaced
+//! ```
+//!
+//! Two states are the same when a fix is good as it was, and the set of fences after it is the same: the
+//! filter looks back at flagged fixes only as long as they follow one another, so from there on all is as it
+//! was.
+
+use model::{Cause, Why};
+
+use super::history::Place;
+use super::jumps::is_good;
+use super::output::{Crossing, Interval};
+use super::sets::EMPTY_SET;
+use super::vehicle::{Shared, Vehicle, Who, list_leg};
+use super::world::{Edge, EdgeKind, World};
+use crate::fences::{ALWAYS, FenceKey, NEVER};
+
+/// Reused buffers.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) edges: Vec<Edge>,
+    pub(crate) crossings: Vec<Crossing>,
+    members: Vec<FenceKey>,
+    carried: Vec<(usize, Interval)>,
+    fresh: Vec<Interval>,
+}
+
+/// A stretch of time `(after, until]` whose edges were computed anew.
+struct Window {
+    after: i64,
+    until: i64,
+    set_before: u32,
+}
+
+/// What is known of the past, as a walk passes it: the fences that the vehicle was in.
+struct Known<'a> {
+    intervals: &'a [Interval],
+    next: usize,
+    /// (fence, exited), by fence.
+    within: Vec<(FenceKey, i64)>,
+}
+
+impl<'a> Known<'a> {
+    fn after(intervals: &'a [Interval], time: i64) -> Known<'a> {
+        let next = intervals.partition_point(|i| i.entered <= time);
+        let within = intervals[..next].iter().filter(|i| i.holds(time)).map(|i| (i.fence, i.exited()));
+        let mut within: Vec<_> = within.collect();
+        within.sort_unstable();
+        Known { intervals, next, within }
+    }
+
+    fn pass(&mut self, time: i64) {
+        self.within.retain(|&(_, exited)| time < exited);
+        while let Some(interval) = self.intervals.get(self.next).filter(|i| i.entered <= time) {
+            if interval.holds(time) {
+                let at = self.within.partition_point(|&(fence, _)| fence < interval.fence);
+                self.within.insert(at, (interval.fence, interval.exited()));
+            }
+            self.next += 1;
+        }
+    }
+
+    fn is(&self, members: &[FenceKey]) -> bool {
+        self.within.len() == members.len() && self.within.iter().zip(members).all(|((a, _), b)| a == b)
+    }
+}
+
+impl Vehicle {
+    /// Judges a fix that has no past, and what it changes for those after it. `replaced_good`: it took the
+    /// place of a good one.
+    pub(crate) fn walk_from_new(
+        &mut self,
+        who: Who,
+        new: Place,
+        replaced_good: bool,
+        why: Why,
+        shared: &mut Shared,
+    ) {
+        let good = self.history.good_before(new);
+        let after = good.map_or(ALWAYS, |at| self.history.get(at).time);
+        shared.scratch.edges.clear();
+        let set_before = self.set_after(after, ALWAYS, shared);
+        let start = Start { good, after, set_before, new: Some((new, replaced_good)) };
+        self.walk(who, Some(new), &start, why, shared);
+    }
+
+    /// Judges all fixes from the edge on anew, after settings changed. The last good fix before the edge is
+    /// taken as it is; who was in a fence there leaves it there if the new buffer says so.
+    pub(crate) fn walk_from_edge(&mut self, who: Who, edge: i64, why: Why, shared: &mut Shared) {
+        let from = self.history.at_or_after(edge);
+        let good = match from {
+            Some(place) => self.history.good_before(place),
+            None => self.history.last_good(),
+        };
+        let edges = &mut shared.scratch.edges;
+        edges.clear();
+        let after = match good.map(|at| self.history.get(at)) {
+            None => ALWAYS,
+            Some(good) => {
+                let judged = self.intervals.iter().filter(|i| i.holds(good.time) && i.exited() >= edge);
+                for interval in judged {
+                    if let Some(reason) = shared.world.leaves_at(interval.fence, good.time, good.at) {
+                        let kind = EdgeKind::Leave(reason);
+                        edges.push(Edge { time: good.time, fence: interval.fence, kind });
+                    }
+                }
+                good.time
+            }
+        };
+        let set_before = self.set_after(after, edge, shared);
+        let start = Start { good, after, set_before, new: None };
+        self.walk(who, from, &start, why, shared);
+    }
+
+    /// The fences that the vehicle is known to be in after a good fix at that time, without those that it
+    /// left before the edge for good.
+    fn set_after(&self, time: i64, edge: i64, shared: &mut Shared) -> u32 {
+        if self.intervals.is_empty() {
+            return EMPTY_SET;
+        }
+        let members = &mut shared.scratch.members;
+        members.clear();
+        let known = self.intervals.iter().take_while(|i| i.entered <= time);
+        members.extend(known.filter(|i| i.holds(time) && i.exited() >= edge).map(|i| i.fence));
+        members.sort_unstable();
+        shared.world.sets.number(members)
+    }
+
+    fn walk(&mut self, who: Who, from: Option<Place>, start: &Start, why: Why, shared: &mut Shared) {
+        let Shared { world, index, scratch, out, legs_are_listed } = shared;
+        let Vehicle { history, intervals, .. } = self;
+        let max_speed_kmh = world.settings.max_speed_kmh;
+        let has_crossings = world.has_crossings();
+        let (new, replaced_good) = start.new.unzip();
+        let replaced_good = replaced_good.unwrap_or(false);
+        let mut set = set_without_left(start.set_before, &scratch.edges, world);
+        let mut good = start.good.map(|at| (at, history.get(at)));
+        let mut known: Option<Known<'_>> = None;
+        let mut is_cleaned = false;
+        let mut settled_at = None;
+        let mut at = from;
+        scratch.crossings.clear();
+        while let Some(place) = at {
+            let fix = history.get(place);
+            let is_new = new == Some(place);
+            let is_jump = !is_good(history, place, &fix, good.as_ref().map(|(_, fix)| fix), max_speed_kmh);
+            if is_jump != fix.is_jump {
+                is_cleaned |= !is_new;
+                let cause = if is_new { why } else { why.stronger(Why { cause: Cause::Cleaning, ..why }) };
+                out.jump(who.key, &fix, is_jump, cause);
+                history.set_jump(place, is_jump);
+            }
+            let may_settle = new.is_some() && !is_new && !is_jump && !fix.is_jump;
+            let unchanged = scratch.edges.is_empty() && set == start.set_before && !replaced_good;
+            if may_settle && unchanged && !is_cleaned && !has_crossings {
+                // The new fix made no difference: this one is judged as it was.
+                return;
+            }
+            if !is_jump {
+                let set_from = set;
+                let time_before = good.as_ref().map_or(ALWAYS, |(_, fix)| fix.time);
+                set = world.step((time_before, set_from), fix.time, fix.at, &mut scratch.edges);
+                if let Some((from, good)) = &good {
+                    if has_crossings {
+                        world.crossed((good, set_from), (&fix, set), &mut scratch.crossings);
+                    }
+                    if *legs_are_listed {
+                        list_leg(history, who, *from, place, index);
+                    }
+                }
+                good = Some((place, fix));
+            }
+            if may_settle {
+                let known = known.get_or_insert_with(|| Known::after(intervals, start.after));
+                known.pass(fix.time);
+                if known.is(world.sets.members(set)) {
+                    settled_at = Some(fix.time);
+                    break;
+                }
+            }
+            at = history.next(place);
+        }
+        let until = settled_at.unwrap_or(NEVER);
+        if settled_at.is_none() {
+            self.last_set = set;
+            if let Some((_, good)) = &good {
+                world.ends_after((good.time, set), &mut scratch.edges);
+            }
+        }
+        let why = if is_cleaned { why.stronger(Why { cause: Cause::Cleaning, ..why }) } else { why };
+        let window = Window { after: start.after, until, set_before: start.set_before };
+        self.rebuild_presences(who, &window, why, shared);
+        if has_crossings {
+            self.rebuild_crossings(who, &window, why, shared);
+        }
+    }
+
+    /// Replaces what is known of presences in a window by what its edges say.
+    fn rebuild_presences(&mut self, who: Who, window: &Window, why: Why, shared: &mut Shared) {
+        let Shared { world, scratch, out, .. } = shared;
+        let Scratch { edges, carried, fresh, .. } = scratch;
+        let first = self.intervals.partition_point(|i| i.entered <= window.after);
+        let end = self.intervals.partition_point(|i| i.entered <= window.until);
+        carried.clear();
+        fresh.clear();
+        for &fence in world.sets.members(window.set_before) {
+            if let Some(at) = self.intervals[..first].iter().rposition(|i| i.fence == fence) {
+                carried.push((at, self.intervals[at].with_end(None)));
+            } else {
+                debug_assert!(false, "a fence of the set before the window has no presence");
+            }
+        }
+        for edge in edges.iter() {
+            let EdgeKind::Leave(reason) = edge.kind else {
+                fresh.push(Interval::open(edge.time, edge.fence));
+                continue;
+            };
+            let is_left = |i: &Interval| i.fence == edge.fence && i.is_open();
+            let left = match fresh.iter_mut().rfind(|i| is_left(i)) {
+                Some(interval) => interval,
+                None => match carried.iter_mut().find(|(_, i)| is_left(i)) {
+                    Some((_, interval)) => interval,
+                    None => {
+                        debug_assert!(false, "a fence is left that was not entered");
+                        continue;
+                    }
+                },
+            };
+            *left = left.with_end(Some((edge.time, reason)));
+        }
+        // What is open where the window ends goes on as it did.
+        if window.until != NEVER {
+            let known_end = |fence: FenceKey| {
+                let goes_on = |i: &&Interval| i.fence == fence && i.exited() > window.until;
+                self.intervals[..end].iter().rev().find(goes_on).and_then(Interval::end)
+            };
+            let all = carried.iter_mut().map(|(_, interval)| interval).chain(fresh.iter_mut());
+            for interval in all.filter(|i| i.is_open()) {
+                *interval = interval.with_end(known_end(interval.fence));
+            }
+        }
+        fresh.sort_unstable();
+        if self.intervals[first..end] != fresh[..] {
+            out.difference(who.key, &self.intervals[first..end], fresh, why);
+            self.intervals.splice(first..end, fresh.iter().copied());
+        }
+        for &(at, interval) in carried.iter() {
+            let old = self.intervals[at];
+            if old == interval {
+                continue;
+            }
+            out.went(who.key, &old, why);
+            if interval.exited() > interval.entered {
+                out.came(who.key, &interval, why);
+            }
+            self.intervals[at] = interval;
+        }
+        // One that would end where it began never was.
+        if carried.iter().any(|(_, i)| i.exited() == i.entered) {
+            self.intervals.retain(|i| i.exited() > i.entered);
+        }
+    }
+
+    /// Replaces what is known of crossings in a window by what was found there.
+    fn rebuild_crossings(&mut self, who: Who, window: &Window, why: Why, shared: &mut Shared) {
+        let fresh = &mut shared.scratch.crossings;
+        fresh.sort_unstable();
+        fresh.dedup();
+        let first = self.crossings.partition_point(|c| c.from < window.after);
+        let end = self.crossings.partition_point(|c| c.from < window.until);
+        if self.crossings[first..end] != fresh[..] {
+            shared.out.difference(who.key, &self.crossings[first..end], fresh, why);
+            self.crossings.splice(first..end, fresh.iter().copied());
+        }
+    }
+}
+
+/// Where a walk starts.
+struct Start {
+    /// The last good fix before.
+    good: Option<Place>,
+    /// Its time.
+    after: i64,
+    set_before: u32,
+    /// The fix that has no past, and whether it took the place of a good one.
+    new: Option<(Place, bool)>,
+}
+
+/// A set without the fences that edges say were left.
+fn set_without_left(set: u32, edges: &[Edge], world: &mut World) -> u32 {
+    if edges.is_empty() {
+        return set;
+    }
+    let is_left = |fence: &FenceKey| edges.iter().any(|edge| edge.fence == *fence);
+    let rest: Vec<_> = world.sets.members(set).iter().copied().filter(|fence| !is_left(fence)).collect();
+    world.sets.number(&rest)
+}

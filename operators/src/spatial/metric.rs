@@ -8,7 +8,7 @@ use model::{Coord, geodesic_m};
 const SEMI_MAJOR_M: f64 = 6_378_137.0;
 const ECCENTRICITY_SQUARED: f64 = 6.694_379_990_141_316e-3;
 /// One coordinate unit (1e-7 degrees) in radians.
-const RADIANS_PER_UNIT: f64 = std::f64::consts::PI / 180.0 / 1e7;
+pub(crate) const RADIANS_PER_UNIT: f64 = std::f64::consts::PI / 180.0 / 1e7;
 /// No two positions one unit of latitude apart are farther than this many metres (the pole's 1e-7°).
 pub(crate) const MAX_METRES_PER_LAT_UNIT: f64 = 0.011_169_4;
 /// No two positions one unit of longitude apart are farther than this many metres (the equator's 1e-7°).
@@ -87,6 +87,10 @@ impl Around {
             tan_squared: tan * tan,
             usable: lat.abs() < 800_000_000.0,
         }
+    }
+
+    pub(crate) fn centre(&self) -> Coord {
+        self.centre
     }
 
     /// Whether the geodesic from the centre to `to` is at most `limit_m`. Exact to the geodesic's own

@@ -1,17 +1,20 @@
 //! Geometry of fences: exact tests, distances, and the index over many of them.
 
+mod approach;
 mod grid;
 mod index;
 mod metric;
 mod prepared;
 mod rect;
 mod ring;
+mod segment;
 #[cfg(test)]
 mod tests;
 
 pub use index::{FenceIndex, ShapeSlot};
 pub use prepared::{Overlap, PreparedShape, edge_distance_m};
 pub use rect::Rect;
+pub use segment::segment_rects;
 
 pub(crate) use grid::{CellKey, CellRange, cell_of};
 pub(crate) use index::ShapeTree;

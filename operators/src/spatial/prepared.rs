@@ -25,24 +25,29 @@ pub struct PreparedShape {
 }
 
 #[derive(Debug)]
-enum Area {
+pub(super) enum Area {
     Circle { around: Around, radius_m: f64 },
     Polygon { parts: Vec<Part> },
     Corridor { line: EdgeSet, half_width_m: f64 },
 }
 
 #[derive(Debug)]
-struct Part {
+pub(super) struct Part {
     outer: EdgeSet,
     holes: Vec<EdgeSet>,
 }
 
 impl Part {
     fn covers(&self, at: Coord) -> bool {
-        self.outer.side(at) != Side::Outside && self.holes.iter().all(|h| h.side(at) != Side::Inside)
+        self.covers_by(|ring| ring.side(at))
     }
 
-    fn rings(&self) -> impl Iterator<Item = &EdgeSet> {
+    /// Whether the part covers the point of which it is known where it is, seen from each ring.
+    pub(super) fn covers_by(&self, side: impl Fn(&EdgeSet) -> Side) -> bool {
+        side(&self.outer) != Side::Outside && self.holes.iter().all(|hole| side(hole) != Side::Inside)
+    }
+
+    pub(super) fn rings(&self) -> impl Iterator<Item = &EdgeSet> {
         std::iter::once(&self.outer).chain(&self.holes)
     }
 }
@@ -74,6 +79,10 @@ impl PreparedShape {
                 PreparedShape { area: Area::Corridor { line, half_width_m }, bounds }
             }
         }
+    }
+
+    pub(super) fn area(&self) -> &Area {
+        &self.area
     }
 
     /// Rectangles within ±180° that hold the whole shape.

@@ -78,9 +78,9 @@ impl Rect {
     }
 
     /// The whole turns by which this rectangle must be moved to meet `other`.
-    pub(crate) fn shifts_onto(&self, other: &Rect) -> impl Iterator<Item = i64> {
+    pub(crate) fn shifts_onto(&self, other: &Rect) -> impl Iterator<Item = i64> + use<> {
         let (own, other) = (*self, *other);
-        (-2..=2).map(|turn: i64| turn * FULL_TURN).filter(move |shift| {
+        (-3..=3).map(|turn: i64| turn * FULL_TURN).filter(move |shift| {
             let moved = Rect { min_lon: own.min_lon + shift, max_lon: own.max_lon + shift, ..own };
             moved.meets(&other)
         })

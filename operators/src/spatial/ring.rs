@@ -1,5 +1,7 @@
 //! Rings and lines as edges: exact position tests in integers, and distances to the nearest edge.
 
+use std::cmp::Ordering;
+
 use model::{Coord, Ring, geodesic_degrees_m};
 
 use super::metric::{FULL_TURN, MAX_METRES_PER_LAT_UNIT, MIN_METRES_PER_LAT_UNIT, metres_per_unit};
@@ -16,12 +18,46 @@ pub(crate) enum Side {
 /// An edge between two vertices, in units, longitudes unwrapped.
 pub(crate) type Edge = ((i64, i64), (i64, i64));
 
+/// A point of the plane whose coordinates need not be whole, as exact tests see it.
+pub(crate) trait PlanePoint: Copy {
+    /// The whole latitude at or below the point: edges, which end at whole ones, that meet the point's own
+    /// latitude meet this one too.
+    fn floor_lat(&self) -> i64;
+    /// How the point's longitude compares with another.
+    fn cmp_lon(&self, lon: i64) -> Ordering;
+    /// How the point's latitude compares with another.
+    fn cmp_lat(&self, lat: i64) -> Ordering;
+    /// `Greater` left of the edge from `low` to `high`, `Equal` on its line. Asked only for points within
+    /// the edge's bounds.
+    fn turn(&self, low: (i64, i64), high: (i64, i64)) -> Ordering;
+}
+
+impl PlanePoint for (i64, i64) {
+    fn floor_lat(&self) -> i64 {
+        self.1
+    }
+
+    fn cmp_lon(&self, lon: i64) -> Ordering {
+        self.0.cmp(&lon)
+    }
+
+    fn cmp_lat(&self, lat: i64) -> Ordering {
+        self.1.cmp(&lat)
+    }
+
+    fn turn(&self, low: (i64, i64), high: (i64, i64)) -> Ordering {
+        // |factors| < 1.8e9 each, because the point is within the edge's own bounds: no overflow.
+        let cross = (high.0 - low.0) * (self.1 - low.1) - (high.1 - low.1) * (self.0 - low.0);
+        cross.cmp(&0)
+    }
+}
+
 /// Rings with fewer edges are scanned as a whole.
 const MIN_EDGES_FOR_BANDS: usize = 24;
 /// The bands of a ring hold at most this many entries an edge, so that tall edges cannot blow it up.
 const MAX_BAND_ENTRIES_PER_EDGE: usize = 6;
 /// Beyond this distance, or this near to a pole, no local metric is used.
-const LOCAL_METRIC_LIMIT_M: f64 = 5_000.0;
+pub(super) const LOCAL_METRIC_LIMIT_M: f64 = 5_000.0;
 const LOCAL_METRIC_MAX_LAT: i32 = 850_000_000;
 
 /// The edges of a ring or line, with an index by latitude.
@@ -58,7 +94,7 @@ impl EdgeSet {
 
     /// Calls `visit` with each edge that may meet the latitudes `[low, high]`, perhaps more than once;
     /// stops when it answers `true`, and says whether it did.
-    fn any_edge_between(&self, low: i64, high: i64, mut visit: impl FnMut(Edge) -> bool) -> bool {
+    pub(crate) fn any_edge_between(&self, low: i64, high: i64, mut visit: impl FnMut(Edge) -> bool) -> bool {
         let Some(bands) = &self.bands else {
             return (0..self.vertices.len() - 1).any(|i| visit(self.edge(i)));
         };
@@ -73,9 +109,14 @@ impl EdgeSet {
     /// position that fits the ring's bounds, if any.
     pub(crate) fn side(&self, at: Coord) -> Side {
         let lat = i64::from(at.lat);
+        self.side_of(self.bounds.frames_of(at).map(|lon| (lon, lat)))
+    }
+
+    /// [`EdgeSet::side`] of a point that is given in each frame that may fit.
+    pub(crate) fn side_of(&self, point_in_frames: impl Iterator<Item = impl PlanePoint>) -> Side {
         let mut found = Side::Outside;
-        for lon in self.bounds.frames_of(at) {
-            match self.side_in_frame(lon, lat) {
+        for point in point_in_frames {
+            match self.side_in_frame(point) {
                 Side::Boundary => return Side::Boundary,
                 Side::Inside => found = Side::Inside,
                 Side::Outside => {}
@@ -84,28 +125,27 @@ impl EdgeSet {
         found
     }
 
-    fn side_in_frame(&self, px: i64, py: i64) -> Side {
+    fn side_in_frame(&self, point: impl PlanePoint) -> Side {
+        use Ordering::{Equal, Greater, Less};
         let mut inside = false;
-        let on_boundary = self.any_edge_between(py, py, |((ax, ay), (bx, by))| {
-            let ((low_x, low_y), (high_x, high_y)) =
-                if ay <= by { ((ax, ay), (bx, by)) } else { ((bx, by), (ax, ay)) };
-            if py < low_y || py > high_y || px > ax.max(bx) {
+        // One latitude is in one band, so that no edge is seen twice.
+        let lat = point.floor_lat();
+        let on_boundary = self.any_edge_between(lat, lat, |(a, b)| {
+            let (low, high) = if a.1 <= b.1 { (a, b) } else { (b, a) };
+            let is_below_top = match (point.cmp_lat(low.1), point.cmp_lat(high.1)) {
+                (Less, _) | (_, Greater) => return false,
+                (_, to_top) => to_top == Less,
+            };
+            if point.cmp_lon(a.0.max(b.0)) == Greater {
                 return false;
             }
-            if px < ax.min(bx) {
-                inside ^= py < high_y;
+            if point.cmp_lon(a.0.min(b.0)) == Less {
+                inside ^= is_below_top;
                 return false;
             }
-            if low_y == high_y {
-                return true;
-            }
-            // |factors| < 1.8e9 each, because the position is within the edge's own bounds: no overflow.
-            let cross = (high_x - low_x) * (py - low_y) - (high_y - low_y) * (px - low_x);
-            if cross == 0 {
-                return true;
-            }
-            inside ^= cross > 0 && py < high_y;
-            false
+            let turn = point.turn(low, high);
+            inside ^= turn == Greater && is_below_top;
+            turn == Equal
         });
         match (on_boundary, inside) {
             (true, _) => Side::Boundary,
@@ -221,7 +261,7 @@ pub(crate) fn lat_reach(limit_m: f64) -> i64 {
 }
 
 /// Where on a→b the origin's foot is: 0 at a, 1 at b.
-fn foot_share(a: (f64, f64), b: (f64, f64)) -> f64 {
+pub(super) fn foot_share(a: (f64, f64), b: (f64, f64)) -> f64 {
     let (dx, dy) = (b.0 - a.0, b.1 - a.1);
     let length_squared = dx * dx + dy * dy;
     if length_squared == 0.0 {
@@ -253,9 +293,13 @@ fn edge_within(at: Coord, ((ax, ay), (bx, by)): Edge, limit_m: f64) -> bool {
 }
 
 /// The geodesic to a place in units that need not be whole, its longitude unwrapped.
-fn units_distance_m(at: Coord, (lon, lat): (f64, f64)) -> f64 {
-    let lon = (lon / 1e7 + 540.0).rem_euclid(360.0) - 180.0;
-    geodesic_degrees_m((at.lon_degrees(), at.lat_degrees()), (lon, lat / 1e7))
+fn units_distance_m(at: Coord, to: (f64, f64)) -> f64 {
+    geodesic_degrees_m((at.lon_degrees(), at.lat_degrees()), degrees(to))
+}
+
+/// Degrees of a place in units that need not be whole; its longitude is wrapped.
+pub(super) fn degrees((lon, lat): (f64, f64)) -> (f64, f64) {
+    ((lon / 1e7 + 540.0).rem_euclid(360.0) - 180.0, lat / 1e7)
 }
 
 /// Distance to an edge without any local metric: the geodesic is sampled, then narrowed down around the

@@ -43,10 +43,9 @@ fn side_of_ring(ring: &Ring, lon: i64, lat: i64) -> Side {
     if quarters / 4 % 2 != 0 { Side::Inside } else { Side::Outside }
 }
 
-fn side(ring: &Ring, at: Coord) -> Side {
-    let sides: Vec<Side> = (-2..=2)
-        .map(|turn| side_of_ring(ring, i64::from(at.lon) + turn * FULL_TURN, at.lat.into()))
-        .collect();
+/// `turn` is a whole turn in the ring's units.
+fn side(ring: &Ring, (lon, lat): (i64, i64), turn: i64) -> Side {
+    let sides: Vec<Side> = (-3..=3).map(|turns| side_of_ring(ring, lon + turns * turn, lat)).collect();
     let has = |wanted| sides.contains(&wanted);
     match (has(Side::Boundary), has(Side::Inside)) {
         (true, _) => Side::Boundary,
@@ -57,9 +56,29 @@ fn side(ring: &Ring, at: Coord) -> Side {
 
 /// Whether a polygon's parts cover a position.
 pub(super) fn polygon_covers(parts: &[Vec<Ring>], at: Coord) -> bool {
+    covers(parts, (at.lon.into(), at.lat.into()), FULL_TURN)
+}
+
+fn covers(parts: &[Vec<Ring>], at: (i64, i64), turn: i64) -> bool {
     parts.iter().any(|rings| {
-        side(&rings[0], at) != Side::Outside && rings[1..].iter().all(|hole| side(hole, at) != Side::Inside)
+        side(&rings[0], at, turn) != Side::Outside
+            && rings[1..].iter().all(|hole| side(hole, at, turn) != Side::Inside)
     })
+}
+
+/// Whether a polygon's parts cover the point at a share `part / whole` of a segment: everything is enlarged by
+/// `whole`, so that the point has whole coordinates.
+pub(super) fn polygon_covers_share(
+    parts: &[Vec<Ring>],
+    (from, step): ((i64, i64), (i64, i64)),
+    (part, whole): (i64, i64),
+) -> bool {
+    let enlarge = |ring: &Ring| Ring {
+        vertices: ring.vertices.iter().map(|&(lon, lat)| (lon * whole, lat * whole)).collect(),
+    };
+    let enlarged: Vec<Vec<Ring>> = parts.iter().map(|rings| rings.iter().map(enlarge).collect()).collect();
+    let at = (from.0 * whole + step.0 * part, from.1 * whole + step.1 * part);
+    covers(&enlarged, at, FULL_TURN * whole)
 }
 
 /// The geodesic in metres from a position to the nearest point of a line, by zooming in on samples.

@@ -3,6 +3,7 @@
 
 mod brute;
 mod index;
+mod segment;
 mod shapes;
 
 use model::{Coord, Ring, Shape, ring_from_degrees};

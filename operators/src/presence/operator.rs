@@ -127,17 +127,21 @@ impl PresenceWork {
 
     fn edit(&mut self, seq: u64, edge: i64, fence: FenceKey, edit: &Edit) {
         let edited = self.shared.world.edit(fence, edit);
-        if edited.crossed && !self.shared.legs_are_listed {
+        self.refence(&Refence { fence, edited: &edited, edge, why: Why { cause: edit.cause(), seq } });
+    }
+
+    /// Judges a fence anew for all vehicles that it may concern.
+    fn refence(&mut self, refence: &Refence<'_>) {
+        if refence.edited.crossed && !self.shared.legs_are_listed {
             self.list_all_legs();
         }
-        let refence = Refence { fence, edited: &edited, edge, why: Why { cause: edit.cause(), seq } };
         let mut near = std::mem::take(&mut self.near);
-        self.shared.index.near(&edited.rects, &mut near);
+        self.shared.index.near(&refence.edited.rects, &mut near);
         for of_vehicle in near.chunk_by(|a, b| a.vehicle == b.vehicle) {
             let place = of_vehicle[0].vehicle as usize;
             let who = self.who(place);
             let Shared { world, out, .. } = &mut self.shared;
-            self.vehicles[place].refence(who, &refence, of_vehicle, world, out);
+            self.vehicles[place].refence(who, refence, of_vehicle, world, out);
         }
         self.near = near;
     }
@@ -157,11 +161,14 @@ impl PresenceWork {
         let world = &mut self.shared.world;
         let judges_anew = world.settings.max_speed_kmh != settings.max_speed_kmh
             || world.settings.exit_buffer_m != settings.exit_buffer_m;
-        world.settings = settings.clone();
+        let rescheduled = world.change_settings(settings);
+        let why = Why { cause: Cause::Settings, seq };
+        for (fence, edited) in &rescheduled {
+            self.refence(&Refence { fence: *fence, edited, edge, why });
+        }
         if !judges_anew {
             return;
         }
-        let why = Why { cause: Cause::Settings, seq };
         for place in 0..self.vehicles.len() {
             let who = self.who(place);
             self.vehicles[place].walk_from_edge(who, edge, why, &mut self.shared);

@@ -12,7 +12,8 @@
 //!
 //! Reach: rows that ended before the edge are final. At the edge the vehicle is judged from its last good fix
 //! before it: one that is in the fence stays in, since when it entered, unless that fix is farther than the
-//! buffer from the new shape; one that is out is in from that fix on if the new shape holds it.
+//! buffer from the new shape; one that is out is in from that fix on if the new shape holds it, though not
+//! before the end of a final row.
 
 use model::{EndReason, Why};
 
@@ -36,25 +37,57 @@ pub(crate) struct Refence<'a> {
 struct Passing<'a> {
     world: &'a World,
     fence: FenceKey,
-    /// The presence that goes on, and the last good fix that was judged within it.
-    open: Option<(Interval, i64)>,
+    edge: i64,
+    open: Option<Open>,
     done: Vec<Interval>,
+}
+
+/// The presence that goes on.
+#[derive(Clone, Copy)]
+struct Open {
+    interval: Interval,
+    /// Of the last good fix that was judged within it.
+    judged_at: i64,
+    /// It began at the edge by this correction, which creates no row that ended before it.
+    is_of_edge: bool,
 }
 
 impl Passing<'_> {
     fn pass(&mut self, fix: &Fix) {
         let Passing { world, fence, .. } = *self;
-        if let Some((interval, time_before)) = self.open.take() {
-            let end = world.timeline(fence).end_between(time_before, fix.time);
+        if let Some(open) = &mut self.open {
+            let end = world.timeline(fence).end_between(open.judged_at, fix.time);
             if end.is_none() && world.stays_in(fence, fix.time, fix.at) {
-                self.open = Some((interval, fix.time));
+                open.judged_at = fix.time;
                 return;
             }
-            self.done.push(interval.with_end(end.or(Some((fix.time, EndReason::Exit)))));
+            self.leave(end.unwrap_or((fix.time, EndReason::Exit)));
         }
         if world.covers(fence, fix.time, fix.at) {
-            self.open = Some((Interval::open(fix.time, fence), fix.time));
+            let interval = Interval::open(fix.time, fence);
+            self.open = Some(Open { interval, judged_at: fix.time, is_of_edge: false });
         }
+    }
+
+    fn leave(&mut self, end: (i64, EndReason)) {
+        let Some(Open { interval, is_of_edge, .. }) = self.open.take() else { return };
+        let is_empty = end.0 <= interval.entered;
+        let is_created_before_edge = is_of_edge && end.0 < self.edge;
+        if !is_empty && !is_created_before_edge {
+            self.done.push(interval.with_end(Some(end)));
+        }
+    }
+
+    /// No good fix follows: has the instant reached the fence's end?
+    fn finish(mut self) -> (Vec<Interval>, bool) {
+        let is_in_last = self.open.is_some();
+        if let Some(open) = self.open {
+            match self.world.timeline(self.fence).end_between(open.judged_at, self.world.instant) {
+                Some(end) => self.leave(end),
+                None => self.done.push(open.interval),
+            }
+        }
+        (self.done, is_in_last)
     }
 }
 
@@ -106,7 +139,7 @@ impl Vehicle {
         world: &World,
     ) -> (Vec<Interval>, bool) {
         let Refence { fence, edge, edited, .. } = *refence;
-        let mut passing = Passing { world, fence, open: None, done: Vec::new() };
+        let mut passing = Passing { world, fence, edge, open: None, done: Vec::new() };
         let mut at = self.history.first();
         if edge != ALWAYS {
             at = self.history.at_or_after(edge);
@@ -115,7 +148,7 @@ impl Vehicle {
                 None => self.history.last_good(),
             };
             if let Some(good) = good {
-                self.judge_at_edge(&self.history.get(good), edge, &mut passing);
+                self.judge_at_edge(&self.history.get(good), &mut passing);
             }
         }
         let mut ahead = blocks.iter().copied().peekable();
@@ -134,34 +167,29 @@ impl Vehicle {
             }
             at = self.history.next(place);
         }
-        let is_in_last = passing.open.is_some();
-        if let Some((interval, time_before)) = passing.open {
-            let end = world.timeline(fence).end_between(time_before, world.instant);
-            passing.done.push(interval.with_end(end));
-        }
-        // One that would end where it began never was.
-        passing.done.retain(|i| i.exited() > i.entered);
-        (passing.done, is_in_last)
+        passing.finish()
     }
 
     /// Where the vehicle is at the last good fix before the edge.
-    fn judge_at_edge(&self, good: &Fix, edge: i64, passing: &mut Passing<'_>) {
-        let Passing { world, fence, .. } = *passing;
-        let known = self.intervals.iter().find(|i| i.fence == fence && i.holds(good.time));
-        match known {
-            // It left between that fix and the edge, for good.
-            Some(known) if known.exited() < edge => {}
-            Some(known) => {
-                let interval = known.with_end(None);
-                match world.leaves_at(fence, good.time, good.at) {
-                    None => passing.open = Some((interval, good.time)),
-                    Some(reason) => passing.done.push(interval.with_end(Some((good.time, reason)))),
-                }
+    fn judge_at_edge(&self, good: &Fix, passing: &mut Passing<'_>) {
+        let Passing { world, fence, edge, .. } = *passing;
+        let of_fence = self.intervals.iter().filter(|i| i.fence == fence && i.exited() > good.time);
+        let mut earliest = good.time;
+        for known in of_fence.take_while(|i| i.entered < edge) {
+            if known.exited() < edge {
+                earliest = earliest.max(known.exited());
+                continue;
             }
-            None if world.covers(fence, good.time, good.at) => {
-                passing.open = Some((Interval::open(good.time, fence), good.time));
+            passing.open =
+                Some(Open { interval: known.with_end(None), judged_at: good.time, is_of_edge: false });
+            if let Some(reason) = world.leaves_at(fence, good.time, good.at) {
+                passing.leave((good.time, reason));
             }
-            None => {}
+            return;
+        }
+        if world.covers(fence, good.time, good.at) {
+            let interval = Interval::open(earliest, fence);
+            passing.open = Some(Open { interval, judged_at: good.time, is_of_edge: true });
         }
     }
 

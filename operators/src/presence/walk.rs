@@ -30,9 +30,11 @@ pub(crate) struct Scratch {
     fresh: Vec<Interval>,
 }
 
-/// A stretch of time `(after, until]` whose edges were computed anew.
+/// A stretch of time whose edges were computed anew: from after the good fix at `after`, at fixes later than
+/// `before`, up to `until`.
 struct Window {
     after: i64,
+    before: i64,
     until: i64,
     set_before: u32,
 }
@@ -46,9 +48,10 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn after(intervals: &'a [Interval], time: i64) -> Known<'a> {
-        let next = intervals.partition_point(|i| i.entered <= time);
-        let within = intervals[..next].iter().filter(|i| i.holds(time)).map(|i| (i.fence, i.exited()));
+    /// After the good fix at a time, and before the one that is judged first.
+    fn after(intervals: &'a [Interval], good: i64, before: i64) -> Known<'a> {
+        let next = intervals.partition_point(|i| i.entered <= before);
+        let within = intervals[..next].iter().filter(|i| i.exited() > good).map(|i| (i.fence, i.exited()));
         let mut within: Vec<_> = within.collect();
         within.sort_unstable();
         Known { intervals, next, within }
@@ -83,9 +86,10 @@ impl Vehicle {
     ) {
         let good = self.history.good_before(new);
         let after = good.map_or(ALWAYS, |at| self.history.get(at).time);
+        let before = self.history.get(new).time - 1;
         shared.scratch.edges.clear();
-        let set_before = self.set_after(after, ALWAYS, shared);
-        let start = Start { good, after, set_before, new: Some((new, replaced_good)) };
+        let set_before = self.set_after(after, before, ALWAYS, shared);
+        let start = Start { good, after, before, set_before, new: Some((new, replaced_good)) };
         self.walk(who, Some(new), &start, why, shared);
     }
 
@@ -99,11 +103,12 @@ impl Vehicle {
         };
         let edges = &mut shared.scratch.edges;
         edges.clear();
+        let before = edge.saturating_sub(1);
         let after = match good.map(|at| self.history.get(at)) {
             None => ALWAYS,
             Some(good) => {
-                let judged = self.intervals.iter().filter(|i| i.holds(good.time) && i.exited() >= edge);
-                for interval in judged {
+                let until_edge = self.intervals.iter().take_while(|i| i.entered <= before);
+                for interval in until_edge.filter(|i| i.exited() >= edge) {
                     if let Some(reason) = shared.world.leaves_at(interval.fence, good.time, good.at) {
                         let kind = EdgeKind::Leave(reason);
                         edges.push(Edge { time: good.time, fence: interval.fence, kind });
@@ -112,21 +117,22 @@ impl Vehicle {
                 good.time
             }
         };
-        let set_before = self.set_after(after, edge, shared);
-        let start = Start { good, after, set_before, new: None };
+        let set_before = self.set_after(after, before, edge, shared);
+        let start = Start { good, after, before, set_before, new: None };
         self.walk(who, from, &start, why, shared);
     }
 
-    /// The fences that the vehicle is known to be in after a good fix at that time, without those that it
-    /// left before the edge for good.
-    fn set_after(&self, time: i64, edge: i64, shared: &mut Shared) -> u32 {
+    /// The fences that the vehicle is known to be in after the good fix at a time, and before the fix that is
+    /// judged first, without those that it left before the edge for good. Between the two a presence begins
+    /// only where a correction had it begin at the end of a final row.
+    fn set_after(&self, good: i64, before: i64, edge: i64, shared: &mut Shared) -> u32 {
         if self.intervals.is_empty() {
             return EMPTY_SET;
         }
         let members = &mut shared.scratch.members;
         members.clear();
-        let known = self.intervals.iter().take_while(|i| i.entered <= time);
-        members.extend(known.filter(|i| i.holds(time) && i.exited() >= edge).map(|i| i.fence));
+        let known = self.intervals.iter().take_while(|i| i.entered <= before);
+        members.extend(known.filter(|i| i.exited() > good && i.exited() >= edge).map(|i| i.fence));
         members.sort_unstable();
         shared.world.sets.number(members)
     }
@@ -176,7 +182,7 @@ impl Vehicle {
                 good = Some((place, fix));
             }
             if may_settle {
-                let known = known.get_or_insert_with(|| Known::after(intervals, start.after));
+                let known = known.get_or_insert_with(|| Known::after(intervals, start.after, start.before));
                 known.pass(fix.time);
                 if known.is(world.sets.members(set)) {
                     settled_at = Some(fix.time);
@@ -193,7 +199,8 @@ impl Vehicle {
             }
         }
         let why = if is_cleaned { why.stronger(Why { cause: Cause::Cleaning, ..why }) } else { why };
-        let window = Window { after: start.after, until, set_before: start.set_before };
+        let Start { after, before, set_before, .. } = *start;
+        let window = Window { after, before, until, set_before };
         self.rebuild_presences(who, &window, why, shared);
         if has_crossings {
             self.rebuild_crossings(who, &window, why, shared);
@@ -204,7 +211,7 @@ impl Vehicle {
     fn rebuild_presences(&mut self, who: Who, window: &Window, why: Why, shared: &mut Shared) {
         let Shared { world, scratch, out, .. } = shared;
         let Scratch { edges, carried, fresh, .. } = scratch;
-        let first = self.intervals.partition_point(|i| i.entered <= window.after);
+        let first = self.intervals.partition_point(|i| i.entered <= window.before);
         let end = self.intervals.partition_point(|i| i.entered <= window.until);
         carried.clear();
         fresh.clear();
@@ -286,6 +293,8 @@ struct Start {
     good: Option<Place>,
     /// Its time.
     after: i64,
+    /// The time before that of the fix that is judged first.
+    before: i64,
     set_before: u32,
     /// The fix that has no past, and whether it took the place of a good one.
     new: Option<(Place, bool)>,

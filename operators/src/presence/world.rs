@@ -9,7 +9,7 @@ use super::blocks_index::leg_rects;
 use super::fix::Fix;
 use super::output::Crossing;
 use super::sets::{EMPTY_SET, SetTable};
-use crate::fences::{Edit, FenceKey, NEVER, Timeline, Version};
+use crate::fences::{Edit, FenceKey, Timeline, Version};
 use crate::spatial::{FenceIndex, PreparedShape, Rect, ShapeSlot, ShapeTree, grown_by_metres};
 
 /// Fixes farther apart in time do not show a crossing.
@@ -43,6 +43,8 @@ struct SlotOwner {
     fence: FenceKey,
     from: i64,
     to: i64,
+    /// Whether it covers only a part of that time, by a schedule.
+    is_scheduled: bool,
 }
 
 /// Fences, settings and the instant, as one worker knows them.
@@ -95,7 +97,8 @@ impl World {
     /// Applies an edit.
     pub(crate) fn edit(&mut self, fence: FenceKey, edit: &Edit) -> Edited {
         if self.timelines.len() <= fence as usize {
-            self.timelines.resize_with(fence as usize + 1, Timeline::default);
+            let zone = &self.settings.zone;
+            self.timelines.resize_with(fence as usize + 1, || Timeline::in_zone(zone.clone()));
         }
         let mut edited = Edited::default();
         self.add_touched(fence, &mut edited);
@@ -114,28 +117,48 @@ impl World {
             }
             Edit::Delete(at) => timeline.delete(*at),
         }
-        let (index, owners) = (&mut self.index, &mut self.owners);
-        timeline.for_each_payload(|placed, from, to| {
-            placed.slot = index.insert(placed.shape.clone());
-            let slot = placed.slot as usize;
-            if owners.len() <= slot {
-                owners.resize(slot + 1, SlotOwner { fence: 0, from: NEVER, to: NEVER });
-            }
-            owners[slot] = SlotOwner { fence, from, to };
-        });
+        let index = &mut self.index;
+        timeline.for_each_payload(|placed, _, _| placed.slot = index.insert(placed.shape.clone()));
         for version in timeline.versions() {
+            let Placed { shape, slot } = &version.payload;
+            let place = *slot as usize;
+            let is_scheduled = version.settings.active.is_some();
+            let owner = SlotOwner { fence, from: version.from, to: version.to, is_scheduled };
+            if self.owners.len() <= place {
+                self.owners.resize(place + 1, owner);
+            }
+            self.owners[place] = owner;
             if version.settings.crossed {
-                self.crossable.insert(version.payload.shape.bounds(), version.payload.slot);
+                self.crossable.insert(shape.bounds(), *slot);
             }
-            if version.end.is_some() {
-                self.any_end = true;
-                if version.to > self.instant {
-                    self.future_ends.insert((version.to, fence));
-                }
-            }
+            self.any_end |= version.end.is_some() || is_scheduled;
         }
+        self.wait_for_end(fence);
         self.add_touched(fence, &mut edited);
         edited
+    }
+
+    /// Changes the settings; tells the fences whose schedules mean other times now.
+    pub(crate) fn change_settings(&mut self, settings: &GraphSettings) -> Vec<(FenceKey, Edited)> {
+        self.settings = settings.clone();
+        let mut edited = Vec::new();
+        for fence in 0..self.timelines.len() {
+            if self.timelines[fence].set_zone(&settings.zone) {
+                let fence = fence as FenceKey;
+                let mut touched = Edited::default();
+                self.add_touched(fence, &mut touched);
+                self.wait_for_end(fence);
+                edited.push((fence, touched));
+            }
+        }
+        edited
+    }
+
+    /// The next end of a fence's coverage is noticed when the instant reaches it.
+    fn wait_for_end(&mut self, fence: FenceKey) {
+        if let Some((time, _)) = self.timelines[fence as usize].next_end_after(self.instant) {
+            self.future_ends.insert((time, fence));
+        }
     }
 
     fn add_touched(&self, fence: FenceKey, edited: &mut Edited) {
@@ -167,6 +190,9 @@ impl World {
             self.future_ends.pop_first();
             ended.push(fence);
         }
+        ended.sort_unstable();
+        ended.dedup();
+        ended.iter().for_each(|&fence| self.wait_for_end(fence));
         ended
     }
 
@@ -188,23 +214,22 @@ impl World {
             return None;
         }
         let timeline = self.timeline(fence);
-        if timeline.at(time).is_some() {
-            return Some(EndReason::Exit);
-        }
-        let before = timeline.versions().iter().rev().find(|version| version.to <= time);
-        Some(before.and_then(|version| version.end).unwrap_or(EndReason::Exit))
+        let is_covered = timeline.at(time).is_some();
+        let ended = if is_covered { None } else { timeline.last_end(time) };
+        Some(ended.unwrap_or(EndReason::Exit))
     }
 
     /// The set after a good fix, given the set after the good fix before it; adds what happened between.
     #[inline]
     pub(crate) fn step(&mut self, before: (i64, u32), time: i64, at: Coord, edges: &mut Vec<Edge>) -> u32 {
         let (time_before, set_before) = before;
-        let World { index, owners, inside, .. } = self;
+        let World { index, owners, inside, timelines, .. } = self;
         inside.clear();
         index.covering(at, |slot| {
-            let owner = owners[slot as usize];
-            if owner.from <= time && time < owner.to {
-                inside.push(owner.fence);
+            let SlotOwner { fence, from, to, is_scheduled } = owners[slot as usize];
+            let is_valid = from <= time && time < to;
+            if is_valid && (!is_scheduled || timelines[fence as usize].at(time).is_some()) {
+                inside.push(fence);
             }
         });
         if inside.is_empty() && set_before == EMPTY_SET {

@@ -7,8 +7,8 @@
 //!    in the plane (less on an ellipsoid, whose curvature is positive, and no more for the nearest of many
 //!    points), `bend` is how far the path itself is from a geodesic. So `g` is nowhere below the parabola
 //!    through both ends that is bent so much.
-//! 3. Beside a leg, with the feet of both ends within it and on one side, the distance to the leg's own line is a lower
-//!    bound, and that has a second derivative of the order of the two bends alone.
+//! 3. Beside a leg, with the feet of both ends within it and on one side, the distance to the leg's own
+//!    line is a lower bound, and that has a second derivative of the order of the two bends alone.
 //!
 //! Stretches of which this proves that they stay outside are dropped, the others are halved, from the left.
 //! So a graze at the middle of a long way is found, and long ways beside a border are cheap.
@@ -264,7 +264,8 @@ impl Approach<'_> {
         if start.metres <= self.limit_m {
             return Some(low);
         }
-        // Each begins outside, and all before the last of them is known to be outside.
+        // Each begins outside, and all before the last of them is known to be outside: one whose end is
+        // within is never left without an answer.
         let mut stretches = vec![(low, high, start, see(high))];
         while let Some((a, b, at_a, at_b)) = stretches.pop() {
             let ends_within = at_b.metres <= self.limit_m;
@@ -276,9 +277,7 @@ impl Approach<'_> {
             }
             let middle = (a + b) / 2.0;
             let seen = see(middle);
-            if seen.metres <= self.limit_m {
-                stretches.clear();
-            } else {
+            if seen.metres > self.limit_m {
                 stretches.push((middle, b, seen, at_b));
             }
             stretches.push((a, middle, at_a, seen));

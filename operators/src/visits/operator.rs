@@ -111,7 +111,7 @@ impl VisitsWork {
                 Control::Fence { seq, edge, fence, edit } => {
                     // What ended before the edge is final as it was at this record: first what came before.
                     done += self.apply_before(*seq, &mut changes[done..], &mut emit);
-                    self.forget_of_fence(*fence, *edge);
+                    self.settle(*fence, *edge);
                     self.book.apply(*fence, edit);
                     if let Edit::Upsert(upsert) = edit {
                         let absence_ms = upsert.settings.max_absence_ms.unwrap_or(0);
@@ -123,7 +123,7 @@ impl VisitsWork {
                 Control::Settings { seq, edge, settings } => {
                     done += self.apply_before(*seq, &mut changes[done..], &mut emit);
                     let fences = self.all_fences();
-                    fences.iter().for_each(|fence| self.forget_of_fence(*fence, *edge));
+                    fences.iter().for_each(|fence| self.settle(*fence, *edge));
                     self.settings = (**settings).clone();
                     self.longest_absence_ms = self.longest_absence_ms.max(settings.max_absence_ms);
                     done += self.apply_before(seq + 1, &mut changes[done..], &mut emit);
@@ -223,12 +223,12 @@ impl VisitsWork {
     }
 
     /// A correction of a fence makes its stays final that ended before the edge.
-    fn forget_of_fence(&mut self, fence: FenceKey, edge: i64) {
+    fn settle(&mut self, fence: FenceKey, edge: i64) {
         if edge == ALWAYS {
             return;
         }
         if let Some(of_fence) = self.stays.get_mut(&fence) {
-            of_fence.values_mut().for_each(|stays| stays.forget_before(edge));
+            of_fence.values_mut().for_each(|stays| stays.settle(edge));
             of_fence.retain(|_, stays| !stays.is_empty());
         }
     }

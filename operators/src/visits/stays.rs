@@ -1,6 +1,6 @@
 //! The presences of one vehicle in one fence, and the stays that they make.
 
-use crate::fences::NEVER;
+use crate::fences::{ALWAYS, NEVER};
 use crate::rows::Visit;
 
 /// A presence, and what is known of the stay that starts with it, if one does.
@@ -22,9 +22,30 @@ pub(crate) trait Rules {
 }
 
 /// All presences of one key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Stays {
     pieces: Vec<Piece>,
+    settled: Settled,
+}
+
+/// Of the stay that covers the edge of the last correction: the presences up to one are joined for good, since
+/// a stay that was split there would leave a row that ended before the edge.
+#[derive(Clone, Copy, Debug)]
+struct Settled {
+    arrived: i64,
+    last_entered: i64,
+}
+
+impl Default for Stays {
+    fn default() -> Self {
+        Stays { pieces: Vec::new(), settled: Settled { arrived: ALWAYS, last_entered: ALWAYS } }
+    }
+}
+
+impl Settled {
+    fn joins(&self, start: &Piece, piece: &Piece) -> bool {
+        self.arrived == start.entered && piece.entered <= self.last_entered
+    }
 }
 
 /// A change of a presence: `exited` is [`NEVER`] while it is open.
@@ -54,6 +75,16 @@ impl Stays {
         if end > 0 {
             self.pieces.drain(..end);
             self.pieces.shrink_to(self.pieces.len() * 2);
+        }
+    }
+
+    /// A correction with this edge comes: what ended before it is final, what covers it is settled so far.
+    pub(crate) fn settle(&mut self, edge: i64) {
+        self.forget_before(edge);
+        if let Some(first) = self.pieces.first().filter(|first| first.entered < edge) {
+            let stay = &self.pieces[..self.stay_end(0)];
+            let last = stay.iter().rev().find(|piece| piece.entered < edge).unwrap_or(first);
+            self.settled = Settled { arrived: first.entered, last_entered: last.entered };
         }
     }
 
@@ -164,7 +195,7 @@ impl Stays {
             let mut end = start + 1;
             while end < self.pieces.len() {
                 let absence_ms = self.pieces[end].entered - self.pieces[end - 1].exited;
-                if absence_ms > max_absence_ms {
+                if absence_ms > max_absence_ms && !self.settled.joins(&piece, &self.pieces[end]) {
                     break;
                 }
                 let joined = &mut self.pieces[end];

@@ -180,7 +180,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn a_polygon_of_any_size_is_crossed_where_samples_say(shape in polygons(), aims in aims(2), through in any::<bool>()) {
+    fn a_polygon_of_any_size_is_crossed_where_samples_say(
+        shape in polygons(), aims in aims(2), through in any::<bool>(),
+    ) {
         let (from, to) = ends(&aims, through, &marks(&shape));
         check_against_samples(&shape, from, to, 100)?;
     }
@@ -285,6 +287,12 @@ fn a_point_is_enough() {
 }
 
 #[test]
+fn a_spike_along_the_segment_counts() {
+    let spiked = [(1.0, 1.0), (3.0, 1.0), (3.0, 2.0), (4.0, 2.0), (3.0, 2.0), (3.0, 3.0), (1.0, 3.0)];
+    assert_eq!(crossed(&polygon(&[&spiked]), (0.0, 2.0), (6.0, 2.0)), Some(25_000), "1 to 4 of 6");
+}
+
+#[test]
 fn within_a_hole_is_outside() {
     let frame = polygon(&[SQUARE, INNER]);
     assert_eq!(crossed(&frame, (1.6, 2.0), (2.4, 2.1)), None, "within the hole");
@@ -320,6 +328,11 @@ fn the_antimeridian_and_the_poles_are_no_borders() {
     assert_eq!(crossed(&circle, (179.9, 10.0), (-179.9, 10.0)), Some(30_000));
     let line = corridor(&[(179.9, 10.0), (-179.9, 10.0)], 100.0);
     assert_eq!(crossed(&line, (-179.95, 9.9), (-179.95, 10.1)), Some(30_000));
+    // All but 20 degrees of the way round: the segment over the gap begins and ends in it.
+    let most = [(10.0, 0.0), (130.0, 0.0), (-110.0, 0.0), (-10.0, 0.0)];
+    let back = [(-10.0, 5.0), (-110.0, 5.0), (130.0, 5.0), (10.0, 5.0)];
+    let around: Vec<(f64, f64)> = most.into_iter().chain(back).collect();
+    assert_eq!(crossed(&polygon(&[&around]), (-15.0, 1.0), (15.0, 1.0)), Some(30_000));
     // A segment to the pole passes a circle that lies beyond it on no meridian of its own.
     let polar = PreparedShape::new(&Shape::Circle { centre: at(100.0, 89.99), radius_m: 2_000.0 });
     assert!(polar.crossed_at((0, at(-80.0, 89.0)), (60_000, at(-80.0, 90.0))).is_some_and(|at| at > 59_000));

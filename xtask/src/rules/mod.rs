@@ -8,8 +8,9 @@ mod readme;
 mod text;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use metadata::Metadata;
 
 use crate::steps::{output_of, resolving};
@@ -59,7 +60,11 @@ fn report(problems: &[Problem]) -> anyhow::Result<()> {
 }
 
 fn read_metadata(root: &Path) -> anyhow::Result<Metadata> {
-    Metadata::parse(&output_of(resolving(root, "metadata").args(["--format-version", "1"]))?)
+    // What other platforms would link in is not in this build: a library may log in a browser, say.
+    let host = output_of(Command::new("rustc").args(["--version", "--verbose"]))?;
+    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
+    let mut command = resolving(root, "metadata");
+    Metadata::parse(&output_of(command.args(["--format-version", "1", "--filter-platform", host]))?)
 }
 
 /// The watchtower that was built last, as the likeliest to be of this tree.

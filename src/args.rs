@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use model::TimeMs;
+use model::{TimeMs, VisitId};
 use pipeline::config::Config;
 
 use crate::Usage;
@@ -40,6 +40,9 @@ pub enum Command {
     Journal(JournalCommand),
     /// Recompute everything from the journal and compare it with what is kept.
     Verify(VerifyArgs),
+    /// Tell why a derived row is as it is.
+    #[command(subcommand)]
+    Explain(ExplainCommand),
     /// Write a simulated fleet and what must come of it.
     Simulate(SimulateArgs),
     /// Post the records of a file to a running service.
@@ -126,6 +129,22 @@ pub struct VerifyArgs {
     pub workers: Option<u16>,
 }
 
+/// `explain`
+#[derive(Subcommand)]
+pub enum ExplainCommand {
+    /// A visit: the fixes, the fence and the settings behind it, and what it was before.
+    Visit {
+        /// Its id: 16 hexadecimal digits, as `GET /api/v1/visits` gives it.
+        id: VisitId,
+        /// The data folder; one in use is read through its service.
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data: PathBuf,
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 /// `simulate`
 #[derive(ClapArgs, Clone)]
 pub struct SimulateArgs {
@@ -189,7 +208,7 @@ pub struct SendArgs {
 /// `bench`
 #[derive(ClapArgs, Clone)]
 pub struct BenchArgs {
-    /// Which: graph, ingest, replay.
+    /// Which: graph, late, edit, memory, ingest, replay.
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,
     /// One JSON object a figure.
@@ -201,6 +220,9 @@ pub struct BenchArgs {
     /// Only the cases with this many fences (graph).
     #[arg(long, value_name = "N")]
     pub fences: Option<u32>,
+    /// How many fixes are kept while fences are edited (edit); only the case with so many a vehicle (memory).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub fixes: Option<u64>,
 }
 
 /// `dead-letters`

@@ -33,6 +33,7 @@ const FRAME_BYTES: usize = 64 * 1024;
 pub enum Request {
     Export,
     Verify { workers: usize },
+    ExplainVisit { id: u64, json: bool },
     ListDeadLetters,
     ShowDeadLetter { id: u64 },
     ReplayDeadLetters { ids: Vec<u64> },

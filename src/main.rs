@@ -2,6 +2,7 @@
 
 mod args;
 mod control;
+mod explain;
 mod folder;
 mod load;
 mod logging;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
-use args::{Args, Command, ConfigCommand, DeadLettersCommand, JournalCommand};
+use args::{Args, Command, ConfigCommand, DeadLettersCommand, ExplainCommand, JournalCommand};
 use control::Request;
 
 /// Small rows and batches come and go all the time; the system's allocator was a quarter of the graph's time.
@@ -97,6 +98,9 @@ fn dispatch(args: Args) -> anyhow::Result<Outcome> {
             let workers = options.workers.map_or(1, usize::from);
             folder::ask(&options.data, &Request::Verify { workers })
         }
+        Command::Explain(ExplainCommand::Visit { id, data, json }) => {
+            folder::ask(&data, &Request::ExplainVisit { id: id.0, json })
+        }
         Command::Simulate(options) => load::simulate(&options),
         Command::Send(options) => load::send(&options),
         Command::DeadLetters(DeadLettersCommand::List { data }) => {
@@ -119,6 +123,7 @@ fn dispatch(args: Args) -> anyhow::Result<Outcome> {
                 json: options.json,
                 quick: options.quick,
                 fences: options.fences,
+                fixes: options.fixes,
                 program: std::env::current_exe()?,
             })?;
             Ok(Outcome::Done)

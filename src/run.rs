@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::args::{RunArgs, load_config};
 use crate::work::Running;
-use crate::{Outcome, Usage, control, logging, progress};
+use crate::{Outcome, Usage, control, explain, logging, progress};
 
 const DAY_MS: f64 = 86_400_000.0;
 const HOUR_MS: f64 = 3_600_000.0;
@@ -94,6 +94,7 @@ async fn serve(
         changelog: store.changelog(),
         dead_letters: store.dead_letters(),
         views,
+        explain: Some(explain::over_http(&store)),
         config: api_config,
     };
     eprintln!("watchtower is at http://{address}/ with its data in {}", data.display());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use journal::{DeadLetter, Log, Store};
-use model::TimeMs;
+use model::{TimeMs, VisitId};
 
 use crate::Outcome;
 use crate::control::Request;
@@ -46,6 +46,7 @@ pub fn answer(
             Ok(Outcome::Done)
         }
         Request::Verify { workers } => verify(store, *workers, out),
+        Request::ExplainVisit { id, json } => crate::explain::visit(store, VisitId(*id), *json, out),
         Request::ListDeadLetters => list(store, out),
         Request::ShowDeadLetter { id } => show(store, *id, out),
         Request::ReplayDeadLetters { ids } => replay(service, ids, out),

@@ -1,60 +1,38 @@
-// The page at `/`: keeps the state (trucks, fences, changes) and shows it. All text goes in as text.
+// The page at `/`: keeps the state (trucks, fences, changes) and brings its parts together.
 
-import { Announcer, ChangeStream, clock, describeTick, duration, feedItem, fullTime, make, ms, strikeThrough } from './feed.js';
+import { FenceEditor } from './edit.js';
+import { FeedList, KINDS } from './feedlist.js';
+import { chips, List } from './list.js';
 import { FleetMap } from './map.js';
+import { get, getAll } from './net.js';
+import { FencePanel, TruckPanel } from './panels.js';
+import { ChangeStream } from './stream.js';
+import { $, clock, counted, duration, ms } from './text.js';
+import { VisitChanges } from './visits.js';
 
-const API = '/api/v1';
 const POLL_MS = 2000;
 const FENCES_EVERY_MS = 30_000;
 const TRACK_EVERY_MS = 20_000;
-const TRACK_BACK_MS = 12 * 3_600_000;
 const SILENT_MS = 15 * 60_000;
-const VISITS_BACK_MS = 14 * 86_400_000;
 const MOVING_KMH = 5;
-const ROW_PX = 52;
-const KEEP_ITEMS = 250;
 /** How many ticks of changes from before the page was opened are shown, and how many of them at most. */
 const TICKS_BACK = 900;
 const CHANGES_BACK = 4000;
 
 const STATES = { moving: 'Moving', inside: 'In a place', stopped: 'Stopped', silent: 'Silent' };
-const KINDS = {
-  all: ['All', (i) => i.table !== 'rejects'], visits: ['Visits', (i) => i.table === 'visits'],
-  corrections: ['Corrections', (i) => i.correction], rejects: ['Not used', (i) => i.table === 'rejects'],
-};
+/** The list shows trucks, of one state or of all, or the places. */
+const PLACES = 'places';
 
-const $ = (id) => document.getElementById(id);
 const body = document.body.dataset;
 const state = {
-  trucks: [], byId: new Map(), fences: new Map(), asOf: Date.now(), tick: 0, selected: null,
-  only: null, search: '', listed: [], active: -1, kind: 'all', items: [], feed: 0, corrections: 0,
+  trucks: [], byId: new Map(), fences: new Map(), asOf: Date.now(), tick: 0, truck: null, fence: null, only: null,
   offlineSince: null, starting: false, stream: 'connecting', catchingUp: true,
 };
-const placeName = (id) => state.fences.get(id) ?? id;
+const today = () => state.asOf;
+const placeName = (id) => state.fences.get(id)?.name ?? id;
+const trucksIn = (id) => state.trucks.filter((truck) => truck.fences.includes(id)).map((truck) => truck.id);
 
-// ---- fetching --------------------------------------------------------------------------------------
-
-async function get(path) {
-  const answer = await fetch(API + path, { headers: { Accept: 'application/json' }, signal: AbortSignal.timeout(15_000) });
-  state.starting = answer.status === 503;
-  if (!answer.ok) throw Object.assign(new Error(`${path}: ${answer.status}`), { status: answer.status });
-  return answer.json();
-}
-
-/** All pages of a list, at most `most` of them. */
-async function getAll(path, field = 'items', most = 40) {
-  const found = [];
-  let first = null;
-  let cursor = '';
-  for (let page = 0; page < most; page += 1) {
-    const answer = await get(path + (cursor && `${path.includes('?') ? '&' : '?'}cursor=${encodeURIComponent(cursor)}`));
-    first ??= answer;
-    found.push(...(answer[field] ?? []));
-    cursor = answer.next_cursor ?? '';
-    if (!cursor) break;
-  }
-  return { ...first, [field]: found };
-}
+// ---- what is asked for again and again -------------------------------------------------------------
 
 let poll = 0;
 async function pollTrucks() {
@@ -65,9 +43,10 @@ async function pollTrucks() {
     const answer = await getAll('/trucks?limit=1000');
     state.asOf = ms(answer.as_of) ?? Date.now();
     state.tick = answer.tick ?? state.tick;
-    state.offlineSince = null;
+    Object.assign(state, { offlineSince: null, starting: false });
     takeTrucks(answer.items, performance.now() - started);
   } catch (problem) {
+    state.starting = problem.status === 503;
     state.offlineSince ??= Date.now();
     console.info('positions:', problem.message);
   }
@@ -99,26 +78,35 @@ function takeTrucks(items, took) {
   body.trucks = state.trucks.length;
   $('map-empty').hidden = state.trucks.length > 0;
   showList();
-  if (state.selected) showTruck();
+  truckPanel.update();
+  fencePanel.update();
 }
 
+let fencesTimer = 0;
 let fencesText = '';
 async function pollFences() {
+  clearTimeout(fencesTimer);
   try {
     const { features } = await getAll('/fences?limit=1000', 'features');
     const text = JSON.stringify(features);
-    if (text !== fencesText) {
-      fencesText = text;
-      state.fences = new Map(features.map((f) => [String(f.id ?? f.properties?.id), String(f.properties?.name ?? f.id)]));
-      map.setFences(features);
-      if (!state.trucks.length) map.fit(false);
-      body.fences = features.length;
-      showList();
-    }
+    if (text !== fencesText) takeFences(features);
+    fencesText = text;
   } catch (problem) {
     console.info('fences:', problem.message);
   }
-  setTimeout(pollFences, FENCES_EVERY_MS);
+  clearTimeout(fencesTimer);
+  fencesTimer = setTimeout(pollFences, FENCES_EVERY_MS);
+}
+
+function takeFences(features) {
+  const named = features.map((feature) => ({ id: feature.id, name: String(feature.properties?.name ?? feature.id), feature }));
+  state.fences = new Map(named.map((fence) => [fence.id, fence]));
+  map.setFences(features);
+  if (!state.trucks.length) map.fit(false);
+  body.fences = features.length;
+  editor.check(state.fences.get(editor.id)?.feature);
+  showList();
+  fencePanel.update();
 }
 
 // ---- the head: how fresh, how connected ------------------------------------------------------------
@@ -132,23 +120,20 @@ function showLink() {
     $('link').dataset.state = name;
     $('link-text').textContent = words;
   }
-  const today = Date.now();
-  $('as-of').textContent = state.tick ? clock(state.asOf, today, true) : '…';
+  const now = Date.now();
+  $('as-of').textContent = state.tick ? clock(state.asOf, now, true) : '…';
   $('as-of').dateTime = new Date(state.asOf).toISOString();
   const notice = $('notice');
-  notice.hidden = !(offline && today - state.offlineSince > 3000);
+  notice.hidden = !(offline && now - state.offlineSince > 3000);
   if (notice.hidden) return;
-  const kept = state.tick ? `Showing what was known at ${clock(state.asOf, today, true)}.` : 'Nothing was received yet.';
+  const kept = state.tick ? `Showing what was known at ${clock(state.asOf, now, true)}.` : 'Nothing was received yet.';
   const why = state.starting ? 'The service is starting.' : 'The service can’t be reached.';
   const text = `${why} ${kept} Trying again by itself.`;
   // Written only when it is another text: it is read aloud.
   if (notice.textContent !== text) notice.textContent = text;
 }
 
-// ---- the list of trucks ----------------------------------------------------------------------------
-
-const matches = (truck) => !state.search || truck.id.toLowerCase().includes(state.search)
-  || truck.fences.some((f) => placeName(f).toLowerCase().includes(state.search));
+// ---- the list --------------------------------------------------------------------------------------
 
 const summary = (truck) => {
   if (truck.state === 'silent') return `silent for ${duration(state.asOf - truck.last)}`;
@@ -158,234 +143,79 @@ const summary = (truck) => {
   return where ? `in ${where}` : 'stopped on the way';
 };
 
+const list = new List({
+  describe: (thing) => (thing.feature
+    ? { kind: 'fence', sign: 'place', title: thing.name, text: `${counted(trucksIn(thing.id).length, 'truck')} in it`, small: '' }
+    : { kind: 'truck', sign: thing.state, title: thing.id, text: summary(thing), small: thing.state === 'silent' ? '' : duration(state.asOf - thing.last) }),
+  matches: (thing, search) => [thing.id, ...(thing.feature ? [thing.name] : thing.fences.map(placeName))].some((text) => text.toLowerCase().includes(search)),
+  open: (thing) => (thing.feature ? selectFence(thing.id, true) : selectTruck(thing.id, true)),
+  searched: () => showList(),
+});
+
 function showList() {
-  const counts = Object.fromEntries(Object.keys(STATES).map((s) => [s, 0]));
+  const counts = { all: state.trucks.length, [PLACES]: state.fences.size };
+  for (const name of Object.keys(STATES)) counts[name] = 0;
   for (const truck of state.trucks) counts[truck.state] += 1;
-  for (const chip of $('states').children) chip.lastChild.textContent = counts[chip.dataset.name] ?? state.trucks.length;
-  const chosen = state.listed[state.active]?.id;
-  state.listed = state.trucks.filter((t) => (!state.only || t.state === state.only) && matches(t));
-  state.active = chosen == null ? -1 : state.listed.findIndex((t) => t.id === chosen);
+  for (const chip of $('states').children) chip.lastChild.textContent = counts[chip.dataset.name];
+  const isPlaces = state.only === PLACES;
+  const things = isPlaces ? [...state.fences.values()] : state.trucks.filter((t) => !state.only || t.state === state.only);
+  list.show(things);
   $('trucks-count').textContent = state.trucks.length || '';
   const empty = $('list-empty');
-  empty.hidden = state.listed.length > 0;
-  empty.textContent = state.trucks.length ? 'No truck matches. Clear the search, or choose All.' : 'Trucks appear here with their first position.';
-  showRows();
+  empty.hidden = list.shown.length > 0;
+  const [what, none] = isPlaces ? ['place', 'There are no fences yet.'] : ['truck', 'Trucks appear here with their first position.'];
+  empty.textContent = things.length || state.trucks.length ? `No ${what} matches. Clear the search, or choose All.` : none;
 }
 
-/** Only the rows in sight are in the document, so that 5,000 trucks cost what 20 do. */
-function showRows() {
-  const { listed, active } = state;
-  const list = $('list');
-  const first = Math.max(0, Math.floor(list.scrollTop / ROW_PX) - 4);
-  const last = Math.min(listed.length, first + Math.ceil(list.clientHeight / ROW_PX) + 9);
-  $('rows').style.height = `${listed.length * ROW_PX}px`;
-  const rows = $('rows').children;
-  while (rows.length > last - first) rows[rows.length - 1].remove();
-  while (rows.length < last - first) {
-    const row = make('div', 'row', make('i'), make('b'), make('span'), make('small'));
-    row.role = 'option';
-    $('rows').append(row);
-  }
-  for (let i = first; i < last; i += 1) {
-    const truck = listed[i];
-    const row = rows[i - first];
-    row.id = `row-${i}`;
-    row.dataset.vehicle = truck.id;
-    row.style.top = `${i * ROW_PX}px`;
-    row.ariaSetSize = listed.length;
-    row.ariaPosInSet = i + 1;
-    row.ariaSelected = String(i === active);
-    row.children[0].className = `sign ${truck.state}`;
-    const texts = [truck.id, summary(truck), truck.state === 'silent' ? '' : duration(state.asOf - truck.last)];
-    texts.forEach((text, n) => { if (row.children[n + 1].textContent !== text) row.children[n + 1].textContent = text; });
-  }
-  if (active >= 0) list.setAttribute('aria-activedescendant', `row-${active}`);
-  else list.removeAttribute('aria-activedescendant');
+// ---- one truck, one place --------------------------------------------------------------------------
+
+const changes = new VisitChanges();
+const truckPanel = new TruckPanel({
+  today, changes, placeName, summary, truck: (id) => state.byId.get(id), choosePlace: (id) => selectFence(id, true),
+  setTrack: (positions) => map.setTrack(positions),
+});
+const fencePanel = new FencePanel({
+  today, changes, trucksIn, fence: (id) => state.fences.get(id), chooseTruck: (id) => selectTruck(id, true),
+  edit: (id) => editor.begin(id),
+});
+
+/** Shows a truck, a place, or (of neither) the list. */
+function select(truck, fence, heading, focus) {
+  Object.assign(state, { truck, fence });
+  $('browse').hidden = truck != null || fence != null;
+  map.select(truck);
+  map.selectFence(fence);
+  truckPanel.show(truck);
+  fencePanel.show(fence);
+  if (heading) showView('trucks');
+  else showList();
+  if (focus) (heading ?? $('list')).focus({ preventScroll: true });
+}
+const selectTruck = (id, focus) => select(id, null, $('truck-name'), focus);
+const selectFence = (id, focus) => select(null, id, $('fence-name'), focus);
+const selectNothing = (focus) => select(null, null, null, focus);
+
+// ---- the changes -----------------------------------------------------------------------------------
+
+const feed = new FeedList({ nameOf: placeName, today, select: selectTruck });
+
+function takeTick(tickChanges) {
+  const items = feed.take(tickChanges);
+  changes.take(items);
+  editor.took(items, tickChanges[0].tick);
+  truckPanel.visits.changed(items);
+  fencePanel.visits.changed(items);
 }
 
-function activate(index) {
-  const list = $('list');
-  state.active = Math.max(0, Math.min(state.listed.length - 1, index));
-  const top = state.active * ROW_PX;
-  if (top < list.scrollTop) list.scrollTop = top;
-  if (top + ROW_PX > list.scrollTop + list.clientHeight) list.scrollTop = top + ROW_PX - list.clientHeight;
-  showRows();
-}
-
-function listKeys(event) {
-  const page = Math.max(1, Math.floor($('list').clientHeight / ROW_PX) - 1);
-  const step = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -1e9, End: 1e9 }[event.key];
-  const inSearch = event.target === $('search');
-  if (event.key === 'Enter' || (event.key === ' ' && !inSearch)) {
-    const truck = state.listed[Math.max(0, state.active)];
-    if (truck) select(truck.id, true);
-  } else if (step && !(inSearch && Math.abs(step) > page)) {
-    activate(state.active < 0 && Math.abs(step) === 1 ? 0 : state.active + step);
-    $('list').focus();
-  } else {
-    return;
-  }
-  event.preventDefault();
-}
-
-function chips(box, entries, choose) {
-  for (const [name, label, sign] of entries) {
-    const chip = make('button', '', sign && make('i', `sign ${sign}`), `${label} `, make('b'));
-    chip.type = 'button';
-    chip.dataset.name = name;
-    chip.ariaPressed = String(!box.children.length);
-    chip.onclick = () => {
-      for (const other of box.children) other.ariaPressed = String(other === chip);
-      choose(name);
-    };
-    box.append(chip);
-  }
-}
-
-// ---- one truck -------------------------------------------------------------------------------------
-
-function select(id, focus = false) {
-  const changed = state.selected !== id;
-  state.selected = id;
-  map.select(id);
-  $('truck').hidden = id == null;
-  $('browse').hidden = id != null;
-  if (id == null) {
-    showList();
-    if (focus) $('list').focus();
-    return;
-  }
-  showView('trucks');
-  if (changed) {
-    $('visits').replaceChildren();
-    $('visits-empty').hidden = true;
-    loadVisits();
-    loadTrack();
-  }
-  showTruck();
-  if (focus) $('truck-name').focus({ preventScroll: true });
-}
-
-function showTruck() {
-  const truck = state.byId.get(state.selected);
-  $('truck-name').textContent = state.selected;
-  $('truck-state').replaceChildren(...(truck ? [make('i', `sign ${truck.state}`), ` ${summary(truck)}`] : ['no position is known of this truck']));
-  const facts = truck ? [
-    ['Last position', `${clock(truck.last, state.asOf, true)}, ${duration(state.asOf - truck.last)} ago`, fullTime(truck.last)],
-    ['Speed', truck.speed_kmh == null ? 'unknown' : `${Math.round(truck.speed_kmh)} km/h`],
-    ['Now in', truck.since.map((f) => `${placeName(f.fence_id)}, for ${duration(state.asOf - ms(f.entered))}`).join('; ') || 'no known place'],
-    ['Where', `${truck.lat.toFixed(5)}, ${truck.lon.toFixed(5)}`],
-    ['Line on the map', 'its last 12 hours'],
-  ] : [];
-  $('truck-facts').replaceChildren(...facts.flatMap(([name, value, title]) => {
-    const detail = make('dd', '', value);
-    if (title) detail.title = title;
-    return [make('dt', '', name), detail];
-  }));
-  for (const open of document.querySelectorAll('#visits [data-since]')) {
-    open.textContent = `${duration(state.asOf - Number(open.dataset.since))} so far`;
-  }
-}
-
-async function loadVisits() {
-  const id = state.selected;
-  const since = new Date(state.asOf - VISITS_BACK_MS).toISOString();
-  try {
-    const { items } = await getAll(`/visits?vehicle_id=${encodeURIComponent(id)}&from=${since}&limit=500`, 'items', 4);
-    if (id !== state.selected) return;
-    const newest = items.sort((a, b) => ms(b.arrived) - ms(a.arrived)).slice(0, 60);
-    $('visits').replaceChildren(...newest.map((v) => {
-      const dwell = make('b', '', v.departed ? duration(ms(v.departed) - ms(v.arrived)) : `${duration(state.asOf - ms(v.arrived))} so far`);
-      if (!v.departed) dwell.dataset.since = ms(v.arrived);
-      const until = v.departed ? clock(ms(v.departed), ms(v.arrived)) : 'now';
-      return make('li', v.departed ? '' : 'open', make('span', '', placeName(v.fence_id)), dwell,
-        make('small', '', `${clock(ms(v.arrived), state.asOf)} – ${until}`));
-    }));
-    $('visits-empty').textContent = 'No visit in the last 14 days. A stay becomes a visit after 5 minutes, unless set otherwise.';
-  } catch {
-    if (id !== state.selected) return;
-    $('visits-empty').textContent = 'The visits could not be read. They are asked for again with the next change.';
-  }
-  $('visits-empty').hidden = $('visits').children.length > 0;
-}
-
-async function loadTrack() {
-  const id = state.selected;
-  try {
-    const since = new Date((state.byId.get(id)?.last ?? state.asOf) - TRACK_BACK_MS).toISOString();
-    const { items } = await getAll(`/trucks/${encodeURIComponent(id)}/track?from=${since}`);
-    if (id === state.selected) map.setTrack(items.filter((fix) => fix.flag == null).map((fix) => [fix.lon, fix.lat]));
-  } catch (problem) {
-    console.info('track:', problem.message);
-  }
-}
-
-// ---- the feed --------------------------------------------------------------------------------------
-
-let waiting = [];
-function takeTick(changes) {
-  const items = describeTick(changes, placeName);
-  state.feed += items.length;
-  waiting.push(...items);
-  if (waiting.length === items.length) setTimeout(showFeed, 100);
-  if (!changes.some((c) => c.row.vehicle_id === state.selected && c.table === 'visits')) return;
-  clearTimeout(visitsTimer);
-  visitsTimer = setTimeout(loadVisits, 300);
-}
-let visitsTimer = 0;
-
-function showFeed() {
-  const fresh = [];
-  for (const [i, item] of waiting.entries()) {
-    state.corrections += item.correction;
-    for (const strike of item.strikes) strikeOut(strike);
-    // Of a flood only what will stay in the feed is made into elements.
-    if (i < waiting.length - KEEP_ITEMS && !item.correction) continue;
-    const entry = { item, element: feedItem(item, state.asOf, select) };
-    fresh.push(entry);
-    state.items.push(entry);
-  }
-  waiting = [];
-  // Corrections are rare and matter longest: they outlive the rest.
-  if (state.items.length > 2 * KEEP_ITEMS) {
-    const edge = state.items.length - KEEP_ITEMS;
-    const kept = state.items.filter(({ item }, i) => i >= edge || item.correction).slice(-1.5 * KEEP_ITEMS);
-    const keep = new Set(kept);
-    for (const entry of state.items) if (!keep.has(entry)) entry.element.remove();
-    state.items = kept;
-  }
-  const wanted = KINDS[state.kind][1];
-  $('feed').prepend(...fresh.filter(({ item }) => wanted(item)).slice(-2 * KEEP_ITEMS).map(({ element }) => element).reverse());
-  showFeedCounts();
-  announcer.say(fresh.map(({ item }) => item).filter((i) => i.table !== 'rejects'));
-}
-
-function showFeedCounts() {
-  body.feed = state.feed;
-  body.corrections = state.corrections;
-  $('feed-empty').hidden = $('feed').children.length > 0;
-  if (state.items.length) $('feed-empty').textContent = 'Nothing of this kind yet. Choose All to see the rest.';
-  $('feed-count').textContent = state.corrections ? `${state.corrections} corrected` : '';
-  const count = `${state.corrections || 'no'} correction${state.corrections === 1 ? '' : 's'}`;
-  if ($('corrections').textContent !== count) $('corrections').textContent = count;
-}
-
-/** What was said earlier of a row that has been taken back is struck through where it stands. */
-function strikeOut({ key, endOnly }) {
-  for (const { item, element } of state.items) {
-    if (!item.correction && item.keys.includes(key) && !(endOnly && item.about === 'start')) strikeThrough(element);
-  }
-}
-
-const announcer = new Announcer($('say'));
-const stream = new ChangeStream(`${API}/changes`, {
-  tick(changes) {
+const stream = new ChangeStream('/api/v1/changes', {
+  tick(tickChanges) {
     // A backlog too long to be of use is skipped.
-    if (state.catchingUp && stream.events > CHANGES_BACK && changes[0].tick < state.tick) stream.skipTo(state.tick);
-    takeTick(changes);
+    if (state.catchingUp && stream.events > CHANGES_BACK && tickChanges[0].tick < state.tick) stream.skipTo(state.tick);
+    takeTick(tickChanges);
   },
-  caughtUp() {
+  reached(tick) {
     state.catchingUp = false;
+    editor.reached(tick);
     showLink();
   },
   state(name) {
@@ -395,8 +225,9 @@ const stream = new ChangeStream(`${API}/changes`, {
   },
   gone() {
     // So far back that the changes are not kept any more: forget what was said, and begin from the state.
-    for (const { element } of state.items) element.remove();
-    Object.assign(state, { items: [], catchingUp: true });
+    feed.clear();
+    changes.clear();
+    state.catchingUp = true;
     openStream(0);
   },
 });
@@ -416,64 +247,50 @@ function showView(name) {
   body.view = name;
   $('tab-trucks').ariaPressed = String(name === 'trucks');
   $('tab-feed').ariaPressed = String(name === 'feed');
-  if (name === 'trucks') showRows();
+  if (name === 'trucks') list.showRows();
 }
 
 const map = new FleetMap($('map'), {
-  pick: (id) => select(id),
-  place(fence) {
-    select(null);
-    showView('trucks');
-    $('search').value = fence.name;
-    $('search').dispatchEvent(new Event('input'));
-  },
+  pick: (id) => (id == null ? selectNothing() : selectTruck(id)),
+  place: (fence) => selectFence(fence.id),
 });
 map.onDrawn = () => {
   if (body.trucks != null && body.fences != null) document.documentElement.dataset.ready = '1';
 };
+const editor = new FenceEditor(map, { today, done: pollFences });
 
-chips($('states'), [['all', 'All'], ...Object.entries(STATES).map(([name, label]) => [name, label, name])], (name) => {
+chips($('states'), [['all', 'All'], ...Object.entries(STATES).map(([name, label]) => [name, label, name]), [PLACES, 'Places', 'place']], (name) => {
   state.only = name === 'all' ? null : name;
   showList();
 });
-chips($('kinds'), Object.entries(KINDS).map(([name, [label]]) => [name, label]), (name) => {
-  state.kind = name;
-  $('feed').replaceChildren(...state.items.filter(({ item }) => KINDS[name][1](item)).map(({ element }) => element).reverse());
-  showFeedCounts();
-});
-$('search').oninput = (event) => {
-  state.search = event.target.value.trim().toLowerCase();
-  state.active = -1;
-  showList();
-};
-$('search').onkeydown = listKeys;
-$('list').onkeydown = listKeys;
-$('list').onscroll = showRows;
-$('rows').onclick = (event) => {
-  const id = event.target.closest('[data-vehicle]')?.dataset.vehicle;
-  if (id != null) select(id, true);
-};
-$('back').onclick = () => select(null, true);
+chips($('kinds'), Object.entries(KINDS).map(([name, [label]]) => [name, label]), (name) => feed.choose(name));
+$('back').onclick = $('fence-back').onclick = () => selectNothing(true);
 $('zoom-in').onclick = () => map.zoom(1.6);
 $('zoom-out').onclick = () => map.zoom(1 / 1.6);
 $('fit').onclick = () => map.fit();
 $('tab-trucks').onclick = () => showView('trucks');
 $('tab-feed').onclick = () => showView('feed');
+
 document.addEventListener('keydown', (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === 'Escape' && state.selected) return select(null, true);
-  if (/^(input|textarea)$/i.test(event.target.tagName)) return;
-  if (event.key === 'f') map.fit();
+  // A dialog has its own keys.
+  if ($('save').open) return;
+  const isText = /^(input|textarea)$/i.test(event.target.tagName);
+  if ((event.ctrlKey || event.metaKey) && event.key === 'z' && !isText) editor.undo();
+  else if (event.ctrlKey || event.metaKey || event.altKey) return;
+  else if (event.key === 'Escape' && editor.isActive) editor.cancel();
+  else if (event.key === 'Escape' && (state.truck ?? state.fence) != null) selectNothing(true);
+  else if (isText) return;
+  else if (event.key === 'Enter' && editor.isActive && !event.repeat && $('map').contains(event.target)) editor.ask();
+  else if (event.key === 'e' && state.fence != null) editor.begin(state.fence);
+  else if (event.key === 'f') map.fit();
   else if (event.key === '/') $('search').focus();
   else return;
   event.preventDefault();
 });
-new ResizeObserver(showRows).observe($('list'));
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 $('zone').textContent = zone;
 $('zone').title = `All times are shown in ${zone}, the zone of this browser`;
-body.feed = body.corrections = '0';
-setInterval(() => { if (state.selected && !document.hidden) loadTrack(); }, TRACK_EVERY_MS);
+setInterval(() => { if (!document.hidden) truckPanel.loadTrack(); }, TRACK_EVERY_MS);
 pollFences();
 pollTrucks();
 openStream(TICKS_BACK);

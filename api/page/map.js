@@ -64,6 +64,14 @@ export class FleetMap extends Painter {
     this.redraw();
   }
 
+  /** Marks a fence, and shows it where it is out of sight. */
+  selectFence(id) {
+    this.selectedFence = id;
+    const fence = this.fences.find((f) => f.id === id);
+    if (fence && !this.seesWell(fence.box, 8)) this.showBox(fence.box);
+    this.redraw(true);
+  }
+
   // ---- where we look -------------------------------------------------------------------------------
 
   /** Shows all trucks, or all fences where there are no trucks. */
@@ -79,10 +87,29 @@ export class FleetMap extends Painter {
       box.y0 = Math.min(box.y0, y);
       box.y1 = Math.max(box.y1, y);
     }
-    const margin = 2 * Math.min(90, this.width / 6, this.height / 6);
-    const across = (this.width - margin) / Math.max(box.x1 - box.x0, 1e-5);
-    const down = (this.height - margin) / Math.max(box.y1 - box.y0, 1e-5);
-    this.moveTo((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2, Math.max(MIN_SCALE, Math.min(across, down)), animate);
+    this.fitBox(box, 1e-5, animate);
+  }
+
+  /** Shows a part of the world, no less than `least` wide and high. */
+  fitBox(box, least, animate = true, most = 90) {
+    const margin = 2 * Math.min(most, this.width / 6, this.height / 6);
+    const across = (this.width - margin) / Math.max(box.x1 - box.x0, least);
+    const down = (this.height - margin) / Math.max(box.y1 - box.y0, least);
+    const scale = Math.max(MIN_SCALE, Math.min(MAX_SCALE, across, down));
+    this.moveTo((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2, scale, animate);
+  }
+
+  /** Whether all of a box is in sight, and at least so many pixels large. */
+  seesWell(box, pixels) {
+    const [left, top] = this.toScreen(box.x0, box.y0);
+    const [right, bottom] = this.toScreen(box.x1, box.y1);
+    const isInSight = left >= 0 && top >= 0 && right <= this.width && bottom <= this.height && left <= right;
+    return isInSight && Math.max(right - left, bottom - top) >= pixels;
+  }
+
+  /** Goes to a shape that is to be worked on, unless it is well in sight. */
+  showBox(box) {
+    if (this.width && !this.seesWell(box, 120)) this.fitBox(box, 1e-8, true, 140);
   }
 
   moveTo(x, y, scale, animate = true) {
@@ -188,11 +215,28 @@ export class FleetMap extends Painter {
   }
 
   click(px, py, radius) {
+    // While a shape is edited, a touch beside its points means nothing.
+    if (this.overlay) return;
     const truck = this.nearest(px, py, radius);
     if (truck) return this.on.pick(truck.id);
-    const holds = (f) => f.seen && !f.corridor && Math.abs(px - f.px) <= f.wide && Math.abs(py - f.py) <= f.high;
-    const fence = this.fences.filter(holds).sort((a, b) => a.wide * a.high - b.wide * b.high)[0];
+    const near = this.fences.filter((f) => f.seen && Math.abs(px - f.px) <= f.wide + 4 && Math.abs(py - f.py) <= f.high + 4);
+    const fence = near.filter((f) => this.holds(f, px, py)).sort((a, b) => a.wide * a.high - b.wide * b.high)[0];
     if (fence) this.on.place(fence);
     else this.on.pick(null);
+  }
+
+  /** Whether a place on the screen is in a fence as it is drawn. */
+  holds(fence, px, py) {
+    if (Math.max(fence.wide, fence.high) < 8) return true;
+    const path = new Path2D();
+    if (fence.circle) path.ellipse(fence.px, fence.py, fence.wide, fence.high, 0, 0, 7);
+    else for (const ring of fence.rings) this.trace(path, ring, !fence.corridor);
+    const pen = this.ground.getContext('2d');
+    pen.save();
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.lineWidth = fence.corridor ? Math.max(2 * fence.pad.x * this.view.scale, 10) : 6;
+    const isOnIt = pen.isPointInStroke(path, px, py) || (!fence.corridor && pen.isPointInPath(path, px, py, 'evenodd'));
+    pen.restore();
+    return isOnIt;
   }
 }

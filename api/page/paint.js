@@ -8,7 +8,7 @@ const HEADINGS = 48;
 const SIGN_PX = 26;
 const FLIGHT_MS = 350;
 const COLOURS = ['land', 'sea', 'coast', 'grid', 'grid-text', 'fence', 'fence-fill', 'fence-text', 'text', 'halo',
-  'moving', 'inside', 'stopped', 'silent', 'track'];
+  'moving', 'inside', 'stopped', 'silent', 'track', 'edit', 'edit-fill'];
 const GRID_STEPS = [30, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001];
 
 export class Painter {
@@ -49,6 +49,18 @@ export class Painter {
     return [(dx - Math.round(dx)) * view.scale + this.width / 2, (y - view.y) * view.scale + this.height / 2];
   }
 
+  toWorld(px, py) {
+    const { view } = this;
+    return [view.x + (px - this.width / 2) / view.scale, view.y + (py - this.height / 2) / view.scale];
+  }
+
+  /** World positions of one line on the screen, in one piece. */
+  screenLine(points) {
+    const [x0, y0] = points[0];
+    const [px, py] = this.toScreen(x0, y0);
+    return points.map(([x, y]) => [px + (x - x0) * this.view.scale, py + (y - y0) * this.view.scale]);
+  }
+
   redraw(ground = false) {
     this.groundDirty ||= ground;
     this.frame ??= requestAnimationFrame((now) => this.draw(now));
@@ -62,6 +74,7 @@ export class Painter {
     this.groundDirty = false;
     const gliding = this.drawTraffic(now);
     if (this.flight || gliding) this.redraw();
+    this.overlay?.drawn();
     this.onDrawn?.();
   }
 
@@ -151,19 +164,34 @@ export class Painter {
     const seen = px + wide > 0 && px - wide < this.width && py + high > 0 && py - high < this.height;
     Object.assign(fence, { seen, px, py, wide, high });
     if (!seen) return;
-    pen.lineWidth = 1.5;
-    pen.fillStyle = theme['fence-fill'];
-    pen.strokeStyle = theme.fence;
+    const isChosen = fence.id === this.selectedFence;
+    this.paintFence(pen, fence, theme.fence, theme['fence-fill'], isChosen ? 3 : 1.5);
+  }
+
+  /** A shape that is edited, above the fence as it is. */
+  paintOutline(pen, shape) {
+    const [px, py] = this.toScreen(shape.x, shape.y);
+    const { view } = this;
+    const wide = ((shape.box.x1 - shape.box.x0) / 2) * view.scale;
+    const high = ((shape.box.y1 - shape.box.y0) / 2) * view.scale;
+    this.paintFence(pen, { ...shape, px, py, wide, high }, this.theme.edit, this.theme['edit-fill'], 2.5);
+  }
+
+  paintFence(pen, fence, colour, fill, width) {
+    const { px, py, wide, high } = fence;
+    pen.lineWidth = width;
+    pen.fillStyle = fill;
+    pen.strokeStyle = colour;
     pen.beginPath();
     if (Math.max(wide, high) < 3) pen.rect(px - 2.5, py - 2.5, 5, 5);
     else if (fence.circle) pen.ellipse(px, py, wide, high, 0, 0, 7);
     else for (const ring of fence.rings) this.trace(pen, ring, !fence.corridor);
     if (fence.corridor) {
-      pen.lineWidth = Math.max(2 * fence.pad.x * view.scale, 2);
-      pen.strokeStyle = theme['fence-fill'];
+      pen.lineWidth = Math.max(2 * fence.pad.x * this.view.scale, 2);
+      pen.strokeStyle = fill;
       pen.stroke();
-      pen.lineWidth = 1;
-      pen.strokeStyle = theme.fence;
+      pen.lineWidth = width - 0.5;
+      pen.strokeStyle = colour;
       pen.setLineDash([6, 5]);
     } else {
       pen.fill('evenodd');
@@ -213,6 +241,7 @@ export class Painter {
       pen.stroke();
       this.drawTruck(pen, chosen);
     }
+    this.overlay?.paint(pen, this);
     this.drawLabels(pen, shown, chosen);
     return gliding;
   }

@@ -8,17 +8,20 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod config;
+mod fingerprint;
 mod http;
 mod metrics;
 mod page;
 mod problem;
 mod serve;
+pub mod story;
 mod views;
 
 use std::sync::Arc;
 
 pub use config::ApiConfig;
 pub use http::{openapi_json, router};
+use model::VisitId;
 pub use serve::serve;
 pub use views::Views;
 
@@ -33,6 +36,22 @@ pub struct Api {
     pub dead_letters: journal::DeadLetters,
     /// What every other answer is read from.
     pub views: Arc<Views>,
+    /// What tells why a visit is as it is, where anything does.
+    pub explain: Option<Explain>,
     /// Limits, names and secrets.
     pub config: ApiConfig,
+}
+
+/// Tells why a visit is as it is, as a JSON object; `None` for an id of which nothing is kept. It may take long,
+/// and gives up once it may not go on.
+pub type Explain =
+    Arc<dyn Fn(VisitId, &dyn Fn() -> bool) -> Result<Option<serde_json::Value>, ExplainError> + Send + Sync>;
+
+/// Why a visit was not explained.
+#[derive(Debug)]
+pub enum ExplainError {
+    /// It took too long.
+    GaveUp,
+    /// What is kept could not be read.
+    Store(journal::StoreError),
 }

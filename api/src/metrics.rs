@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use model::{RejectReason, Table};
+use model::Table;
 
 use crate::http::Shared;
 
@@ -130,12 +130,11 @@ fn render_state(text: &mut Text, shared: &Shared, now_ms: i64) {
         let rows = [
             (Table::Presences.as_str(), state.presences.len()),
             (Table::Visits.as_str(), state.visits.len()),
-            (Table::Rejects.as_str(), state.rejects.len()),
+            (Table::Crossings.as_str(), state.crossings.len()),
             ("trucks", state.trucks.len()),
             ("fences", state.fences.known()),
         ];
-        let rejects: Vec<(RejectReason, i64)> = state.rejects.counts().collect();
-        (state.stamp, state.records, rows, rejects)
+        (state.stamp, state.records, rows, state.rejects.totals())
     };
     text.single("watchtower_tick", "gauge", "The last tick that is shown.", stamp.tick);
     let journal_tick = api.log.last_tick().map_or(0, |(tick, _)| tick);
@@ -148,7 +147,7 @@ fn render_state(text: &mut Text, shared: &Shared, now_ms: i64) {
         text.line("watchtower_rows", &format!("table=\"{table}\""), count);
     }
     text.head("watchtower_rejects", "gauge", "Records not used, or not in full, by reason.");
-    for (reason, count) in rejects {
+    for (reason, count) in rejects.iter() {
         text.line("watchtower_rejects", &format!("reason=\"{}\"", reason.as_str()), count);
     }
     let letters = api.dead_letters.counts();

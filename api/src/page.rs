@@ -8,6 +8,7 @@ use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Response, StatusCode};
 use axum::routing::get;
 
+use crate::fingerprint::Fingerprint;
 use crate::http::Shared;
 
 /// Scripts, styles and data come from here only; icons may be part of the page.
@@ -39,22 +40,32 @@ macro_rules! page_file {
 }
 
 const FILES: &[PageFile] = &[
-    page_file!("index.html", HTML, &["/", "/index.html"]),
     page_file!("api.html", HTML, &["/api", "/api.html"]),
     page_file!("api.js", SCRIPT),
     page_file!("app.js", SCRIPT),
     page_file!("coast.js", SCRIPT),
+    page_file!("edit.js", SCRIPT),
     page_file!("feed.js", SCRIPT),
+    page_file!("feedlist.js", SCRIPT),
+    page_file!("handles.js", SCRIPT),
+    page_file!("index.html", HTML, &["/", "/index.html"]),
+    page_file!("list.js", SCRIPT),
     page_file!("map.js", SCRIPT),
+    page_file!("net.js", SCRIPT),
+    page_file!("outline.js", SCRIPT),
     page_file!("paint.js", SCRIPT),
+    page_file!("panels.js", SCRIPT),
     page_file!("shapes.js", SCRIPT),
+    page_file!("stream.js", SCRIPT),
     page_file!("style.css", STYLE),
+    page_file!("text.js", SCRIPT),
+    page_file!("visits.js", SCRIPT),
 ];
 
 pub(crate) fn routes() -> Router<Arc<Shared>> {
     let mut router = Router::new();
     for file in FILES {
-        let etag = etag(file.bytes);
+        let etag = Fingerprint::of(file.bytes).etag();
         for path in file.paths {
             let etag = etag.clone();
             router = router
@@ -62,14 +73,6 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         }
     }
     router
-}
-
-/// A tag that changes with the content (FNV-1a; it need not withstand an attacker).
-fn etag(bytes: &[u8]) -> HeaderValue {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    HeaderValue::from_str(&format!("\"{hash:016x}\"")).expect("hexadecimal digits are a header value")
 }
 
 fn answer(file: &'static PageFile, etag: &HeaderValue, request: &HeaderMap) -> Response<Body> {

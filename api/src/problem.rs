@@ -62,7 +62,7 @@ impl Problem {
     }
 
     pub fn gone(detail: impl Into<String>) -> Problem {
-        Problem::new(StatusCode::GONE, "gone", "The cursor is no longer kept", detail)
+        Problem::new(StatusCode::GONE, "gone", "It is no longer there", detail)
     }
 
     pub fn too_large(limit_bytes: usize) -> Problem {

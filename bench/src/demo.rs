@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::bail;
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use model::{BadFields, Position, TimeMs};
+use model::{Position, TimeMs};
 use tokio::time::sleep;
 
 use crate::send::client::{Answer, Client, Target};
@@ -216,8 +216,7 @@ fn position(arrived: &Arrived) -> Position {
         speed_kmh: Some(f64::from(fix.speed_tenths) / 10.0),
         heading: Some(f64::from(fix.heading)),
         ignition: Some(fix.ignition),
-        accuracy_m: None,
-        bad: BadFields::default(),
+        ..Position::default()
     }
 }
 

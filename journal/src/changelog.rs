@@ -9,16 +9,21 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use fjall::{Readable, Snapshot};
+use fjall::Readable;
 
 use crate::embedded::StoreInner;
 use crate::format::{change_key, decode_cell, decode_change, encode_cell, encode_change, row_key};
-use crate::{ReadError, StoreError};
+use crate::index::{Index, IndexOps};
+use crate::{ReadError, RowsSnapshot, StoreError};
 
 /// Keys are limited by the database.
 const MAX_KEY_BYTES: usize = 32 * 1024;
 const LAST_CELL: &str = "changelog.last";
 const TRIMMED_CELL: &str = "changelog.trimmed";
+/// There where the index has every current row.
+const INDEXED_CELL: &str = "changelog.indexed";
+/// How many current rows one batch brings into the index.
+const INDEX_PER_BATCH: usize = 10_000;
 /// Old changes are looked for when the instant has moved so far.
 const TRIM_EVERY_MS: i64 = 60_000;
 /// How many old changes one append removes at most.
@@ -27,7 +32,7 @@ const TRIM_PER_APPEND: u64 = 20_000;
 const TRIM_PER_BATCH: u64 = 10_000;
 
 /// A change of one derived row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeBytes {
     /// Which table.
     pub table: u8,
@@ -37,6 +42,12 @@ pub struct ChangeBytes {
     pub diff: i8,
     /// The row as compact JSON.
     pub row: Vec<u8>,
+    /// What it came of, as a number; 0 where that is not known.
+    pub cause: u8,
+    /// The record that brought it; 0 where that is not known.
+    pub seq: u64,
+    /// How it is found beside by its place.
+    pub index: Index,
 }
 
 /// A place between changes: after the change `index` of a tick. With `u32::MAX`, after all of that tick.
@@ -116,6 +127,11 @@ impl Changelog {
         let last = read(LAST_CELL)?.map(|[tick, instant]| (tick, instant.cast_signed()));
         let trimmed = read(TRIMMED_CELL)?.map_or(Cursor::default(), decode_cursor);
         let last_change_tick = last_change_kept(&store)?.map_or(trimmed.tick, |cursor| cursor.tick);
+        if last.is_none() {
+            // Whatever comes is indexed.
+            let wrote = store.db.meta.insert(INDEXED_CELL, []);
+            wrote.map_err(StoreError::database("begin the changelog's index"))?;
+        }
         let state = State { last, trimmed, next_trim_ms: i64::MIN };
         let published =
             Published { last: RwLock::new(last), last_change_tick: AtomicU64::new(last_change_tick) };
@@ -139,6 +155,7 @@ impl Changelog {
         let db = &self.store.db;
         let mut batch = db.database.batch();
         let mut scratch = Vec::new();
+        let mut index_ops = IndexOps::default();
         for (index, change) in changes.iter().enumerate() {
             let index = u32::try_from(index).ok().filter(|index| *index < u32::MAX);
             let index =
@@ -146,7 +163,9 @@ impl Changelog {
             let cursor = Cursor { tick, index };
             encode_change(&mut scratch, cursor, instant_ms, change);
             batch.insert(&db.changes, change_key(cursor), scratch.as_slice());
+            index_ops.add(cursor, change);
         }
+        index_ops.write(&mut batch, &db.index);
         for ((table, key), row) in self.rows_after(tick, changes)? {
             match row {
                 Some(row) => batch.insert(&db.rows, row_key(table, key), row),
@@ -165,9 +184,9 @@ impl Changelog {
         let mut rows = RowsAfter::new();
         for change in changes {
             let key = (change.table, change.key.as_slice());
-            if change.key.len() > MAX_KEY_BYTES {
-                let what =
-                    format!("a row's key of {} bytes is over the limit of {MAX_KEY_BYTES}", change.key.len());
+            let key_bytes = change.key.len() + change.index.subject().map_or(0, <[u8]>::len);
+            if key_bytes > MAX_KEY_BYTES {
+                let what = format!("a row's key of {key_bytes} bytes is over the limit of {MAX_KEY_BYTES}");
                 return Err(StoreError::Refused(what));
             }
             let kept = match rows.get(&key) {
@@ -218,7 +237,35 @@ impl Changelog {
         // An append holds the state from before its commit until the last tick is known.
         let state = self.state();
         let snapshot = self.store.db.database.snapshot();
-        RowsSnapshot { store: Arc::clone(&self.store), snapshot, last: state.last }
+        RowsSnapshot::new(Arc::clone(&self.store), snapshot, state.last)
+    }
+
+    /// Whether every current row is in the index; not so in a folder of an older release, until
+    /// [`Changelog::index_rows`].
+    pub fn is_indexed(&self) -> Result<bool, StoreError> {
+        let cell = self.store.db.meta.get(INDEXED_CELL);
+        Ok(cell.map_err(StoreError::database("read the changelog's state"))?.is_some())
+    }
+
+    /// Brings current rows into the index that were appended by a release which had none. The stories of
+    /// their subjects begin now.
+    pub fn index_rows(&self, rows: impl IntoIterator<Item = (u8, Vec<u8>, Index)>) -> Result<(), StoreError> {
+        // Nothing may be appended meanwhile that is older than what is known here.
+        let state = self.state();
+        let db = &self.store.db;
+        let failed = StoreError::database("index the current rows");
+        let last = Cursor { tick: state.last.map_or(0, |(tick, _)| tick), index: u32::MAX };
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let mut ops = IndexOps::default();
+            for (table, key, index) in rows.by_ref().take(INDEX_PER_BATCH) {
+                ops.add_row(last, table, &key, &index);
+            }
+            let mut batch = db.database.batch();
+            ops.write(&mut batch, &db.index);
+            batch.commit().map_err(&failed)?;
+        }
+        db.meta.insert(INDEXED_CELL, []).map_err(failed)
     }
 
     /// Up to `limit` changes after a cursor, oldest first. A cursor in the future gets none.
@@ -294,6 +341,7 @@ impl Changelog {
                 break;
             }
             batch.remove(&db.changes, key);
+            crate::index::forget(&mut batch, db, &change)?;
             trimmed = change.cursor;
             removed += 1;
         }
@@ -330,7 +378,7 @@ fn next_key(cursor: Cursor) -> Option<[u8; 12]> {
     Some(change_key(next))
 }
 
-fn damaged_change(flaw: &str) -> StoreError {
+pub(crate) fn damaged_change(flaw: &str) -> StoreError {
     StoreError::damaged(format!("a change in the changelog: {flaw}"))
 }
 
@@ -344,33 +392,6 @@ fn disagreement(tick: u64, change: &ChangeBytes, kept: Option<&[u8]>) -> StoreEr
     StoreError::damaged(what)
 }
 
-/// The current rows as of one tick.
-pub struct RowsSnapshot {
-    snapshot: Snapshot,
-    store: Arc<StoreInner>,
-    last: Option<(u64, i64)>,
-}
-
-impl RowsSnapshot {
-    /// The tick, and its instant, that these rows are exact for.
-    #[must_use]
-    pub fn last_tick(&self) -> Option<(u64, i64)> {
-        self.last
-    }
-
-    /// The keys and rows of a table, in the order of the keys' bytes.
-    pub fn iter(
-        &self,
-        table: u8,
-    ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> + Send + use<> {
-        let rows = self.snapshot.prefix(&self.store.db.rows, [table]);
-        rows.map(|guard| {
-            let (key, row) = guard.into_inner().map_err(StoreError::database("read the current rows"))?;
-            Ok((key.get(1..).unwrap_or_default().to_vec(), row.to_vec()))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -379,7 +400,7 @@ mod tests {
     use crate::{Options, Store};
 
     fn change(key: u8) -> ChangeBytes {
-        ChangeBytes { table: 1, key: vec![key], diff: 1, row: b"{}".to_vec() }
+        ChangeBytes { table: 1, key: vec![key], diff: 1, row: b"{}".to_vec(), ..ChangeBytes::default() }
     }
 
     fn open(folder: &std::path::Path) -> Result<Changelog, StoreError> {

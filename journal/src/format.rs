@@ -4,12 +4,16 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::{ChangeBytes, Cursor, DeadLetter, Entry, StoredChange};
+use crate::{ChangeBytes, Cursor, DeadLetter, Entry, Index, StoredChange};
 
-/// The format of the whole folder; kept in the meta keyspace.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+/// The format of the whole folder; kept in the meta keyspace. Format 1 had no index of the changelog.
+pub(crate) const FORMAT_VERSION: u32 = 2;
+/// The oldest format that is brought up to date when a folder is opened.
+pub(crate) const OLDEST_FORMAT: u32 = 1;
 
 const VALUE_VERSION: u8 = 1;
+/// Of changes, which in version 1 had no cause, no record and no index.
+const CHANGE_VERSION: u8 = 2;
 const CHECKSUM_BYTES: usize = 8;
 
 /// Seeds that keep the kinds of values apart.
@@ -17,6 +21,9 @@ const ENTRY_SEED: u64 = 0x656e_7472_7900_0000;
 const TICK_SEED: u64 = 0x7469_636b_0000_0000;
 const CHANGE_SEED: u64 = 0x6368_616e_6765_0000;
 const LETTER_SEED: u64 = 0x6c65_7474_6572_0000;
+const ID_SEED: u64 = 0x6964_0000_0000_0000;
+
+const UNKNOWN_VERSION: Flaw = "its version is unknown";
 
 /// Why stored bytes are not what was written.
 pub(crate) type Flaw = &'static str;
@@ -27,8 +34,12 @@ pub(crate) fn checksum(bytes: &[u8], seed: u64) -> u64 {
 }
 
 fn begin(out: &mut Vec<u8>) {
+    begin_version(out, VALUE_VERSION);
+}
+
+fn begin_version(out: &mut Vec<u8>, version: u8) {
     out.clear();
-    out.push(VALUE_VERSION);
+    out.push(version);
 }
 
 fn finish(out: &mut Vec<u8>, seed: u64) {
@@ -44,16 +55,21 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Checks the checksum and the version of a value.
     fn open(value: &'a [u8], seed: u64) -> Result<Fields<'a>, Flaw> {
+        match Fields::open_any(value, seed)? {
+            (VALUE_VERSION, fields) => Ok(fields),
+            _ => Err(UNKNOWN_VERSION),
+        }
+    }
+
+    /// Checks the checksum of a value and tells its version.
+    fn open_any(value: &'a [u8], seed: u64) -> Result<(u8, Fields<'a>), Flaw> {
         let body_bytes = value.len().checked_sub(CHECKSUM_BYTES).ok_or("it is too short")?;
         let (body, sum) = value.split_at(body_bytes);
         if sum != checksum(body, seed).to_be_bytes() {
             return Err("its checksum does not match");
         }
-        match body.split_first() {
-            Some((&VALUE_VERSION, rest)) => Ok(Fields { rest }),
-            Some(_) => Err("its version is unknown"),
-            None => Err("it is too short"),
-        }
+        let (&version, rest) = body.split_first().ok_or("it is too short")?;
+        Ok((version, Fields { rest }))
     }
 
     fn bytes(&mut self, count: usize) -> Result<&'a [u8], Flaw> {
@@ -182,24 +198,108 @@ fn change_seed(cursor: Cursor) -> u64 {
 }
 
 pub(crate) fn encode_change(out: &mut Vec<u8>, cursor: Cursor, instant_ms: i64, change: &ChangeBytes) {
-    begin(out);
+    begin_version(out, CHANGE_VERSION);
     out.push(change.table);
     out.extend_from_slice(&change.diff.to_be_bytes());
     out.extend_from_slice(&instant_ms.to_be_bytes());
     push_sized(out, &change.key);
+    out.push(change.cause);
+    out.extend_from_slice(&change.seq.to_be_bytes());
+    match &change.index {
+        Index::None => out.push(0),
+        Index::Row { subject } => {
+            out.push(1);
+            push_sized(out, subject);
+        }
+        Index::Story { subject, id } => {
+            out.push(2);
+            push_sized(out, subject);
+            out.extend_from_slice(&id.to_be_bytes());
+        }
+    }
     out.extend_from_slice(&change.row);
     finish(out, change_seed(cursor));
 }
 
 pub(crate) fn decode_change(key: &[u8], value: &[u8]) -> Result<StoredChange, Flaw> {
-    let mut key = Fields { rest: key };
-    let cursor = Cursor { tick: key.u64()?, index: key.u32()? };
-    let mut fields = Fields::open(value, change_seed(cursor))?;
+    let cursor = read_change_key(key)?;
+    let (version, mut fields) = Fields::open_any(value, change_seed(cursor))?;
     let table = fields.u8()?;
     let diff = i8::from_be_bytes(fields.array()?);
     let instant_ms = fields.i64()?;
-    let change = ChangeBytes { table, diff, key: fields.sized()?.to_vec(), row: fields.rest.to_vec() };
+    let key = fields.sized()?.to_vec();
+    let (cause, seq, index) = match version {
+        VALUE_VERSION => (0, 0, Index::None),
+        CHANGE_VERSION => (fields.u8()?, fields.u64()?, read_index(&mut fields)?),
+        _ => return Err(UNKNOWN_VERSION),
+    };
+    let change = ChangeBytes { table, diff, key, row: fields.rest.to_vec(), cause, seq, index };
     Ok(StoredChange { cursor, instant_ms, change })
+}
+
+/// The cursor in the key of a change.
+pub(crate) fn read_change_key(key: &[u8]) -> Result<Cursor, Flaw> {
+    let mut key = Fields { rest: key };
+    Ok(Cursor { tick: key.u64()?, index: key.u32()? })
+}
+
+fn read_index(fields: &mut Fields<'_>) -> Result<Index, Flaw> {
+    Ok(match fields.u8()? {
+        0 => Index::None,
+        1 => Index::Row { subject: fields.sized()?.to_vec() },
+        2 => Index::Story { subject: fields.sized()?.to_vec(), id: fields.u64()? },
+        _ => return Err("its index is of an unknown kind"),
+    })
+}
+
+/// Where the row of an id is, or was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IdRecord {
+    /// The last change of the row.
+    pub last: Cursor,
+    pub table: u8,
+    pub key: Vec<u8>,
+}
+
+pub(crate) fn encode_id(id: u64, record: &IdRecord) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64);
+    begin(&mut out);
+    out.extend_from_slice(&change_key(record.last));
+    out.push(record.table);
+    out.extend_from_slice(&record.key);
+    finish(&mut out, ID_SEED ^ id);
+    out
+}
+
+pub(crate) fn decode_id(id: u64, value: &[u8]) -> Result<IdRecord, Flaw> {
+    let mut fields = Fields::open(value, ID_SEED ^ id)?;
+    let last = read_change_key(fields.bytes(12)?)?;
+    Ok(IdRecord { last, table: fields.u8()?, key: fields.rest.to_vec() })
+}
+
+/// The key in the index of a row's id.
+pub(crate) fn id_key(id: u64) -> Vec<u8> {
+    let mut out = Vec::with_capacity(9);
+    out.push(b'i');
+    out.extend_from_slice(&id.to_be_bytes());
+    out
+}
+
+/// What the keys in the index begin with of the rows of a subject; a row's own key follows.
+pub(crate) fn subject_rows_key(table: u8, subject: &[u8]) -> Vec<u8> {
+    subject_key(b'r', table, subject)
+}
+
+/// What the keys in the index begin with of the changes of a subject; a change's own key follows.
+pub(crate) fn subject_changes_key(table: u8, subject: &[u8]) -> Vec<u8> {
+    subject_key(b'c', table, subject)
+}
+
+fn subject_key(kind: u8, table: u8, subject: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(6 + subject.len() + 16);
+    out.extend_from_slice(&[kind, table]);
+    push_sized(&mut out, subject);
+    out
 }
 
 /// The key of a current row.
@@ -274,11 +374,17 @@ mod tests {
 
         #[test]
         fn changes_survive(
-            tick: u64, index: u32, instant_ms: i64, table: u8, diff: i8,
+            tick: u64, index: u32, instant_ms: i64, table: u8, diff: i8, cause: u8, seq: u64, id: u64, kind in 0..3,
             key in prop::collection::vec(any::<u8>(), 0..50), row in prop::collection::vec(any::<u8>(), 0..50),
+            subject in prop::collection::vec(any::<u8>(), 0..50),
         ) {
             let cursor = Cursor { tick, index };
-            let change = ChangeBytes { table, key, diff, row };
+            let index = match kind {
+                0 => Index::None,
+                1 => Index::Row { subject },
+                _ => Index::Story { subject, id },
+            };
+            let change = ChangeBytes { table, key, diff, row, cause, seq, index };
             let mut value = Vec::new();
             encode_change(&mut value, cursor, instant_ms, &change);
             let stored = StoredChange { cursor, instant_ms, change };
@@ -291,10 +397,41 @@ mod tests {
         ) {
             let _ = decode_entry(&key, &value);
             let _ = decode_change(&key, &value);
+            let _ = decode_id(1, &value);
             let _ = decode_dead_letter(&key, &value);
             let _ = TickRecord::decode(&key, &value);
             let _ = decode_cell::<2>(&value);
         }
+    }
+
+    #[test]
+    fn changes_of_the_first_version_are_read() {
+        let cursor = Cursor { tick: 3, index: 1 };
+        let mut value = Vec::new();
+        begin(&mut value);
+        value.push(2);
+        value.extend_from_slice(&(-1i8).to_be_bytes());
+        value.extend_from_slice(&50i64.to_be_bytes());
+        push_sized(&mut value, b"key");
+        value.extend_from_slice(b"row");
+        finish(&mut value, change_seed(cursor));
+        let change = ChangeBytes {
+            table: 2,
+            key: b"key".to_vec(),
+            diff: -1,
+            row: b"row".to_vec(),
+            ..ChangeBytes::default()
+        };
+        let stored = StoredChange { cursor, instant_ms: 50, change };
+        assert_eq!(decode_change(&change_key(cursor), &value), Ok(stored));
+    }
+
+    #[test]
+    fn ids_survive_and_belong_to_their_key() {
+        let record = IdRecord { last: Cursor { tick: 7, index: u32::MAX }, table: 2, key: b"key".to_vec() };
+        let value = encode_id(5, &record);
+        assert_eq!(decode_id(5, &value), Ok(record));
+        assert!(decode_id(6, &value).is_err());
     }
 
     #[test]

@@ -17,12 +17,16 @@ mod dead_letters;
 mod embedded;
 mod error;
 mod format;
+mod index;
 mod log;
 mod options;
+mod snapshot;
 
-pub use changelog::{ChangeBytes, Changelog, Cursor, CursorError, RowsSnapshot, StoredChange};
+pub use changelog::{ChangeBytes, Changelog, Cursor, CursorError, StoredChange};
 pub use dead_letters::{DeadLetter, DeadLetterCounts, DeadLetters, NewDeadLetter};
 pub use embedded::{EmbeddedLog, Store};
 pub use error::{AppendError, ReadError, StoreError};
+pub use index::Index;
 pub use log::{Appended, Entry, Log, Tick, Ticket};
 pub use options::Options;
+pub use snapshot::{FoundRow, KeyAndRow, RowsSnapshot};

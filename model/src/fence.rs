@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Coord, CoordError, TimeMs, UNITS_PER_DEGREE};
+use crate::{Coord, CoordError, Schedule, TimeMs, UNITS_PER_DEGREE};
 
 const HALF_TURN: i64 = 180 * UNITS_PER_DEGREE;
 const FULL_TURN: i64 = 360 * UNITS_PER_DEGREE;
@@ -54,6 +54,8 @@ pub struct FenceSettings {
     pub crossed: bool,
     /// Speed limit inside.
     pub speed_limit_kmh: Option<f64>,
+    /// When it is in force; `None`: at all times.
+    pub active: Option<Arc<Schedule>>,
 }
 
 /// One version of a fence, as an upsert carries it.

@@ -5,29 +5,37 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod active_times;
 mod clean;
 mod fence;
 mod geo;
+mod identity;
 mod record;
 mod rows;
+mod schedule;
 mod settings;
 mod tables;
 mod text;
 mod tick;
 mod time;
 mod timeline;
+mod zone;
 
+pub use active_times::{ActiveTimes, Stretch};
 pub use clean::{RejectReason, admit, range_ok};
 pub use fence::{Fence, FenceError, FenceSettings, Ring, Shape, ring_from_degrees};
 pub use geo::{Coord, CoordError, UNITS_PER_DEGREE, geodesic_degrees_m, geodesic_m};
+pub use identity::{VisitId, VisitIdError, pair_subject, vehicle_subject};
 pub use record::{BadFields, Position, PositionRef, Record, RecordSink};
 pub use rows::{
     Cause, Change, CrossingRow, EndReason, PresenceRow, RejectRow, Row, Table, VisitRow, Why,
     write_change_line,
 };
+pub use schedule::{Schedule, ScheduleError};
 pub use settings::{GraphSettings, SettingError, SettingValue};
 pub use tables::{Tables, Unfit};
 pub use text::{MAX_ID_BYTES, normalise_vehicle_number, push_json_string};
 pub use tick::{ClosedTick, FenceEdit, Fix};
 pub use time::{TimeError, TimeMs};
 pub use timeline::{ALWAYS, NEVER, Timeline, Version};
+pub use zone::{TimeZone, UnknownZone, time_zone};

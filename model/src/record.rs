@@ -57,6 +57,8 @@ pub struct Position {
     pub accuracy_m: Option<f64>,
     /// Optional values that could not be read.
     pub bad: BadFields,
+    /// It belongs to a backfill: it is never too late.
+    pub exempt: bool,
 }
 
 /// A position and whose it is, borrowed from the bytes that it was decoded from.
@@ -84,6 +86,14 @@ pub enum Record {
     },
     /// Settings of the arithmetic change, for all of the kept past.
     Settings(Vec<(String, SettingValue)>),
+    /// Corrections reach all of `[from, to)` again, and positions of it are not too late: those that are
+    /// marked [`exempt`](Position::exempt) came before this record.
+    Backfill {
+        /// First millisecond.
+        from: TimeMs,
+        /// First millisecond that is not part of it any more; after `from`.
+        to: TimeMs,
+    },
     /// Time has passed.
     Clock,
     /// A record of a known type that the graph has no use for yet; kept as compact JSON without

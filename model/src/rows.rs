@@ -385,7 +385,7 @@ fn time_field(out: &mut Vec<u8>, name: &[u8], value: Option<TimeMs>) {
 }
 
 /// Text whose encoding sorts by its bytes whatever follows: 0 becomes 0 255, the end is 0 1.
-fn push_ordered_text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn push_ordered_text(out: &mut Vec<u8>, text: &str) {
     for &byte in text.as_bytes() {
         out.push(byte);
         if byte == 0 {

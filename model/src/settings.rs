@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{TimeZone, time_zone};
+
 const MS_PER_HOUR: f64 = 3_600_000.0;
 
 /// A value of one setting, as configuration files and `settings` records carry it.
@@ -54,8 +56,8 @@ pub struct GraphSettings {
     pub no_arrival_ms: i64,
     /// `history.keep_h`; `None` keeps all.
     pub keep_ms: Option<i64>,
-    /// `zone`: IANA name of the calendar's zone.
-    pub zone: String,
+    /// `zone`: of the calendar, and of schedules that name none; by its IANA name.
+    pub zone: TimeZone,
 }
 
 impl Default for GraphSettings {
@@ -70,7 +72,7 @@ impl Default for GraphSettings {
             no_show_ms: 24 * 3_600_000,
             no_arrival_ms: 72 * 3_600_000,
             keep_ms: None,
-            zone: "Africa/Lagos".to_owned(),
+            zone: time_zone("Africa/Lagos").expect("the zone is built in"),
         }
     }
 }
@@ -121,16 +123,17 @@ impl GraphSettings {
                     _ => Some(hours()?),
                 };
             }
-            "zone" => match value {
-                SettingValue::Text(t) if !t.is_empty() => self.zone.clone_from(t),
-                other => {
-                    return Err(SettingError::BadValue {
-                        name: name.to_owned(),
-                        value: other.to_string(),
-                        expected: "an IANA time zone such as Africa/Lagos",
-                    });
-                }
-            },
+            "zone" => {
+                let named = match value {
+                    SettingValue::Text(name) => time_zone(name).ok(),
+                    _ => None,
+                };
+                self.zone = named.ok_or_else(|| SettingError::BadValue {
+                    name: name.to_owned(),
+                    value: value.to_string(),
+                    expected: "an IANA time zone such as Africa/Lagos",
+                })?;
+            }
             other => return Err(SettingError::Unknown(other.to_owned())),
         }
         Ok(())
@@ -151,7 +154,7 @@ impl GraphSettings {
             hours(self.no_show_ms),
             hours(self.no_arrival_ms),
             self.keep_ms.map_or(SettingValue::Text("unlimited".to_owned()), hours),
-            SettingValue::Text(self.zone.clone()),
+            SettingValue::Text(self.zone.iana_name().unwrap_or("UTC").to_owned()),
         ];
         Self::NAMES.into_iter().zip(values).collect()
     }
@@ -166,11 +169,13 @@ mod tests {
         let mut changed = GraphSettings::default();
         changed.apply("cleaning.horizon_h", &SettingValue::Number(192.0)).unwrap();
         changed.apply("history.keep_h", &SettingValue::Number(0.1)).unwrap();
+        changed.apply("zone", &SettingValue::Text("europe/london".to_owned())).unwrap();
         let mut again = GraphSettings::default();
         for (name, value) in changed.values() {
             again.apply(name, &value).unwrap();
         }
         assert_eq!(again, changed);
+        assert_eq!(again.zone.iana_name(), Some("Europe/London"));
     }
 
     #[test]
@@ -181,5 +186,8 @@ mod tests {
         assert!(settings.apply("visits.min_dwell_s", &SettingValue::Number(-1.0)).is_err());
         assert!(settings.apply("visits.min_dwell_s", &SettingValue::Number(f64::NAN)).is_err());
         assert!(settings.apply("zone", &SettingValue::Bool(true)).is_err());
+        let nowhere = settings.apply("zone", &SettingValue::Text("Mars/Base".to_owned())).unwrap_err();
+        assert!(nowhere.to_string().contains("IANA"), "{nowhere}");
+        assert_eq!(settings, GraphSettings::default(), "what is refused changes nothing");
     }
 }

@@ -8,10 +8,21 @@
 //!   delete at D                   |<------- A -------->|<-- B -->|   nothing
 //! ```
 //!
+//! A version with an active schedule covers a part of its time only, as if it ended and began again:
+//!
+//! ```text
+//!   version with a schedule       |<---------------- A ---------------->|<------- B ----------->
+//!   coverage                           |=======|       |================|=====================
+//!   end_between                                ^ fence_ended            ^ nothing ends here
+//! ```
+//!
+//! Schedules count once the timeline knows the fleet's zone ([`Timeline::in_zone`]). Without it, it tells
+//! which version is valid when, active or not.
+//!
 //! Invariants: entries are ordered by `from`, no two have the same; a version ends at its own `valid_to`
-//! or where the next entry begins, whichever is first; where coverage stops there is one [`Version::end`].
+//! or where the next entry begins, whichever is first; where validity stops there is one [`Version::end`].
 
-use crate::{EndReason, Fence, FenceSettings, TimeMs};
+use crate::{ActiveTimes, EndReason, Fence, FenceSettings, TimeMs, TimeZone};
 
 /// The beginning of time, for versions without `valid_from`.
 pub const ALWAYS: i64 = i64::MIN;
@@ -31,6 +42,14 @@ pub struct Version<P> {
     pub settings: FenceSettings,
     /// What the owner keeps for this version.
     pub payload: P,
+    /// Its schedule; `None`: it has none, or the timeline knows no zone.
+    active: Option<ActiveTimes>,
+}
+
+impl<P> Version<P> {
+    fn is_active(&self, time: i64) -> bool {
+        self.active.as_ref().is_none_or(|active| active.is_active(time))
+    }
 }
 
 /// An entry of the timeline.
@@ -46,15 +65,33 @@ struct TimelineEntry<P> {
 pub struct Timeline<P> {
     entries: Vec<TimelineEntry<P>>,
     versions: Vec<Version<P>>,
+    zone: Option<TimeZone>,
 }
 
 impl<P> Default for Timeline<P> {
     fn default() -> Self {
-        Timeline { entries: Vec::new(), versions: Vec::new() }
+        Timeline { entries: Vec::new(), versions: Vec::new(), zone: None }
     }
 }
 
 impl<P: Clone> Timeline<P> {
+    /// An empty timeline for which schedules count, in the fleet's zone where they have none of their own.
+    #[must_use]
+    pub fn in_zone(zone: TimeZone) -> Self {
+        Timeline { zone: Some(zone), ..Timeline::default() }
+    }
+
+    /// Changes the fleet's zone; tells whether a schedule may mean other times now.
+    pub fn set_zone(&mut self, zone: &TimeZone) -> bool {
+        if self.zone.as_ref() == Some(zone) {
+            return false;
+        }
+        let schedules_counted = self.zone.replace(zone.clone()).is_some();
+        self.rebuild();
+        let schedules = self.versions.iter().filter_map(|v| v.settings.active.as_ref());
+        schedules.into_iter().any(|schedule| !schedules_counted || schedule.follows_fleet_zone())
+    }
+
     /// Applies an upsert, keeping `payload` beside the new version.
     pub fn upsert(&mut self, fence: &Fence, payload: P) {
         let to = fence.valid_to.map_or(NEVER, |t| t.0);
@@ -99,10 +136,13 @@ impl<P: Clone> Timeline<P> {
                 Some(n) if to == n.from => Some(EndReason::FenceDeleted),
                 _ => Some(EndReason::FenceEnded),
             };
+            let active = self.zone.as_ref().zip(settings.active.as_ref());
+            let active = active.map(|(zone, schedule)| schedule.resolve(zone));
             self.versions.push(Version {
                 from: entry.from,
                 to,
                 end,
+                active,
                 settings: settings.clone(),
                 payload: payload.clone(),
             });
@@ -126,35 +166,96 @@ impl<P: Clone> Timeline<P> {
         &self.versions
     }
 
-    /// Whether the last thing in the order of validity is a deletion.
+    /// Whether what is in force at a time is a deletion.
     #[must_use]
-    pub fn ends_deleted(&self) -> bool {
-        self.entries.last().is_some_and(|e| e.version.is_none())
+    pub fn is_deleted_at(&self, time: i64) -> bool {
+        let after = self.entries.partition_point(|e| e.from <= time);
+        after.checked_sub(1).and_then(|at| self.entries.get(at)).is_some_and(|e| e.version.is_none())
     }
 
-    /// The version that holds at a time.
+    /// The version that holds at a time, and is active then.
     #[must_use]
     pub fn at(&self, time: i64) -> Option<&Version<P>> {
         let after = self.versions.partition_point(|v| v.from <= time);
         let version = self.versions.get(after.checked_sub(1)?)?;
-        (time < version.to).then_some(version)
+        (time < version.to && version.is_active(time)).then_some(version)
     }
 
-    /// The first end of coverage in `(after, until]`.
+    /// The first end of coverage in `(after, until]`: where a version stops and none follows at once, or an
+    /// active stretch ends.
     #[must_use]
     pub fn end_between(&self, after: i64, until: i64) -> Option<(i64, EndReason)> {
         let first = self.versions.partition_point(|v| v.to <= after);
-        self.versions[first..]
-            .iter()
-            .take_while(|v| v.to <= until)
-            .find_map(|v| v.end.map(|reason| (v.to, reason)))
+        let begun = self.versions.partition_point(|v| v.from < until);
+        (first..begun).find_map(|version| self.end_within(version, after)).filter(|(end, _)| *end <= until)
+    }
+
+    /// The first end of coverage after a time.
+    #[must_use]
+    pub fn next_end_after(&self, time: i64) -> Option<(i64, EndReason)> {
+        self.end_between(time, NEVER)
+    }
+
+    /// Why nothing covers a time: the reason of the last end of coverage up to it. `None` where something
+    /// does, or nothing did before.
+    #[must_use]
+    pub fn last_end(&self, time: i64) -> Option<EndReason> {
+        if self.at(time).is_some() {
+            return None;
+        }
+        let begun = self.versions.partition_point(|v| v.from <= time);
+        self.versions[..begun].iter().rev().find_map(|version| {
+            let Some(active) = &version.active else {
+                return Some(version.end.unwrap_or(EndReason::FenceEnded));
+            };
+            let covered_to_the_end = version.to <= time && active.is_active(version.to - 1);
+            let reason = version.end.filter(|_| covered_to_the_end).unwrap_or(EndReason::FenceEnded);
+            let was_active = active.stretch_from(version.from)?.start_ms < version.to.min(time);
+            was_active.then_some(reason)
+        })
+    }
+
+    /// The first end after a time of what one version covers; none where the next version covers on.
+    fn end_within(&self, version: usize, after: i64) -> Option<(i64, EndReason)> {
+        let next = self.versions.get(version + 1);
+        let version = self.versions.get(version)?;
+        if let Some(active) = &version.active {
+            let stretch = active.stretch_from(after.max(version.from))?;
+            if stretch.end_ms < version.to {
+                return Some((stretch.end_ms, EndReason::FenceEnded));
+            }
+            let covers_to_the_end = stretch.start_ms < version.to;
+            if !covers_to_the_end {
+                return None;
+            }
+        }
+        let goes_on =
+            version.to == NEVER || next.is_some_and(|n| n.from == version.to && n.is_active(n.from));
+        let reason = version.end.unwrap_or(EndReason::FenceEnded);
+        (!goes_on).then_some((version.to, reason))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Coord, Shape};
+    use crate::{Coord, Schedule, Shape, time_zone};
+    use proptest::prelude::*;
+
+    const HOUR_MS: i64 = 3_600_000;
+
+    fn scheduled(active: Option<&str>, from: Option<i64>, to: Option<i64>) -> Fence {
+        let mut fence = fence(from.map(|hour| hour * HOUR_MS), to.map(|hour| hour * HOUR_MS));
+        fence.settings.active = active.map(|text| Schedule::parse(text).unwrap().into());
+        fence
+    }
+
+    /// The ends of coverage in the first hours of 1970, a Thursday.
+    fn ends(timeline: &Timeline<char>, hours: i64) -> Vec<(i64, EndReason)> {
+        let next = |&(after, _): &(i64, EndReason)| timeline.end_between(after, hours * HOUR_MS);
+        let in_hours = |(end, reason)| (end / HOUR_MS, reason);
+        std::iter::successors(timeline.end_between(0, hours * HOUR_MS), next).map(in_hours).collect()
+    }
 
     fn fence(from: Option<i64>, to: Option<i64>) -> Fence {
         Fence {
@@ -230,5 +331,117 @@ mod tests {
         assert_eq!(t.at(9).map(|v| v.payload), Some('a'));
         assert_eq!(t.at(10).map(|v| v.payload), None);
         assert_eq!(t.at(20).map(|v| v.payload), Some('b'));
+    }
+
+    #[test]
+    fn active_stretches_end_like_fences() {
+        let mut t = Timeline::in_zone(time_zone("UTC").unwrap());
+        t.upsert(&scheduled(Some("06:00-18:00"), None, Some(36)), 'a');
+        let ended = EndReason::FenceEnded;
+        assert_eq!(ends(&t, 100), [(18, ended), (36, ended)], "both end at 36 hours, and that is one end");
+        assert_eq!(t.end_between(17 * HOUR_MS, 18 * HOUR_MS - 1), None);
+        assert_eq!(t.next_end_after(18 * HOUR_MS), Some((36 * HOUR_MS, ended)));
+        assert_eq!(t.at(6 * HOUR_MS).map(|v| v.payload), Some('a'));
+        assert!(t.at(6 * HOUR_MS - 1).is_none() && t.at(18 * HOUR_MS).is_none());
+        t.delete(TimeMs(18 * HOUR_MS));
+        assert_eq!(ends(&t, 100), [(18, EndReason::FenceDeleted)], "of both at one time the delete names it");
+    }
+
+    #[test]
+    fn where_one_version_covers_on_nothing_ends() {
+        let mut t = Timeline::in_zone(time_zone("UTC").unwrap());
+        t.upsert(&scheduled(Some("00:00-18:00"), None, None), 'a');
+        t.upsert(&scheduled(Some("18:00-21:00"), Some(18), None), 'b');
+        assert_eq!(ends(&t, 40), [(21, EndReason::FenceEnded)]);
+        t.upsert(&scheduled(Some("20:00-21:00"), Some(18), None), 'b');
+        assert_eq!(ends(&t, 40), [(18, EndReason::FenceEnded), (21, EndReason::FenceEnded)]);
+        t.upsert(&scheduled(None, Some(12), None), 'c');
+        t.delete(TimeMs(18 * HOUR_MS));
+        assert_eq!(ends(&t, 40), [(18, EndReason::FenceDeleted)]);
+        t.upsert(&scheduled(Some("00:00-12:00"), Some(14), None), 'd');
+        assert_eq!(ends(&t, 40), [(14, EndReason::FenceEnded)], "the next version begins, but is not active");
+    }
+
+    #[test]
+    fn schedules_count_in_the_zone_that_is_told() {
+        let mut t = Timeline::default();
+        t.upsert(&scheduled(Some("06:00-18:00"), None, None), 'a');
+        assert!(
+            t.at(0).is_some() && t.next_end_after(0).is_none(),
+            "without a zone it is valid at all times"
+        );
+        let zone = |name| time_zone(name).unwrap();
+        assert!(t.set_zone(&zone("Africa/Lagos")));
+        assert_eq!(ends(&t, 24), [(17, EndReason::FenceEnded)]);
+        assert!(!t.set_zone(&zone("Africa/Lagos")), "nothing changed");
+        assert!(t.set_zone(&zone("Africa/Accra")));
+        assert_eq!(ends(&t, 24), [(18, EndReason::FenceEnded)]);
+        let mut own = scheduled(None, None, None);
+        let schedule = Schedule::parse("06:00-18:00").unwrap().in_zone(zone("Africa/Nairobi"));
+        own.settings.active = Some(schedule.into());
+        t.upsert(&own, 'b');
+        let mut untold = Timeline::default();
+        untold.upsert(&own, 'b');
+        assert!(untold.set_zone(&zone("UTC")), "from now on it counts");
+        assert!(!t.set_zone(&zone("UTC")), "it has a zone of its own");
+        assert_eq!(ends(&t, 24), [(15, EndReason::FenceEnded)]);
+    }
+
+    const SCHEDULES: [Option<&str>; 6] = [
+        None,
+        Some("06:00-18:00"),
+        Some("22:00-05:00"),
+        Some("24/7"),
+        Some("00:00-06:00,12:00-13:00,15:00-16:00"),
+        Some("Fr 00:00-24:00"),
+    ];
+
+    proptest! {
+        #[test]
+        fn ends_are_where_coverage_stops(
+            edits in prop::collection::vec(
+                (0..8_usize, prop::option::of(0..60_i64), prop::option::of(1..30_i64)), 1..6,
+            ),
+        ) {
+            const HOURS: i64 = 100;
+            const WEEK_AND_MORE: i64 = 200;
+            let (mut active, mut valid) = (Timeline::in_zone(time_zone("UTC").unwrap()), Timeline::default());
+            for (kind, from, length) in edits {
+                match SCHEDULES.get(kind) {
+                    Some(schedule) => {
+                        let to = length.map(|length| from.unwrap_or(0) + length);
+                        active.upsert(&scheduled(*schedule, from, to), kind);
+                        valid.upsert(&scheduled(*schedule, from, to), kind);
+                    }
+                    None => {
+                        let at = TimeMs(from.unwrap_or(0) * HOUR_MS);
+                        active.delete(at);
+                        valid.delete(at);
+                    }
+                }
+            }
+            let zone = time_zone("UTC").unwrap();
+            let schedules = SCHEDULES.map(|text| text.map(|t| Schedule::parse(t).unwrap().resolve(&zone)));
+            let covering = |time: i64| {
+                let kind = valid.at(time)?.payload;
+                schedules[kind].as_ref().is_none_or(|s| s.is_active(time)).then_some(kind)
+            };
+            let reason = |end: i64| {
+                let version = valid.versions().iter().find(|v| v.to == end);
+                version.and_then(|v| v.end).unwrap_or(EndReason::FenceEnded)
+            };
+            for hour in 0..HOURS {
+                let time = hour * HOUR_MS;
+                prop_assert_eq!(active.at(time).map(|v| v.payload), covering(time));
+                let stops = |hour: &i64| covering(hour * HOUR_MS - 1).is_some() && covering(hour * HOUR_MS).is_none();
+                let expected = (hour + 1..=HOURS).find(stops).map(|hour| (hour * HOUR_MS, reason(hour * HOUR_MS)));
+                prop_assert_eq!(active.end_between(time, HOURS * HOUR_MS), expected);
+                let stopped = (-WEEK_AND_MORE..=hour).rev().find(stops).filter(|_| covering(time).is_none());
+                let was_covered = (-WEEK_AND_MORE..hour).any(|hour| covering(hour * HOUR_MS).is_some());
+                prop_assert_eq!(stopped.is_some(), was_covered && covering(time).is_none());
+                prop_assert_eq!(active.last_end(time), stopped.map(|hour| reason(hour * HOUR_MS)));
+                prop_assert_eq!(active.next_end_after(time).filter(|e| e.0 <= HOURS * HOUR_MS), expected);
+            }
+        }
     }
 }

@@ -239,7 +239,7 @@ impl RecordSink for Intake {
                     self.refuse(None, RejectReason::Malformed);
                 }
             }
-            Record::Clock | Record::Other { .. } | Record::Undecodable { .. } => {}
+            Record::Backfill { .. } | Record::Clock | Record::Other { .. } | Record::Undecodable { .. } => {}
         }
     }
 }

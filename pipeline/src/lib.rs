@@ -12,6 +12,7 @@
 
 pub mod config;
 mod drive;
+pub mod explain;
 mod export;
 mod graph;
 mod intake;

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use journal::{AppendError, ChangeBytes, Changelog, Log, StoreError, Tick};
-use model::{Change, ClosedTick, GraphSettings, Table, Tables, Unfit};
+use journal::{AppendError, ChangeBytes, Changelog, Index, Log, StoreError, Tick};
+use model::{Change, ClosedTick, GraphSettings, Table, Tables, Unfit, VisitId, Why, vehicle_subject};
 
 use crate::drive::Driver;
 use crate::graph::GraphError;
@@ -148,21 +148,25 @@ impl Run<'_> {
         }
         if !replayed {
             let changes = match self.rebuilt.take() {
-                Some(rebuilt) => self.difference_to_kept(&rebuilt)?,
+                Some(rebuilt) => self.difference_to_kept(&rebuilt, &closed)?,
                 None => closed.changes.iter().map(change_bytes).collect(),
             };
             self.service.changelog.append(closed.tick, closed.instant.0, &changes)?;
         } else if closed.tick == self.changelog_tick {
-            self.compare_with_kept()?;
+            self.compare_with_kept(&closed)?;
         }
         self.observer.closed(&closed, replayed);
         Ok(())
     }
 
     /// Forgets the rebuilt rows where they are what is kept; else they stay, and the next tick tells.
-    fn compare_with_kept(&mut self) -> Result<(), ServiceError> {
+    fn compare_with_kept(&mut self, closed: &ClosedTick) -> Result<(), ServiceError> {
         let Some(rebuilt) = &self.rebuilt else { return Ok(()) };
-        let differing = self.difference_to_kept(rebuilt)?.len();
+        if !self.service.changelog.is_indexed()? {
+            tracing::info!("an older release kept these rows: they are brought into the changelog's index");
+            self.service.changelog.index_rows(indexed_rows(rebuilt))?;
+        }
+        let differing = self.difference_to_kept(rebuilt, closed)?.len();
         if differing == 0 {
             self.rebuilt = None;
         } else {
@@ -174,8 +178,25 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn difference_to_kept(&self, rebuilt: &Tables) -> Result<Vec<ChangeBytes>, StoreError> {
+    /// What makes the kept rows the rebuilt ones, which are those after `closed`.
+    ///
+    /// What `closed` itself changed says why; all else is of the release, and came up with this tick.
+    fn difference_to_kept(
+        &self,
+        rebuilt: &Tables,
+        closed: &ClosedTick,
+    ) -> Result<Vec<ChangeBytes>, StoreError> {
         let kept = self.service.changelog.rows();
+        let of_tick: BTreeMap<(u8, Vec<u8>, i8), &Change> = closed
+            .changes
+            .iter()
+            .map(|change| ((change.row.table().code(), change.row.key_bytes(), change.diff), change))
+            .collect();
+        let change = |table: Table, key: &[u8], diff: i8, row: Vec<u8>| {
+            let told = of_tick.get(&(table.code(), key.to_vec(), diff));
+            let why = told.map_or(Why::first(closed.records), |change| change.why);
+            kept_change(table, key, diff, row, why)
+        };
         let mut changes = Vec::new();
         for table in Table::ALL {
             let mut gone = BTreeMap::new();
@@ -187,12 +208,12 @@ impl Run<'_> {
                 let json = row.to_json().into_bytes();
                 match gone.remove(key) {
                     Some(before) if before == json => continue,
-                    Some(before) => changes.push(change_of(table, key, -1, before)),
+                    Some(before) => changes.push(change(table, key, -1, before)),
                     None => {}
                 }
-                changes.push(change_of(table, key, 1, json));
+                changes.push(change(table, key, 1, json));
             }
-            changes.extend(gone.into_iter().map(|(key, json)| change_of(table, &key, -1, json)));
+            changes.extend(gone.into_iter().map(|(key, json)| change(table, &key, -1, json)));
         }
         changes.sort_by(|a, b| {
             let name = |code: u8| Table::from_code(code).map(Table::as_str);
@@ -208,14 +229,57 @@ impl Run<'_> {
     }
 }
 
-fn change_of(table: Table, key: &[u8], diff: i8, row: Vec<u8>) -> ChangeBytes {
-    ChangeBytes { table: table.code(), key: key.to_vec(), diff, row }
-}
-
 /// A change as the changelog keeps it.
 #[must_use]
 pub fn change_bytes(change: &Change) -> ChangeBytes {
     let mut row = Vec::with_capacity(160);
     change.row.write_json(&mut row);
-    ChangeBytes { table: change.row.table().code(), key: change.row.key_bytes(), diff: change.diff, row }
+    kept_change(change.row.table(), &change.row.key_bytes(), change.diff, row, change.why)
+}
+
+fn kept_change(table: Table, key: &[u8], diff: i8, row: Vec<u8>, why: Why) -> ChangeBytes {
+    ChangeBytes {
+        table: table.code(),
+        index: index_of(table, key, &row),
+        key: key.to_vec(),
+        diff,
+        row,
+        cause: why.cause.code(),
+        seq: why.seq,
+    }
+}
+
+fn indexed_rows(rows: &Tables) -> impl Iterator<Item = (u8, Vec<u8>, Index)> {
+    [Table::Rejects, Table::Visits].into_iter().flat_map(|table| {
+        rows.table(table).iter().map(move |(key, row)| {
+            (table.code(), key.clone(), index_of(table, key, row.to_json().as_bytes()))
+        })
+    })
+}
+
+/// How rows are found: visits by their id and, with their changes, by vehicle and fence; rejects by vehicle.
+fn index_of(table: Table, key: &[u8], row: &[u8]) -> Index {
+    match table {
+        Table::Visits => match key.split_last_chunk::<TIME_KEY_BYTES>() {
+            Some((subject, _)) => Index::Story { subject: subject.to_vec(), id: VisitId::of_key(key).0 },
+            None => Index::None,
+        },
+        Table::Rejects => match serde_json::from_slice::<OfVehicle>(row) {
+            Ok(OfVehicle { vehicle_id: Some(vehicle_id) }) => {
+                Index::Row { subject: vehicle_subject(&vehicle_id) }
+            }
+            _ => Index::None,
+        },
+        Table::Presences | Table::Crossings => Index::None,
+    }
+}
+
+/// The time at the end of a visit's key; what is before it is [`model::pair_subject`].
+const TIME_KEY_BYTES: usize = 8;
+
+/// The vehicle that a row is about.
+#[derive(serde::Deserialize)]
+struct OfVehicle<'a> {
+    #[serde(borrow)]
+    vehicle_id: Option<std::borrow::Cow<'a, str>>,
 }

@@ -48,6 +48,10 @@ pub fn encode_position(out: &mut Vec<u8>, received: TimeMs, p: &PositionRef<'_>)
         name(out, "ignition");
         out.extend_from_slice(ignition);
     }
+    if position.exempt {
+        name(out, "exempt");
+        out.extend_from_slice(b"true");
+    }
     out.extend_from_slice(b"}\n");
 }
 
@@ -72,6 +76,11 @@ pub fn encode_record(out: &mut Vec<u8>, received: TimeMs, r: &Record) {
             begin(out, "settings", received);
             name(out, "values");
             push_settings(out, values.iter().map(|(name, value)| (name.as_str(), value)));
+        }
+        Record::Backfill { from, to } => {
+            begin(out, "backfill", received);
+            time_member(out, "from_time", *from);
+            time_member(out, "to_time", *to);
         }
         Record::Clock => begin(out, "clock", received),
         Record::Other { json, .. } => {

@@ -13,6 +13,16 @@ pub(crate) enum Got {
     Record { received: Option<TimeMs>, record: Record },
 }
 
+impl Got {
+    /// The numbers, of a position.
+    pub(crate) fn position(&self) -> Option<Position> {
+        match self {
+            Got::Position { position, .. } => Some(*position),
+            Got::Record { .. } => None,
+        }
+    }
+}
+
 /// Collects all that it is given.
 #[derive(Debug, Default)]
 pub(crate) struct Gather {

@@ -1,5 +1,7 @@
 //! The page at `/` as a person meets it: in a real browser, against a real service.
 
+mod editing;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +9,8 @@ use serde_json::{Value, json};
 
 pub use crate::cdp::find_chromium;
 use crate::cdp::{Browser, Page, lines};
+
+pub use editing::{Editing, Fence};
 
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(15);
@@ -25,14 +29,8 @@ pub fn page_works(
     cause_change: impl FnOnce(),
     cause_correction: impl FnOnce(),
 ) {
-    let Some(executable) = find_chromium() else {
-        let advice = "no chromium found: install it, or name it in CHROMIUM";
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{advice}");
-        eprintln!("skipped: {advice}");
-        return;
-    };
+    let Some(browser) = start() else { return };
     let base_url = base_url.trim_end_matches('/');
-    let browser = Browser::start(&executable);
     let mut page = browser.open(&format!("{base_url}/"));
     page.viewport(1440, 900, false);
 
@@ -49,7 +47,21 @@ pub fn page_works(
     phone_has_room(&mut page);
     reference_is_shown(&browser, base_url);
 
-    let elsewhere = requests_elsewhere(&page, base_url);
+    nothing_is_wrong(&page, base_url);
+}
+
+/// A browser; without one a test is skipped with a word, except where `CI` is set to `true`.
+pub fn start() -> Option<Browser> {
+    let found = find_chromium();
+    if found.is_none() {
+        crate::common::skip("no chromium found: install it, or name it in CHROMIUM");
+    }
+    found.map(|executable| Browser::start(&executable))
+}
+
+/// Panics where the page asked other hosts, or the console shows errors.
+fn nothing_is_wrong(page: &Page, base_url: &str) {
+    let elsewhere = requests_elsewhere(page, base_url);
     assert!(elsewhere.is_empty(), "the page asked other hosts:\n{}", lines(&elsewhere));
     let errors = page.console_errors();
     assert!(errors.is_empty(), "the console shows errors:\n{}", lines(errors));
@@ -118,7 +130,7 @@ fn truck_opens_by_keyboard(page: &mut Page) {
     page.press("ArrowDown");
     page.wait_until("the list has the focus", "document.activeElement.id === 'list'", SOON);
     let active = page.evaluate(
-        "document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))?.dataset.vehicle",
+        "document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))?.dataset.thing",
     );
     assert_eq!(active, vehicle.as_str(), "the arrow key chooses the truck that was searched for");
     page.press("Enter");
@@ -261,7 +273,7 @@ fn correction_is_shown(page: &mut Page, cause_correction: impl FnOnce()) {
     let newest = "document.querySelector('#feed li.correction')";
     page.wait_until("the feed shows the correction", newest, SOON);
     let badge = page.evaluate(&format!("{newest}.querySelector('.badge').textContent"));
-    assert_eq!(badge, "corrected");
+    assert_eq!(badge, "corrected: late fix", "a correction tells what it came of");
     for (part, what) in [("s", "what was said is struck through"), (".now", "what is true is shown")] {
         let text = page.evaluate(&format!("{newest}.querySelector('.words {part}')?.textContent ?? ''"));
         assert!(text.as_str().is_some_and(|t| !t.is_empty()), "{what}");
@@ -301,7 +313,5 @@ fn reference_is_shown(browser: &Browser, base_url: &str) {
     page.evaluate("document.querySelector('#search').focus()");
     page.type_text("/api/v1/trucks");
     page.wait_until("the search finds the trucks", "document.querySelector('details:not([hidden])')", SOON);
-    let elsewhere = requests_elsewhere(&page, base_url);
-    assert!(elsewhere.is_empty(), "the reference asked other hosts:\n{}", lines(&elsewhere));
-    assert!(page.console_errors().is_empty(), "errors on the reference:\n{}", lines(page.console_errors()));
+    nothing_is_wrong(&page, base_url);
 }

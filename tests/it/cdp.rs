@@ -256,6 +256,15 @@ impl Page {
 
     /// Presses and releases a key, named as in `KeyboardEvent.key`.
     pub fn press(&mut self, key: &str) {
+        self.press_holding(0, key);
+    }
+
+    /// Presses and releases a key while the Shift key is held.
+    pub fn press_shifted(&mut self, key: &str) {
+        self.press_holding(8, key);
+    }
+
+    fn press_holding(&mut self, modifiers: u8, key: &str) {
         let (code, text) = match key {
             "Enter" => (13, "\r"),
             "Tab" => (9, ""),
@@ -266,11 +275,15 @@ impl Page {
             "ArrowDown" => (40, ""),
             "Home" => (36, ""),
             "End" => (35, ""),
+            "PageUp" => (33, ""),
+            "PageDown" => (34, ""),
+            "Delete" => (46, ""),
             one if one.chars().count() == 1 => (0, one),
             other => panic!("no key is called {other}"),
         };
         for kind in ["keyDown", "keyUp"] {
-            let mut event = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
+            let mut event = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code,
+                "modifiers": modifiers});
             if kind == "keyDown" && !text.is_empty() {
                 event["text"] = json!(text);
             }
@@ -292,17 +305,66 @@ impl Page {
         }
     }
 
+    /// Drags with the left button from one place to another, in steps as a hand does.
+    pub fn drag(&mut self, from: (f64, f64), to: (f64, f64)) {
+        let mut mouse = |kind: &str, (x, y): (f64, f64), buttons: u8| {
+            let button = if kind == "mouseMoved" && buttons == 0 { "none" } else { "left" };
+            let event = json!({"type": kind, "x": x, "y": y, "button": button, "buttons": buttons,
+                "clickCount": u8::from(kind != "mouseMoved")});
+            self.call("Input.dispatchMouseEvent", event);
+        };
+        mouse("mouseMoved", from, 0);
+        mouse("mousePressed", from, 1);
+        for place in steps(from, to) {
+            mouse("mouseMoved", place, 1);
+        }
+        mouse("mouseReleased", to, 0);
+    }
+
+    /// Touches a place and takes the finger away again.
+    pub fn tap(&mut self, (x, y): (f64, f64)) {
+        self.call(
+            "Input.dispatchTouchEvent",
+            json!({"type": "touchStart", "touchPoints": [{"x": x, "y": y}]}),
+        );
+        self.call("Input.dispatchTouchEvent", json!({"type": "touchEnd", "touchPoints": []}));
+    }
+
+    /// Taps on the first element that a CSS selector finds.
+    pub fn tap_on(&mut self, selector: &str) {
+        let place = self.middle_of(selector);
+        self.tap(place);
+    }
+
+    /// Drags with a finger.
+    pub fn touch_drag(&mut self, from: (f64, f64), to: (f64, f64)) {
+        let mut touch = |kind: &str, (x, y): (f64, f64)| {
+            self.call("Input.dispatchTouchEvent", json!({"type": kind, "touchPoints": [{"x": x, "y": y}]}));
+        };
+        touch("touchStart", from);
+        for place in steps(from, to) {
+            touch("touchMove", place);
+        }
+        self.call("Input.dispatchTouchEvent", json!({"type": "touchEnd", "touchPoints": []}));
+    }
+
     /// Clicks in the middle of the first element that a CSS selector finds.
     pub fn click_on(&mut self, selector: &str) {
+        let (x, y) = self.middle_of(selector);
+        self.click(x, y);
+    }
+
+    /// The middle of the first element that a CSS selector finds, scrolled into sight.
+    pub fn middle_of(&mut self, selector: &str) -> (f64, f64) {
         let quoted = json!(selector);
         let place = self.evaluate(&format!(
             "(() => {{ const e = document.querySelector({quoted}); if (!e) return null; e.scrollIntoView({{block: \
              'nearest'}}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; }})()"
         ));
         let (Some(x), Some(y)) = (place[0].as_f64(), place[1].as_f64()) else {
-            panic!("nothing to click at {selector}");
+            panic!("there is nothing at {selector}");
         };
-        self.click(x, y);
+        (x, y)
     }
 
     /// Makes the page as large as a screen of that size; a phone also has a touch screen.
@@ -340,6 +402,14 @@ impl Page {
     pub fn requests(&self) -> &[String] {
         &self.requests
     }
+}
+
+/// Places on the way from one to another, the last one included.
+fn steps(from: (f64, f64), to: (f64, f64)) -> impl Iterator<Item = (f64, f64)> {
+    (1..=8).map(move |step| {
+        let part = f64::from(step) / 8.0;
+        (from.0 + (to.0 - from.0) * part, from.1 + (to.1 - from.1) * part)
+    })
 }
 
 fn from_base64(text: &str) -> Vec<u8> {

@@ -17,13 +17,15 @@ const HEADER: &str = "vehicle_id,event_time,lon,lat\n";
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 19] = [
         &[],
         &["run"],
         &["replay"],
         &["journal"],
         &["journal", "export"],
         &["verify"],
+        &["explain"],
+        &["explain", "visit"],
         &["simulate"],
         &["send"],
         &["bench"],

@@ -94,11 +94,11 @@ pub fn replay(export: &[u8]) -> Tables {
 }
 
 /// The tables of this product that have rows.
-pub const TABLES: [&str; 3] = ["presences", "visits", "rejects"];
+pub const TABLES: [&str; 4] = ["presences", "visits", "rejects", "crossings"];
 
 /// The rows of [`TABLES`], as the very bytes that were given out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tables(pub [Vec<String>; 3]);
+pub struct Tables(pub [Vec<String>; TABLES.len()]);
 
 impl Tables {
     pub fn table(&self, name: &str) -> &[String] {
@@ -295,13 +295,25 @@ pub fn rows(client: &mut Client, table: &str, tick: u64, limit: usize, pages: us
         let page: Page<'_> = serde_json::from_slice(&answer.body).expect("a page is JSON");
         assert_eq!(page.tick, tick, "{path} is of another tick");
         assert!(page.items.len() <= limit, "{path}: {} rows", page.items.len());
-        rows.extend(page.items.iter().map(|item| item.get().to_owned()));
+        rows.extend(page.items.iter().map(|item| row_of_item(table, item.get())));
         match page.next_cursor {
             Some(next) => cursor = next,
             None => break,
         }
     }
     rows
+}
+
+/// The row in an item of a list: visits have their id behind the members of their rows.
+fn row_of_item(table: &str, item: &str) -> String {
+    if table != "visits" {
+        return item.to_owned();
+    }
+    let (members, id) =
+        item.rsplit_once(",\"id\":\"").unwrap_or_else(|| panic!("a visit without an id: {item}"));
+    let id = id.strip_suffix("\"}").unwrap_or_else(|| panic!("the id comes last: {item}"));
+    assert!(id.parse::<model::VisitId>().is_ok(), "{id} is an id: {item}");
+    format!("{members}}}")
 }
 
 /// The tick of a receipt for `accepted` records, none refused.

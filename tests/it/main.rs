@@ -1,8 +1,9 @@
-//! The real binary, from outside: its commands, its service over HTTP, crashes, durability, the page.
+//! The real binary, from outside: its commands, its service over HTTP, crashes, durability, the page; and the
+//! geometry, held against PostGIS.
 //!
 //! One binary for all of it, so that it is linked once. Tests that need real data find them through
-//! `WATCHTOWER_DATA`; what a machine lacks (data, a C compiler, a browser) skips a test with a word, except
-//! where `CI` is `true`: there it fails.
+//! `WATCHTOWER_DATA`, PostGIS through `WATCHTOWER_POSTGRES_URL`; what a machine lacks (those, a C compiler, a
+//! browser) skips a test with a word, except where `CI` is `true`: there it fails.
 
 mod browser;
 mod cdp;
@@ -10,6 +11,8 @@ mod cli;
 mod common;
 mod crash;
 mod durability;
+mod explain;
 mod hostile;
 mod page;
+mod postgis;
 mod service;

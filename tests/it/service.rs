@@ -28,7 +28,10 @@ fn shown_and_checked(feed: &Feed, way: Way, args: &[&str]) -> Tables {
     let tick = post(&mut service, feed, way);
 
     let shown = service.tables(tick);
-    assert!(shown.0.iter().all(|table| !table.is_empty()), "{what} has rows in every table");
+    // The fences of these fleets do not ask for crossings.
+    for table in ["presences", "visits", "rejects"] {
+        assert!(!shown.table(table).is_empty(), "{what} has {table}");
+    }
     let exported = export(dir.path());
     assert_ends_with_tick(&mut service, tick, &exported);
     shown.assert_same(&what, &replay(&exported), "the replay of its export");

@@ -2,7 +2,9 @@
 
 mod browser;
 mod lint;
+mod machine;
 mod rules;
+mod services;
 mod steps;
 mod test;
 mod test_output;
@@ -13,9 +15,10 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 /// The words, and what `--help` says of them. The README may name these and no others.
-const WORDS: [(&str, &str); 3] = [
+const WORDS: [(&str, &str); 4] = [
     ("lint", "formatting, clippy, documentation and the house rules, each failing by name"),
-    ("test", "get what the tests need, build once, run all tests (--no-browser leaves the page out)"),
+    ("test", "get what the tests need, build once, run all tests (without: --no-browser, --no-services)"),
+    ("services", "up, down or status of the PostGIS that tests use (port: WATCHTOWER_POSTGRES_PORT)"),
     ("ci", "lint, then test"),
 ];
 
@@ -39,12 +42,12 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
             Ok(())
         }
         ["lint"] => lint::run(&root),
-        ["test"] => test::run(&root, true),
-        ["test", "--no-browser"] => test::run(&root, false),
+        ["test", flags @ ..] => test::run(&root, test::Wanted::from_flags(flags)?),
+        ["services", words @ ..] => services::run(&root, words),
         ["ci"] => {
             // Both, so that one run shows all there is to mend.
             let linted = lint::run(&root);
-            let tested = test::run(&root, true);
+            let tested = test::run(&root, test::Wanted::ALL);
             linted.and(tested)
         }
         _ => bail!("`{}` is not known; `cargo xtask --help` lists the words", arguments.join(" ")),
@@ -54,7 +57,7 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
 fn print_help() {
     println!("Usage: cargo xtask WORD\n\nWords:");
     for (word, about) in WORDS {
-        println!("  {word:6} {about}");
+        println!("  {word:8} {about}");
     }
 }
 

@@ -8,36 +8,70 @@ use anyhow::{Context, bail};
 
 use crate::steps::{Steps, check, output_of, resolving};
 use crate::test_output::TestOutput;
-use crate::{browser, in_ci, rules};
+use crate::{browser, in_ci, rules, services};
 
 /// What the names of tests have in them that need a browser, and no others.
 const BROWSER_TESTS: &str = "page::the_page_";
+/// Likewise of those that need PostGIS.
+const POSTGIS_TESTS: &str = "postgis::";
 
-pub fn run(root: &Path, with_browser: bool) -> anyhow::Result<()> {
+/// What tests need besides a compiler, and whether they are to have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    browser: bool,
+    services: bool,
+}
+
+impl Wanted {
+    pub const ALL: Wanted = Wanted { browser: true, services: true };
+
+    pub fn from_flags(flags: &[&str]) -> anyhow::Result<Wanted> {
+        let mut wanted = Wanted::ALL;
+        for flag in flags {
+            match *flag {
+                "--no-browser" => wanted.browser = false,
+                "--no-services" => wanted.services = false,
+                _ => bail!("`test {flag}` is not known; `cargo xtask --help` lists the flags"),
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// Parts of names of the tests that are left out.
+    fn left_out(self) -> Vec<&'static str> {
+        let parts = [(self.browser, BROWSER_TESTS), (self.services, POSTGIS_TESTS)];
+        parts.into_iter().filter(|(is_wanted, _)| !is_wanted).map(|(_, part)| part).collect()
+    }
+}
+
+pub fn run(root: &Path, wanted: Wanted) -> anyhow::Result<()> {
     let mut steps = Steps::new("test");
     let mut skipped = Vec::new();
+    let mut postgres_url = None;
 
     steps.run("C compiler", find_c_compiler);
-    if with_browser {
-        steps.run("browser", || match browser::provide() {
-            Ok(found) => {
-                eprintln!("   {}", found.display());
-                Ok(())
-            }
-            Err(error) if in_ci() => Err(error),
-            Err(error) => {
-                skipped.push(format!("the page in a browser: {error:#}"));
-                Ok(())
-            }
+    if wanted.browser {
+        steps.run("browser", || {
+            let found = or_skipped("the page in a browser", browser::provide(), &mut skipped)?;
+            found.iter().for_each(|path| eprintln!("   {}", path.display()));
+            Ok(())
         });
     } else {
         skipped.push("the page in a browser: --no-browser".to_owned());
+    }
+    if wanted.services {
+        steps.run("services", || {
+            postgres_url = or_skipped("PostGIS as a referee", services::up(root), &mut skipped)?;
+            Ok(())
+        });
+    } else {
+        skipped.push("PostGIS as a referee: --no-services".to_owned());
     }
     let is_built = steps.run("build", || {
         check(resolving(root, "test").args(["--workspace", "--no-run"]), "the tests do not compile")
     });
     if is_built {
-        steps.run("run", || run_tests(root, with_browser, &mut skipped));
+        steps.run("run", || run_tests(root, wanted, postgres_url.as_deref(), &mut skipped));
         steps.run("readme commands", || rules::check_readme(root));
     }
 
@@ -50,6 +84,22 @@ pub fn run(root: &Path, with_browser: bool) -> anyhow::Result<()> {
     steps.finish()
 }
 
+/// What could not be had is an error in CI, and skipped with a word elsewhere.
+fn or_skipped<T>(
+    what: &str,
+    provided: anyhow::Result<T>,
+    skipped: &mut Vec<String>,
+) -> anyhow::Result<Option<T>> {
+    match provided {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if in_ci() => Err(error),
+        Err(error) => {
+            skipped.push(format!("{what}: {error:#}"));
+            Ok(None)
+        }
+    }
+}
+
 /// The compression libraries are C.
 fn find_c_compiler() -> anyhow::Result<()> {
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
@@ -58,12 +108,21 @@ fn find_c_compiler() -> anyhow::Result<()> {
         .context("a C compiler is needed: install gcc or clang (Debian: apt-get install gcc libc6-dev)")
 }
 
-fn run_tests(root: &Path, with_browser: bool, skipped: &mut Vec<String>) -> anyhow::Result<()> {
+fn run_tests(
+    root: &Path,
+    wanted: Wanted,
+    postgres_url: Option<&str>,
+    skipped: &mut Vec<String>,
+) -> anyhow::Result<()> {
     let mut command = resolving(root, "test");
     // What passing tests print is asked for, since a test that skips itself says so there.
     command.args(["--workspace", "--no-fail-fast", "--", "--show-output"]);
-    if !with_browser {
-        command.args(["--skip", BROWSER_TESTS]);
+    let left_out = wanted.left_out();
+    for part in &left_out {
+        command.args(["--skip", part]);
+    }
+    if let Some(url) = postgres_url {
+        command.env(services::URL_VARIABLE, url);
     }
     let mut tests = command.stdout(Stdio::piped()).spawn().context("the tests could not be started")?;
     let lines = BufReader::new(tests.stdout.take().context("the tests have no output")?);
@@ -86,8 +145,8 @@ fn run_tests(root: &Path, with_browser: bool, skipped: &mut Vec<String>) -> anyh
     if output.passed == 0 {
         bail!("no test ran");
     }
-    if !with_browser && output.filtered == 0 {
-        bail!("no test has {BROWSER_TESTS} in its name any more: mend BROWSER_TESTS in xtask/src/test.rs");
+    if !left_out.is_empty() && output.filtered == 0 {
+        bail!("no test has {} in its name any more: mend xtask/src/test.rs", left_out.join(" or "));
     }
     Ok(())
 }
@@ -103,6 +162,15 @@ fn may_skip(skipped: usize, in_ci: bool) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_wanted_is_left_out() {
+        let left_out = |flags: &[&str]| Wanted::from_flags(flags).map(Wanted::left_out).ok();
+        assert_eq!(left_out(&[]), Some(vec![]));
+        assert_eq!(left_out(&["--no-services"]), Some(vec![POSTGIS_TESTS]));
+        assert_eq!(left_out(&["--no-services", "--no-browser"]), Some(vec![BROWSER_TESTS, POSTGIS_TESTS]));
+        assert_eq!(left_out(&["--no-servises"]), None);
+    }
 
     #[test]
     fn only_ci_forbids_to_skip() {

@@ -23,8 +23,9 @@ use utoipa::IntoParams;
 
 use super::openapi::ProblemDoc;
 use super::params::{self, Params};
-use super::{Shared, write_time};
+use super::{Shared, unreadable, write_time};
 use crate::problem::Problem;
+use crate::story::why_of;
 use crate::views::Stamp;
 
 /// Changes a read: what a client that does not take them costs in memory.
@@ -50,8 +51,9 @@ pub(super) struct ChangesParams {
 
 /// Every change of derived rows, as server-sent events.
 ///
-/// `id` is a cursor, `event` the table, `data` an object of `tick`, `instant`, `table`, `diff` (+1, -1) and
-/// `row`. When all is sent, an event `tick` (at most one a second) tells how far that is.
+/// `id` is a cursor, `event` the table, `data` an object of `tick`, `instant`, `table`, `diff` (+1, -1), `row`,
+/// `cause` (`first`, `late_fix`, `superseded`, `cleaning`, `fence_edit`, `fence_end`, `backfill`, `settings`) and
+/// `seq`, the place of the record that brought it in the whole input. When all is sent, an event `tick` (at most one a second) tells how far that is.
 #[utoipa::path(get, path = "/api/v1/changes", tag = "changes", params(ChangesParams,
     ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event received.")
 ), responses(
@@ -233,10 +235,7 @@ impl Feed {
 fn read_problem(err: ReadError) -> Problem {
     match err {
         ReadError::Gone { .. } => Problem::gone(format!("{err}; {BEGIN_ANEW}")),
-        ReadError::Store(err) => {
-            tracing::error!(error = %err, "the changelog cannot be read");
-            Problem::internal(format!("the changelog cannot be read: {err}"))
-        }
+        ReadError::Store(err) => unreadable(err),
     }
 }
 
@@ -249,5 +248,7 @@ fn write_event(out: &mut Vec<u8>, stored: &StoredChange) {
     let middle = format!(",\"table\":\"{table}\",\"diff\":{},\"row\":", stored.change.diff);
     out.extend_from_slice(middle.as_bytes());
     out.extend_from_slice(&stored.change.row);
-    out.extend_from_slice(b"}\n\n");
+    let why = why_of(stored);
+    let end = format!(",\"cause\":\"{}\",\"seq\":{}}}\n\n", why.cause.as_str(), why.seq);
+    out.extend_from_slice(end.as_bytes());
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::Response;
+use axum::http::header::{self, HeaderMap};
+use axum::http::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -97,10 +98,10 @@ pub(super) async fn list_fences(
     Ok(json_answer(out))
 }
 
-/// One fence that is valid now.
+/// One fence that is valid now. Its `ETag` changes with every edit, of its past and future versions too.
 #[utoipa::path(get, path = "/api/v1/fences/{id}", tag = "fences",
     params(("id" = String, Path, description = "The fence's id."), FenceParams), responses(
-    (status = 200, body = LiveFeatureDoc),
+    (status = 200, body = LiveFeatureDoc, headers(("ETag" = String, description = "For `If-Match`."))),
     (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
 ))]
 pub(super) async fn get_fence(
@@ -109,16 +110,19 @@ pub(super) async fn get_fence(
     Params(params): Params<FenceParams>,
 ) -> Result<Response<Body>, Problem> {
     shared.at_tick(params.min_tick.as_deref()).await?;
-    let (stamp, fence) = {
+    let (stamp, found) = {
         let state = shared.api.views.read();
-        (state.stamp, state.fences.get(&id, state.stamp.instant))
+        let (fences, instant) = (&state.fences, state.stamp.instant);
+        (state.stamp, fences.get(&id, instant).zip(fences.fingerprint(&id, instant)))
     };
-    let fence = fence.ok_or_else(|| Problem::not_found("fence", &id))?;
+    let (fence, fingerprint) = found.ok_or_else(|| Problem::not_found("fence", &id))?;
     let mut out = begin_object(stamp);
     out.push(b',');
     write_feature(&mut out, &fence)?;
     out.push(b'}');
-    Ok(json_answer(out))
+    let mut answer = json_answer(out);
+    answer.headers_mut().insert(header::ETAG, fingerprint.etag());
+    Ok(answer)
 }
 
 /// The members of a feature that every feature has, as they were received.
@@ -146,18 +150,24 @@ fn write_feature(out: &mut Vec<u8>, fence: &FenceView) -> Result<(), Problem> {
 
 /// Creates or replaces a fence. Without `valid_from` it corrects all of the fence's past.
 #[utoipa::path(put, path = "/api/v1/fences/{id}", tag = "fences", request_body = FeatureDoc,
-    params(("id" = String, Path, description = "The fence's id."), PutParams), responses(
+    params(("id" = String, Path, description = "The fence's id."), PutParams,
+        ("If-Match" = Option<String>, Header, description = "`ETag` of the fence that the edit is made of.")),
+    responses(
     (status = 200, description = "Durable.", body = ReceiptDoc),
+    (status = 412, description = "The fence was changed since.", body = ProblemDoc,
+        content_type = "application/problem+json"),
     (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
 ))]
 pub(super) async fn put_fence(
     State(shared): State<Arc<Shared>>,
     Id(id): Id,
     Params(params): Params<PutParams>,
+    headers: HeaderMap,
     head: WriteHead,
     body: Body,
 ) -> Result<Response<Body>, Problem> {
     let correct_history = params::yes_or_no("correct_history", params.correct_history.as_deref())?;
+    let edited = tags_of_edited(&headers)?;
     let (body, held) = ingest::read_write(&shared, Door::Records, &head, body).await?;
     let feature = match read_feature(&id, &body) {
         Ok(feature) => feature,
@@ -171,8 +181,14 @@ pub(super) async fn put_fence(
     let shared_too = shared.clone();
     let work = async move {
         let _held = held;
-        if !has_valid_from && !correct_history {
+        let may_come_back = has_valid_from || correct_history;
+        if edited.is_some() || !may_come_back {
             catch_up(&shared_too).await?;
+        }
+        if let Some(tags) = edited {
+            refuse_changed(&shared_too, &id, &tags)?;
+        }
+        if !may_come_back {
             refuse_deleted(&shared_too, &id)?;
         }
         let record = json!({"type": "fence", "op": "upsert", "feature": feature});
@@ -181,10 +197,42 @@ pub(super) async fn put_fence(
     shared.to_the_end(turn, work).await
 }
 
-/// A deletion that is yet to come is none.
+/// The tags of `If-Match`, where it is given.
+fn tags_of_edited(headers: &HeaderMap) -> Result<Option<Vec<String>>, Problem> {
+    let mut tags = Vec::new();
+    for value in headers.get_all(header::IF_MATCH) {
+        let text = value.to_str().map_err(|_| Problem::bad_request("If-Match must be text"))?;
+        tags.extend(text.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));
+    }
+    Ok(Some(tags).filter(|tags| !tags.is_empty()))
+}
+
+/// An edit made of one state of a fence must not take away what another edit has made of it since.
+fn refuse_changed(shared: &Shared, id: &str, tags: &[String]) -> Result<(), Problem> {
+    let now = {
+        let state = shared.api.views.read();
+        state.fences.fingerprint(id, state.stamp.instant)
+    };
+    let matches = |tag: &String| now.is_some_and(|now| tag == "*" || tag.as_bytes() == now.etag().as_bytes());
+    if tags.iter().any(matches) {
+        return Ok(());
+    }
+    let detail = if now.is_some() {
+        format!("fence {id:?} was changed since it was read; read it again, and edit what it is now")
+    } else {
+        format!("fence {id:?} is not there any more; put it without If-Match to create it anew")
+    };
+    let title = "The fence is not what was edited";
+    Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", title, detail))
+}
+
+/// A deleted id comes back only on purpose.
 fn refuse_deleted(shared: &Shared, id: &str) -> Result<(), Problem> {
-    let state = shared.api.views.read();
-    if !state.fences.is_deleted(id) || state.fences.get(id, state.stamp.instant).is_some() {
+    let is_deleted = {
+        let state = shared.api.views.read();
+        state.fences.is_deleted(id, state.stamp.instant)
+    };
+    if !is_deleted {
         return Ok(());
     }
     Err(Problem::conflict(format!(

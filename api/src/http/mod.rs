@@ -8,9 +8,11 @@ mod health;
 mod ingest;
 mod openapi;
 mod params;
+mod rejects;
 mod rows;
 mod submit;
 mod trucks;
+mod visits;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +22,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{self, HeaderValue};
 use axum::http::{Method, Response, Uri};
+use journal::{RowsSnapshot, StoreError};
 use model::TimeMs;
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
@@ -45,6 +48,8 @@ pub(crate) struct Shared {
     pub body_budget_kb: Arc<Semaphore>,
     pub sse_slots: Arc<Semaphore>,
     heavy_work: Semaphore,
+    /// Held while a visit is explained, which may read all of the journal: one at a time is enough.
+    explaining: Arc<Semaphore>,
     /// Turns true when the service stops: endless answers end then.
     pub stopping: watch::Receiver<bool>,
     /// Whether every write must be signed, not only bodies of records.
@@ -65,6 +70,7 @@ impl Shared {
             body_budget_kb: Arc::new(Semaphore::new((config.max_bytes_in_work >> 10).max(1))),
             sse_slots: Arc::new(Semaphore::new(config.max_sse_clients)),
             heavy_work: Semaphore::new(HEAVY_WORK),
+            explaining: Arc::new(Semaphore::new(1)),
             stopping,
             sign_all_writes: config.sign_all_writes.unwrap_or(reachable_from_elsewhere),
             fence_edits: Arc::default(),
@@ -106,6 +112,17 @@ impl Shared {
     ) -> Result<T, Problem> {
         let _turn = self.heavy_work.acquire().await.map_err(|_| Problem::unavailable("stopping", 5))?;
         self.on_disk(work).await
+    }
+
+    /// Why nothing can be found by id or vehicle yet, while that is so: a folder that an older release wrote has
+    /// no index until its first start with this one is over.
+    pub async fn check_indexed(&self) -> Result<(), Problem> {
+        let changelog = self.api.changelog.clone();
+        if self.on_disk(move || changelog.is_indexed()).await?.map_err(unreadable)? {
+            return Ok(());
+        }
+        let detail = "the rows of an older release are being indexed; ask again when /readyz answers 200";
+        Err(Problem::unavailable(detail, 1))
     }
 
     /// Does work of several steps, alone with what `turn` stands for. It comes to its end even when the
@@ -182,7 +199,12 @@ fn documented_routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(fences::get_fence, fences::put_fence, fences::delete_fence))
         .routes(routes!(rows::list_presences))
         .routes(routes!(rows::list_visits))
-        .routes(routes!(rows::list_rejects))
+        .routes(routes!(visits::get_visit))
+        .routes(routes!(visits::get_history))
+        .routes(routes!(visits::explain_visit))
+        .routes(routes!(rows::list_crossings))
+        .routes(routes!(rejects::list_rejects))
+        .routes(routes!(rejects::count_rejects))
         .routes(routes!(changes::follow_changes))
         .routes(routes!(dead_letters::list_dead_letters))
         .routes(routes!(dead_letters::get_dead_letter, dead_letters::delete_dead_letter))
@@ -268,17 +290,39 @@ fn list<R>(
     next_cursor: Option<String>,
 ) -> Response<Body> {
     let mut out = begin_object(stamp);
-    out.extend_from_slice(b",\"items\":[");
+    open_list(&mut out);
     for (i, row) in rows.into_iter().enumerate() {
         if i > 0 {
             out.push(b',');
         }
         write(&mut out, row);
     }
-    out.push(b']');
-    write_cursor(&mut out, next_cursor);
-    out.push(b'}');
+    close_list(&mut out, next_cursor);
     json(out)
+}
+
+fn open_list(out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"items\":[");
+}
+
+/// Ends the list, and the object that it is in.
+fn close_list(out: &mut Vec<u8>, next_cursor: Option<String>) {
+    out.push(b']');
+    write_cursor(out, next_cursor);
+    out.push(b'}');
+}
+
+/// Which state kept rows are exact for.
+fn stamp_of(snapshot: &RowsSnapshot) -> Stamp {
+    snapshot
+        .last_tick()
+        .map_or(Stamp::default(), |(tick, instant_ms)| Stamp { tick, instant: TimeMs(instant_ms) })
+}
+
+/// The answer where what is kept cannot be read.
+fn unreadable(err: StoreError) -> Problem {
+    tracing::error!(error = %err, "the changelog cannot be read");
+    Problem::internal(format!("the changelog cannot be read: {err}"))
 }
 
 /// Reads a cursor of the list that `letter` stands for, if there is one.

@@ -168,6 +168,29 @@ pub(super) struct PresenceDoc {
 #[derive(ToSchema)]
 #[schema(as = Visit)]
 pub(super) struct VisitDoc {
+    #[serde(flatten)]
+    row: VisitRowDoc,
+    /// A hash of vehicle, fence and arrival; 16 hexadecimal digits.
+    id: String,
+}
+
+/// One visit.
+#[derive(ToSchema)]
+#[schema(as = LiveVisit)]
+pub(super) struct LiveVisitDoc {
+    #[schema(format = DateTime)]
+    as_of: String,
+    tick: u64,
+    #[serde(flatten)]
+    visit: VisitDoc,
+    /// The id that was asked for, where a correction took that visit back and this one stands in its place.
+    successor_of: Option<String>,
+}
+
+/// A visit as it is in the files, without its id.
+#[derive(ToSchema)]
+#[schema(as = VisitRow)]
+pub(super) struct VisitRowDoc {
     vehicle_id: String,
     fence_id: String,
     #[schema(format = DateTime)]
@@ -179,6 +202,99 @@ pub(super) struct VisitDoc {
     confirmed_at: String,
     /// How many presences it joins.
     presences: u32,
+}
+
+/// A visit that came, went, or became another of the same id.
+#[derive(ToSchema)]
+#[schema(as = VisitEvent)]
+pub(super) struct VisitEventDoc {
+    tick: u64,
+    /// The instant of the tick.
+    #[schema(format = DateTime)]
+    instant: String,
+    /// `came`, `went` or `replaced`.
+    change: String,
+    /// Which visit.
+    id: String,
+    /// `first`, `late_fix`, `superseded`, `cleaning`, `fence_edit`, `fence_end`, `backfill` or `settings`.
+    cause: String,
+    /// Place of the record that brought it in the whole input; 0 where an older release did not keep it.
+    seq: u64,
+    /// What it was before; null where it came.
+    old: Option<VisitRowDoc>,
+    /// What it is since; null where it went.
+    new: Option<VisitRowDoc>,
+    /// The visit that took the place of one that went.
+    successor: Option<String>,
+}
+
+/// A page of a visit's story.
+#[derive(ToSchema)]
+#[schema(as = VisitHistory)]
+pub(super) struct VisitHistoryDoc {
+    #[schema(format = DateTime)]
+    as_of: String,
+    tick: u64,
+    id: String,
+    /// The visit that stands: this one, or the one in its place; null if there is none.
+    current: Option<String>,
+    /// Whether the story goes back to its beginning; changes are not kept for ever.
+    complete: bool,
+    items: Vec<VisitEventDoc>,
+    /// Where the next page begins; null at the end.
+    next_cursor: Option<String>,
+}
+
+/// A vehicle that passed through a fence between two fixes, neither of which saw it there.
+#[derive(ToSchema)]
+#[schema(as = Crossing)]
+pub(super) struct CrossingDoc {
+    vehicle_id: String,
+    fence_id: String,
+    /// Event time of the fix before.
+    #[schema(format = DateTime)]
+    from_time: String,
+    /// Event time of the fix after.
+    #[schema(format = DateTime)]
+    to_time: String,
+    /// Interpolated.
+    #[schema(format = DateTime)]
+    at: String,
+}
+
+/// Counts by reason.
+#[derive(ToSchema)]
+#[schema(as = RejectsByReason)]
+pub(super) struct ReasonCountsDoc {
+    malformed: u64,
+    out_of_range: u64,
+    null_island: u64,
+    future: u64,
+    too_late: u64,
+    jump: u64,
+    bad_value: u64,
+}
+
+/// How many records of a vehicle are not used, or not in full.
+#[derive(ToSchema)]
+#[schema(as = RejectsOfVehicle)]
+pub(super) struct VehicleRejectsDoc {
+    vehicle_id: String,
+    counts: ReasonCountsDoc,
+}
+
+/// A page of counts, in order of vehicles.
+#[derive(ToSchema)]
+#[schema(as = RejectCountsPage)]
+pub(super) struct RejectCountsPageDoc {
+    #[schema(format = DateTime)]
+    as_of: String,
+    tick: u64,
+    /// Of all records, those included whose vehicle could not be read.
+    totals: ReasonCountsDoc,
+    items: Vec<VehicleRejectsDoc>,
+    /// Where the next page begins; null at the end.
+    next_cursor: Option<String>,
 }
 
 /// A record that is not used, or (`bad_value`) not in full.
@@ -236,7 +352,7 @@ pub(super) struct FeatureDoc {
     r#type: String,
     id: String,
     /// `name, radius_m, width_m, exit_buffer_m, min_dwell_s, max_absence_s, alert, crossed, valid_from,
-    /// valid_to, speed_limit_kmh`
+    /// valid_to, active, active_zone, speed_limit_kmh`
     properties: serde_json::Value,
     geometry: serde_json::Value,
 }
@@ -285,6 +401,7 @@ page_doc!(TruckPageDoc, "trucks", TruckItemDoc);
 page_doc!(NearPageDoc, "trucks near a place", NearItemDoc);
 page_doc!(PresencePageDoc, "presences", PresenceDoc);
 page_doc!(VisitPageDoc, "visits", VisitDoc);
+page_doc!(CrossingPageDoc, "crossings", CrossingDoc);
 page_doc!(RejectPageDoc, "rejects", RejectDoc);
 page_doc!(DeadLetterPageDoc, "dead letters", DeadLetterItemDoc);
 

@@ -9,6 +9,7 @@ use axum::http::Response;
 use journal::{AppendError, NewDeadLetter};
 use serde_json::{Value, json};
 use sources::loconav::Endpoint;
+use sources::records::Backfill;
 use sources::{BodyError, Checked, Refused, code};
 
 use super::{Shared, json as json_answer, now_ms};
@@ -60,7 +61,7 @@ impl Door {
 
     fn check(self, body: &[u8], config: &sources::loconav::Config) -> Result<Checked, BodyError> {
         match self {
-            Door::Records => sources::records::check(body),
+            Door::Records => sources::records::check(body, Backfill::Refused),
             Door::Loconav(endpoint) => sources::loconav::check(endpoint, body, config),
         }
     }

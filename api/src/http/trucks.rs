@@ -28,12 +28,12 @@ const MAX_RADIUS_M: f64 = 20_100_000.0;
 pub(super) struct ListParams {
     /// Rows a page, 1 to 1000; 100 if not given.
     #[param(value_type = Option<u32>)]
-    limit: Option<String>,
+    pub(super) limit: Option<String>,
     /// `next_cursor` of the page before.
-    cursor: Option<String>,
+    pub(super) cursor: Option<String>,
     /// Wait (at most 5 s) until this tick is shown.
     #[param(value_type = Option<u64>)]
-    min_tick: Option<String>,
+    pub(super) min_tick: Option<String>,
 }
 
 /// What every live answer can be asked for.
@@ -43,7 +43,7 @@ pub(super) struct ListParams {
 pub(super) struct LiveParams {
     /// Wait (at most 5 s) until this tick is shown.
     #[param(value_type = Option<u64>)]
-    min_tick: Option<String>,
+    pub(super) min_tick: Option<String>,
 }
 
 /// A search around a place.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use model::{FenceEdit, TimeMs, Timeline};
 
 use super::pages::Page;
+use crate::fingerprint::Fingerprint;
 
 /// A page of fences ends when their texts are this long together: shapes may be large.
 const MAX_PAGE_BYTES: usize = 8 << 20;
@@ -19,10 +20,17 @@ pub(crate) struct FenceView {
     pub feature_json: Arc<str>,
 }
 
+/// What is kept of a version.
+#[derive(Clone, Debug)]
+struct Kept {
+    feature_json: Arc<str>,
+    fingerprint: Fingerprint,
+}
+
 /// All fences over time, by id. The timelines are the graph's own, with texts where it keeps shapes.
 #[derive(Default)]
 pub(crate) struct Fences {
-    timelines: BTreeMap<Arc<str>, Timeline<Arc<str>>>,
+    timelines: BTreeMap<Arc<str>, Timeline<Kept>>,
 }
 
 impl Fences {
@@ -30,7 +38,9 @@ impl Fences {
         match edit {
             FenceEdit::Upsert(fence) => {
                 let timeline = self.timelines.entry(fence.id.clone()).or_default();
-                timeline.upsert(fence, fence.feature_json.clone());
+                let feature_json = fence.feature_json.clone();
+                let fingerprint = Fingerprint::of(feature_json.as_bytes());
+                timeline.upsert(fence, Kept { feature_json, fingerprint });
             }
             FenceEdit::Delete { id, at } => {
                 if let Some(timeline) = self.timelines.get_mut(id) {
@@ -43,7 +53,18 @@ impl Fences {
     /// The fence with that id, where one is valid at the instant.
     pub fn get(&self, id: &str, instant: TimeMs) -> Option<FenceView> {
         let (id, timeline) = self.timelines.get_key_value(id)?;
-        Some(FenceView { id: id.clone(), feature_json: timeline.at(instant.0)?.payload.clone() })
+        Some(FenceView { id: id.clone(), feature_json: timeline.at(instant.0)?.payload.feature_json.clone() })
+    }
+
+    /// What changes whenever the fence does, where one is valid at the instant. All versions count: an edit
+    /// without `valid_from` would take those of the past and the future away, too.
+    pub fn fingerprint(&self, id: &str, instant: TimeMs) -> Option<Fingerprint> {
+        let timeline = self.timelines.get(id)?;
+        let now = Fingerprint::EMPTY.with_number(timeline.at(instant.0)?.from);
+        Some(timeline.versions().iter().fold(now, |all, version| {
+            let times = all.with_number(version.from).with_number(version.to);
+            times.with_fingerprint(version.payload.fingerprint)
+        }))
     }
 
     /// How many ids are known, those of deleted fences included.
@@ -56,9 +77,10 @@ impl Fences {
         self.timelines.contains_key(id)
     }
 
-    /// Whether the last thing that happened to that id, in the order of validity, is its deletion.
-    pub fn is_deleted(&self, id: &str) -> bool {
-        self.timelines.get(id).is_some_and(Timeline::ends_deleted)
+    /// Whether that id is deleted at the instant. A deletion that is yet to come is none, nor is one that
+    /// another version has followed.
+    pub fn is_deleted(&self, id: &str, instant: TimeMs) -> bool {
+        self.timelines.get(id).is_some_and(|timeline| timeline.is_deleted_at(instant.0))
     }
 
     /// Up to `limit` fences that are valid at the instant, in order of id.
@@ -68,7 +90,7 @@ impl Fences {
         let first = after.map_or(Bound::Unbounded, Bound::Excluded);
         for (id, timeline) in self.timelines.range::<str, _>((first, Bound::Unbounded)) {
             let Some(version) = timeline.at(instant.0) else { continue };
-            let feature_json = &version.payload;
+            let feature_json = &version.payload.feature_json;
             bytes += feature_json.len();
             let page_is_full = rows.len() == limit || (bytes > MAX_PAGE_BYTES && !rows.is_empty());
             if page_is_full {
@@ -115,13 +137,43 @@ mod tests {
         fences.apply(&FenceEdit::Delete { id: "a".into(), at: TimeMs(50) });
         assert_eq!(shown(&fences, 49).as_deref(), Some("one"));
         assert_eq!(shown(&fences, 100), None, "a delete drops what begins after it");
-        assert!(fences.is_deleted("a"));
+        assert!(!fences.is_deleted("a", TimeMs(49)), "a deletion that is yet to come is none");
+        assert!(fences.is_deleted("a", TimeMs(50)));
         fences.apply(&upsert("a", "three", Some(200), None));
-        assert!(!fences.is_deleted("a"));
+        assert!(fences.is_deleted("a", TimeMs(199)), "what comes later does not undo it");
+        assert!(!fences.is_deleted("a", TimeMs(200)));
         assert_eq!(shown(&fences, 199), None);
         assert_eq!(shown(&fences, 200).as_deref(), Some("three"));
         fences.apply(&upsert("a", "four", None, None));
         assert_eq!(shown(&fences, 0).as_deref(), Some("four"), "a correction holds for all time");
+    }
+
+    #[test]
+    fn a_fingerprint_changes_with_every_edit_and_with_the_version_that_is_valid() {
+        let mut fences = Fences::default();
+        assert_eq!(fences.fingerprint("a", TimeMs(0)), None);
+        let edits = [
+            upsert("a", "one", None, None),
+            upsert("a", "two", Some(100), None),
+            upsert("a", "two", Some(101), None),
+            upsert("a", "two", Some(101), Some(200)),
+            FenceEdit::Delete { id: "a".into(), at: TimeMs(150) },
+            upsert("a", "three", None, None),
+        ];
+        let mut seen = Vec::new();
+        for edit in &edits {
+            fences.apply(edit);
+            let fingerprint = fences.fingerprint("a", TimeMs(50)).unwrap();
+            assert!(!seen.contains(&fingerprint), "{edit:?}");
+            assert_eq!(fences.fingerprint("a", TimeMs(60)), Some(fingerprint), "time alone changes nothing");
+            seen.push(fingerprint);
+        }
+        fences.apply(&edits[0]);
+        assert_eq!(fences.fingerprint("a", TimeMs(50)), Some(seen[0]), "the same again is the same");
+        fences.apply(&edits[1]);
+        assert_ne!(fences.fingerprint("a", TimeMs(99)), fences.fingerprint("a", TimeMs(100)));
+        fences.apply(&FenceEdit::Delete { id: "a".into(), at: TimeMs(0) });
+        assert_eq!(fences.fingerprint("a", TimeMs(50)), None);
     }
 
     #[test]

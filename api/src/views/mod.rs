@@ -5,6 +5,7 @@
 
 mod fences;
 mod pages;
+mod rejects;
 mod rows;
 mod trucks;
 
@@ -12,12 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use model::{ClosedTick, PresenceRow, RejectReason, Row, TimeMs, VisitRow};
+use model::{ClosedTick, CrossingRow, PresenceRow, RejectReason, Row, TimeMs, VisitRow};
 use tokio::sync::watch;
 
 pub(crate) use fences::{FenceView, Fences};
-pub(crate) use pages::{BadCursor, CursorReader, CursorWriter, Page};
-pub(crate) use rows::{RejectFilter, Rejects, SpanFilter, SpanKey, SpanTable};
+pub(crate) use pages::{BadCursor, CursorReader, CursorWriter, MAX_STEPS, Page};
+pub(crate) use rejects::{ReasonCounts, RejectCounts};
+pub(crate) use rows::{SpanFilter, SpanKey, SpanTable};
 pub(crate) use trucks::{Near, NearKey, TrackFix, TruckView, Trucks};
 
 /// Which state an answer is exact for.
@@ -35,7 +37,8 @@ pub(crate) struct State {
     pub records: u64,
     pub presences: SpanTable<PresenceRow>,
     pub visits: SpanTable<VisitRow>,
-    pub rejects: Rejects,
+    pub crossings: SpanTable<CrossingRow>,
+    pub rejects: RejectCounts,
     pub trucks: Trucks,
     pub fences: Fences,
 }
@@ -56,7 +59,8 @@ impl Views {
             records: 0,
             presences: SpanTable::default(),
             visits: SpanTable::default(),
-            rejects: Rejects::default(),
+            crossings: SpanTable::default(),
+            rejects: RejectCounts::default(),
             trucks: Trucks::new(track_keep_ms),
             fences: Fences::default(),
         };
@@ -124,7 +128,7 @@ impl State {
         for change in &closed.changes {
             let came = change.diff > 0;
             match &change.row {
-                Row::Crossing(_) => {}
+                Row::Crossing(row) => self.crossings.apply(row, came),
                 Row::Presence(row) => {
                     if row.end.is_none() {
                         self.trucks.set_present(&row.vehicle_id, &row.fence_id, row.entered, came);

@@ -1,15 +1,11 @@
-//! Tables of derived rows: presences and visits by vehicle, fence and time; rejects by sequence number.
+//! Tables of derived rows by vehicle, fence and time: presences, visits and crossings.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
 
-use model::{PresenceRow, RejectReason, RejectRow, TimeMs, VisitRow};
+use model::{CrossingRow, PresenceRow, TimeMs, VisitRow};
 
 use super::pages::{MAX_STEPS, Page};
-
-/// How many rejects are kept, the newest.
-const MAX_REJECTS: usize = 100_000;
 
 /// A row about one vehicle in one fence over a span of time. Spans of one pair do not overlap.
 pub(crate) trait SpanRow: Clone + PartialEq {
@@ -47,6 +43,21 @@ impl SpanRow for VisitRow {
     }
     fn end(&self) -> Option<TimeMs> {
         self.departed
+    }
+}
+
+impl SpanRow for CrossingRow {
+    fn vehicle_id(&self) -> &Arc<str> {
+        &self.vehicle_id
+    }
+    fn fence_id(&self) -> &Arc<str> {
+        &self.fence_id
+    }
+    fn start(&self) -> TimeMs {
+        self.from_time
+    }
+    fn end(&self) -> Option<TimeMs> {
+        Some(self.to_time)
     }
 }
 
@@ -90,7 +101,7 @@ impl SpanFilter {
     }
 }
 
-/// Presences or visits, in order of vehicle, fence, start.
+/// Presences, visits or crossings, in order of vehicle, fence, start.
 pub(crate) struct SpanTable<R> {
     by_pair: BTreeMap<Pair, Vec<R>>,
     vehicles_of_fence: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
@@ -238,108 +249,6 @@ impl<R: SpanRow> Scan<'_, R> {
     fn stop_before(&mut self, pair: &Pair, start: TimeMs) {
         self.next = Some(SpanKey { vehicle_id: pair.0.clone(), fence_id: pair.1.clone(), start });
     }
-}
-
-/// Which rejects are wanted; all that is given must hold.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RejectFilter {
-    pub vehicle_id: Option<Arc<str>>,
-    pub reason: Option<RejectReason>,
-    /// Rejects whose event time is in `[from, to)`.
-    pub from: Option<TimeMs>,
-    pub to: Option<TimeMs>,
-}
-
-impl RejectFilter {
-    fn meets(&self, row: &RejectRow) -> bool {
-        let event_time = row.fix.as_ref().map(|(_, time)| *time);
-        self.reason.is_none_or(|wanted| row.reason == wanted)
-            && self.from.is_none_or(|from| event_time.is_some_and(|time| time >= from))
-            && self.to.is_none_or(|to| event_time.is_some_and(|time| time < to))
-    }
-}
-
-/// The newest rejects, and how many there are of each reason.
-#[derive(Default)]
-pub(crate) struct Rejects {
-    by_seq: BTreeMap<u64, RejectRow>,
-    by_vehicle: BTreeSet<(Arc<str>, u64)>,
-    counts: [i64; RejectReason::ALL.len()],
-}
-
-impl Rejects {
-    pub fn len(&self) -> usize {
-        self.by_seq.len()
-    }
-
-    /// How many rows of each reason there are, those included that are too old to be kept here.
-    pub fn counts(&self) -> impl Iterator<Item = (RejectReason, i64)> {
-        RejectReason::ALL.into_iter().zip(self.counts)
-    }
-
-    pub fn apply(&mut self, row: &RejectRow, came: bool) {
-        if let Some(at) = RejectReason::ALL.iter().position(|reason| *reason == row.reason) {
-            self.counts[at] += if came { 1 } else { -1 };
-        }
-        if !came {
-            self.remove(row.seq);
-            return;
-        }
-        if let Some((vehicle_id, _)) = &row.fix {
-            self.by_vehicle.insert((vehicle_id.clone(), row.seq));
-        }
-        self.by_seq.insert(row.seq, row.clone());
-        while self.by_seq.len() > MAX_REJECTS {
-            let Some((&oldest, _)) = self.by_seq.first_key_value() else { break };
-            self.remove(oldest);
-        }
-    }
-
-    fn remove(&mut self, seq: u64) {
-        let Some(row) = self.by_seq.remove(&seq) else { return };
-        if let Some((vehicle_id, _)) = row.fix {
-            self.by_vehicle.remove(&(vehicle_id, seq));
-        }
-    }
-
-    /// Up to `limit` rows that meet the filter, after a sequence number.
-    pub fn page(&self, filter: &RejectFilter, after: Option<u64>, limit: usize) -> Page<RejectRow, u64> {
-        match &filter.vehicle_id {
-            Some(vehicle_id) => {
-                let first = (vehicle_id.clone(), after.unwrap_or(0));
-                let seqs = self.by_vehicle.range((Bound::Excluded(first), Bound::Unbounded));
-                let of_vehicle = seqs.take_while(|(id, _)| id == vehicle_id);
-                page_of_rejects(of_vehicle.filter_map(|(_, seq)| self.by_seq.get(seq)), filter, limit)
-            }
-            None => {
-                let range = (Bound::Excluded(after.unwrap_or(0)), Bound::Unbounded);
-                page_of_rejects(self.by_seq.range(range).map(|(_, row)| row), filter, limit)
-            }
-        }
-    }
-}
-
-fn page_of_rejects<'a>(
-    candidates: impl Iterator<Item = &'a RejectRow>,
-    filter: &RejectFilter,
-    limit: usize,
-) -> Page<RejectRow, u64> {
-    let mut rows: Vec<RejectRow> = Vec::new();
-    let mut last_seen = None;
-    for (step, row) in candidates.enumerate() {
-        if step == MAX_STEPS {
-            return Page { rows, next: last_seen };
-        }
-        if filter.meets(row) {
-            if rows.len() == limit {
-                let next = rows.last().map(|last| last.seq);
-                return Page { rows, next };
-            }
-            rows.push(row.clone());
-        }
-        last_seen = Some(row.seq);
-    }
-    Page { rows, next: None }
 }
 
 #[cfg(test)]

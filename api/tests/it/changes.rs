@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use api::ApiConfig;
+use model::{Cause, Change, Why};
 
 use crate::harness::{Event, START_MS, Service, presence};
 
@@ -163,4 +164,21 @@ fn a_quiet_stream_shows_that_it_lives() {
     for _ in 0..2 {
         assert_eq!(stream.next_comment(), "keep-alive");
     }
+}
+
+#[test]
+fn every_change_says_why() {
+    let service = Service::start(ApiConfig::default());
+    let came = presence(1, "T1", "yard", 0, None);
+    let why = Why { cause: Cause::LateFix, seq: 77 };
+    let gone = Change { diff: -1, why, ..came.clone() };
+    service.close(vec![], vec![came], vec![]);
+    service.close(vec![], vec![gone], vec![]);
+    let mut stream = service.follow("?cursor=0-0", &[]);
+    let told = |event: Event| (event.data["cause"].clone(), event.data["seq"].clone());
+    assert_eq!(told(stream.next_change()), ("first".into(), 1.into()));
+    let last = stream.next_change();
+    let members: Vec<&String> = last.data.as_object().unwrap().keys().collect();
+    assert_eq!(members.len(), 7, "{members:?}");
+    assert_eq!(told(last), ("late_fix".into(), 77.into()));
 }

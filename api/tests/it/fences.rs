@@ -108,3 +108,44 @@ fn a_deletion_that_is_yet_to_come_does_not_stand_in_the_way() {
     let shown = service.get_json(&format!("/api/v1/fences/a?min_tick={tick}"));
     assert_eq!(shown["properties"]["name"], "B");
 }
+
+#[test]
+fn what_was_deleted_stays_deleted_before_a_version_that_is_yet_to_come() {
+    let service = service();
+    put(&service, "a", &circle("A"));
+    service.request("DELETE", "/api/v1/fences/a?at=2026-01-05T00:00:00Z", &[], b"");
+    let mut later = circle("A");
+    later["properties"]["valid_from"] = "2999-01-01T00:00:00Z".into();
+    assert_eq!(put(&service, "a", &later).status, 200);
+    assert!(put(&service, "a", &circle("A")).problem(409).contains("valid_from"));
+    assert_eq!(put(&service, "a?correct_history=true", &circle("A")).status, 200);
+}
+
+#[test]
+fn an_edit_of_what_was_changed_meanwhile_is_refused() {
+    let service = service();
+    let tag = |tick: u64| {
+        let answer = service.get(&format!("/api/v1/fences/a?min_tick={tick}"));
+        answer.header("etag").expect("one fence has a tag").to_owned()
+    };
+    let put_if = |tags: &str, feature: &Value| {
+        let body = feature.to_string();
+        service.request("PUT", "/api/v1/fences/a", &[("If-Match", tags)], body.as_bytes())
+    };
+    let tick_of = |answer: &crate::harness::Answer| answer.json()["tick"].as_u64().unwrap();
+
+    assert!(put_if("*", &circle("A")).problem(412).contains("not there"));
+    let first = tag(tick_of(&put(&service, "a", &circle("A"))));
+    let second = tag(tick_of(&put_if(&first, &circle("B"))));
+    assert_ne!(first, second);
+    assert!(put_if(&first, &circle("C")).problem(412).contains("read it again"));
+    put_if(&format!("W/{second}"), &circle("C")).problem(412);
+    assert_eq!(service.get_json("/api/v1/fences/a")["properties"]["name"], "B");
+    // What another version holds from tomorrow on would be lost, too.
+    let mut later = circle("A");
+    later["properties"]["valid_from"] = "2999-01-01T00:00:00Z".into();
+    let third = tag(tick_of(&put_if(&format!("\"x\", {second}"), &later)));
+    put_if(&second, &circle("C")).problem(412);
+    assert_eq!(tag(tick_of(&put_if(&third, &circle("A")))), tag(0), "a tag is good until the next edit");
+    assert_eq!(put_if("*", &circle("D")).status, 200);
+}

@@ -9,8 +9,8 @@ use std::time::Duration;
 use api::{Api, ApiConfig, Views};
 use journal::{ChangeBytes, Log, Options, Store};
 use model::{
-    Change, ClosedTick, Coord, EndReason, FenceEdit, Fix, Position, PositionRef, PresenceRow, Record,
-    RecordSink, RejectReason, RejectRow, Row, TimeMs, Why,
+    Change, ClosedTick, Coord, CrossingRow, EndReason, FenceEdit, Fix, Position, PositionRef, PresenceRow,
+    Record, RecordSink, RejectReason, RejectRow, Row, TimeMs, VisitId, VisitRow, Why,
 };
 use serde_json::Value;
 
@@ -79,6 +79,7 @@ impl Service {
             changelog: store.changelog(),
             dead_letters: store.dead_letters(),
             views: views.clone(),
+            explain: Some(Arc::new(explain)),
             config,
         };
         let (stop, stopped) = tokio::sync::oneshot::channel();
@@ -114,15 +115,7 @@ impl Service {
         let instant = TimeMs(START_MS + i64::try_from(tick).unwrap() * 1000);
         changes.sort_by(Change::cmp_in_tick);
         kept.sort_by(Change::cmp_in_tick);
-        let bytes: Vec<ChangeBytes> = kept
-            .iter()
-            .map(|change| ChangeBytes {
-                table: change.row.table().code(),
-                key: change.row.key_bytes(),
-                diff: change.diff,
-                row: change.row.to_json().into_bytes(),
-            })
-            .collect();
+        let bytes: Vec<ChangeBytes> = kept.iter().map(pipeline::change_bytes).collect();
         self.store.changelog().append(tick, instant.0, &bytes).unwrap();
         self.views.apply(&ClosedTick { tick, instant, records: tick, changes, fixes, fence_edits });
         tick
@@ -349,6 +342,20 @@ impl Events {
     }
 }
 
+/// Knows the visits 1 and 2; the second takes longer than anybody may.
+fn explain(id: VisitId, may_go_on: &dyn Fn() -> bool) -> Result<Option<Value>, api::ExplainError> {
+    match id {
+        VisitId(1) => Ok(Some(serde_json::json!({"id": id.to_string()}))),
+        VisitId(2) => {
+            while may_go_on() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(api::ExplainError::GaveUp)
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Collects fence edits.
 #[derive(Default)]
 struct FenceSink(Vec<FenceEdit>);
@@ -408,10 +415,37 @@ pub fn presence(diff: i8, vehicle: &str, fence: &str, entered_s: i64, exited_s: 
     Change { diff, row: Row::Presence(row), why: Why::first(1) }
 }
 
+/// A visit of T1.
+pub fn visit(diff: i8, fence: &str, arrived_s: i64, departed_s: Option<i64>) -> Change {
+    let row = VisitRow {
+        vehicle_id: "T1".into(),
+        fence_id: fence.into(),
+        arrived: TimeMs(START_MS + arrived_s * 1000),
+        departed: departed_s.map(|second| TimeMs(START_MS + second * 1000)),
+        confirmed_at: TimeMs(START_MS + (arrived_s + 300) * 1000),
+        presences: 1,
+    };
+    Change { diff, row: Row::Visit(row), why: Why::first(1) }
+}
+
+pub fn crossing(diff: i8, vehicle: &str, fence: &str, from_s: i64, to_s: i64) -> Change {
+    let row = CrossingRow {
+        vehicle_id: vehicle.into(),
+        fence_id: fence.into(),
+        from_time: TimeMs(START_MS + from_s * 1000),
+        to_time: TimeMs(START_MS + to_s * 1000),
+        at: TimeMs(START_MS + (from_s + to_s) * 500),
+    };
+    Change { diff, row: Row::Crossing(row), why: Why::first(1) }
+}
+
+pub fn reject(diff: i8, vehicle: Option<&str>, seq: u64, second: i64, reason: RejectReason) -> Change {
+    let fix = vehicle.map(|id| (id.into(), TimeMs(START_MS + second * 1000)));
+    Change { diff, row: Row::Reject(RejectRow { seq, fix, reason }), why: Why::first(seq) }
+}
+
 pub fn jump(diff: i8, vehicle: &str, seq: u64, second: i64) -> Change {
-    let fix = Some((vehicle.into(), TimeMs(START_MS + second * 1000)));
-    let row = Row::Reject(RejectRow { seq, fix, reason: RejectReason::Jump });
-    Change { diff, row, why: Why::first(seq) }
+    reject(diff, Some(vehicle), seq, second, RejectReason::Jump)
 }
 
 /// A good record of generic ingest.

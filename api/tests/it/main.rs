@@ -8,3 +8,5 @@ mod harness;
 mod ingest;
 mod operation;
 mod reading;
+mod rejects;
+mod visits;

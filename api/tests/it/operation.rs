@@ -9,7 +9,7 @@ use journal::{AppendError, Log, StoreError, Tick, Ticket};
 use model::{Coord, Fence, FenceEdit, FenceSettings, Shape};
 use serde_json::Value;
 
-use crate::harness::{Service, fix, jump, position_line, presence};
+use crate::harness::{Service, crossing, fix, jump, position_line, presence, visit};
 
 #[test]
 fn pages_of_other_sites_are_kept_out() {
@@ -119,6 +119,7 @@ fn the_description_lists_every_route_and_describes_every_item() {
     assert!(openapi["openapi"].as_str().unwrap().starts_with("3.1"));
     let expected = [
         "/api/v1/changes",
+        "/api/v1/crossings",
         "/api/v1/dead-letters",
         "/api/v1/dead-letters/{id}",
         "/api/v1/dead-letters/{id}/replay",
@@ -128,12 +129,16 @@ fn the_description_lists_every_route_and_describes_every_item() {
         "/api/v1/presences",
         "/api/v1/records",
         "/api/v1/rejects",
+        "/api/v1/rejects/counts",
         "/api/v1/trucks",
         "/api/v1/trucks/near",
         "/api/v1/trucks/{id}",
         "/api/v1/trucks/{id}/location",
         "/api/v1/trucks/{id}/track",
         "/api/v1/visits",
+        "/api/v1/visits/{id}",
+        "/api/v1/visits/{id}/explain",
+        "/api/v1/visits/{id}/history",
         "/healthz",
         "/metrics",
         "/readyz",
@@ -153,7 +158,12 @@ fn the_description_lists_every_route_and_describes_every_item() {
         valid_to: None,
         feature_json: "{\"geometry\":null}".into(),
     };
-    let changes = vec![presence(1, "T1", "yard", 0, None), jump(1, "T1", 2, 60)];
+    let changes = vec![
+        presence(1, "T1", "yard", 0, None),
+        visit(1, "yard", 0, None),
+        crossing(1, "T1", "gate", 0, 30),
+        jump(1, "T1", 2, 60),
+    ];
     let fixes = vec![fix("T1", 1, 0, 3.4, 6.5), fix("T1", 2, 60, 9.0, 9.0), fix("T2", 3, 0, 3.4, 6.5)];
     service.close(fixes, changes, vec![FenceEdit::Upsert(Arc::new(fence))]);
     service.post("/api/v1/records", b"bad\n");
@@ -164,7 +174,12 @@ fn the_description_lists_every_route_and_describes_every_item() {
         ("/api/v1/trucks/{id}/location", "/api/v1/trucks/T1/location"),
         ("/api/v1/trucks/{id}/track", "/api/v1/trucks/T1/track"),
         ("/api/v1/presences", "/api/v1/presences"),
+        ("/api/v1/visits", "/api/v1/visits"),
+        ("/api/v1/visits/{id}", "/api/v1/visits/8defb3e6d8caf310"),
+        ("/api/v1/visits/{id}/history", "/api/v1/visits/8defb3e6d8caf310/history"),
+        ("/api/v1/crossings", "/api/v1/crossings"),
         ("/api/v1/rejects", "/api/v1/rejects"),
+        ("/api/v1/rejects/counts", "/api/v1/rejects/counts"),
         ("/api/v1/fences", "/api/v1/fences"),
         ("/api/v1/fences/{id}", "/api/v1/fences/yard"),
         ("/api/v1/dead-letters", "/api/v1/dead-letters"),

@@ -7,7 +7,7 @@ use api::ApiConfig;
 use model::{Change, Row, TimeMs, VisitRow, Why};
 use serde_json::json;
 
-use crate::harness::{START_MS, Service, fix, jump, presence};
+use crate::harness::{START_MS, Service, crossing, fix, jump, presence};
 
 #[test]
 fn pages_neither_miss_nor_double_what_does_not_change() {
@@ -63,9 +63,12 @@ fn rows_are_the_files_bytes_and_filters_hold() {
     };
     let changes = vec![visit("T1", 0, Some(600)), visit("T1", 3600, None), visit("T2", 100, Some(700))];
     let row = changes[0].row.to_json();
+    let members = row.strip_suffix('}').unwrap();
     service.close(vec![], changes, vec![]);
     let all = service.get("/api/v1/visits").text();
-    let expected = format!("{{\"as_of\":\"2026-01-05T00:00:01Z\",\"tick\":1,\"items\":[{row},");
+    let expected = format!(
+        "{{\"as_of\":\"2026-01-05T00:00:01Z\",\"tick\":1,\"items\":[{members},\"id\":\"8defb3e6d8caf310\"}},"
+    );
     assert!(all.starts_with(&expected), "{all}");
     assert!(all.ends_with("],\"next_cursor\":null}"), "{all}");
     let count = |query: &str| service.read_all(&format!("/api/v1/visits?limit=1&{query}")).len();
@@ -166,4 +169,28 @@ fn near_crosses_the_antimeridian() {
     let nearest = service.get_json("/api/v1/trucks/near?lat=0&lng=179.99&radius=5");
     let distance_m = nearest["items"][0]["distance_m"].as_f64().unwrap();
     assert!((distance_m - 4452.780).abs() < 0.001, "{distance_m}");
+}
+
+#[test]
+fn crossings_are_listed_and_told_of() {
+    let service = Service::start(ApiConfig::default());
+    let first = crossing(1, "T1", "gate", 0, 60);
+    let row = first.row.to_json();
+    let others = vec![first.clone(), crossing(1, "T1", "gate", 600, 660), crossing(1, "T2", "bridge", 0, 30)];
+    service.close(vec![], others, vec![]);
+    let page = service.get("/api/v1/crossings?limit=1&vehicle_id=T1").text();
+    assert!(page.contains(&format!("\"items\":[{row}],\"next_cursor\":\"")), "{page}");
+    let count = |query: &str| service.read_all(&format!("/api/v1/crossings?limit=1&{query}")).len();
+    assert_eq!((count(""), count("fence_id=gate"), count("vehicle_id=T2&fence_id=gate")), (3, 2, 0));
+    assert_eq!(count("from=2026-01-05T00:01:00Z"), 1, "it is past at its to_time");
+    assert_eq!(count("to=2026-01-05T00:10:00Z"), 2);
+    assert!(service.get("/metrics").text().contains("watchtower_rows{table=\"crossings\"} 3"));
+    let visits = service.get("/api/v1/visits?limit=1").json();
+    assert_eq!(visits["items"], json!([]));
+
+    let mut stream = service.follow("?cursor=0-0", &[]);
+    let event = stream.next_change();
+    assert_eq!((event.name.as_str(), &event.data["row"]["vehicle_id"]), ("crossings", &json!("T1")));
+    service.close(vec![], vec![Change { diff: -1, ..first }], vec![]);
+    assert_eq!(count("vehicle_id=T1"), 1);
 }

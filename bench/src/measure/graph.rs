@@ -1,18 +1,15 @@
 //! Positions a second through intake and graph, in memory: no files, no journal, no HTTP.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
-use model::{GraphSettings, PositionRef, Record, RecordSink};
-use pipeline::Driver;
+use model::{GraphSettings, Record};
 use serde_json::json;
 
 use super::Options;
+use super::bare::{BareGraph, TICK};
+use super::late::arrive_late;
 use super::report::{Figure, Report};
-use crate::simulate::prng::{key, mix};
 use crate::simulate::{DEFAULT_START, Fleet, FleetOptions, FleetPosition, Layout, fleet};
-
-const TICK: usize = 1000;
 
 struct Case {
     figure: &'static str,
@@ -63,7 +60,11 @@ fn one(case: &Case, positions: usize, runs: usize, report: &mut Report) -> anyho
     let ids = source.vehicle_ids().to_vec();
     let fences: Vec<_> = source.fences()?.into_iter().map(std::sync::Arc::new).collect();
     let mut fixes: Vec<FleetPosition> = source.by_ref().take(positions).collect();
-    let latest_ms = delay_some(&mut fixes, case.late_percent);
+    // A short input has shorter delays, or all late fixes would come at its end.
+    let times = || fixes.iter().map(|fix| fix.position.event_time.0);
+    let span_ms = times().max().zip(times().min()).map_or(0, |(last, first)| last - first);
+    let latest_ms = LATEST_MS.min(span_ms / 2).max(1);
+    arrive_late(&mut fixes, case.late_percent, latest_ms);
     let order = match case.late_percent {
         0 => "event-time order, none late".to_owned(),
         percent => format!("{percent} % late by up to {} s, the rest in event-time order", latest_ms / 1000),
@@ -71,31 +72,23 @@ fn one(case: &Case, positions: usize, runs: usize, report: &mut Report) -> anyho
     let mut rates = Vec::new();
     let mut changes = 0;
     for _ in 0..runs {
-        let mut driver = Driver::start(GraphSettings::default(), BTreeSet::new(), false, case.workers)?;
+        let mut graph = BareGraph::start(GraphSettings::default(), case.workers)?;
         for fence in &fences {
-            driver.intake.record(None, Record::FenceUpsert(fence.clone()));
+            graph.record(Record::FenceUpsert(fence.clone()));
         }
-        let input = driver.intake.finish_tick(None);
-        driver.submit(1, input)?;
-        driver.close_next()?;
-        changes = 0;
+        graph.end_tick()?;
+        graph.close_all()?;
+        let changes_before = graph.changes();
         let started = Instant::now();
-        for (tick, chunk) in (2..).zip(fixes.chunks(TICK)) {
+        for chunk in fixes.chunks(TICK) {
             for fix in chunk {
-                let vehicle_id = &*ids[fix.vehicle as usize];
-                driver
-                    .intake
-                    .position(None, PositionRef { vehicle_id, spelling: None, position: fix.position });
+                graph.position(&ids[fix.vehicle as usize], fix.position);
             }
-            let input = driver.intake.finish_tick(None);
-            if let Some(closed) = driver.submit(tick, input)? {
-                changes += closed.changes.len();
-            }
+            graph.end_tick()?;
         }
-        while let Some(closed) = driver.close_next()? {
-            changes += closed.changes.len();
-        }
+        graph.close_all()?;
         rates.push(fixes.len() as f64 / started.elapsed().as_secs_f64());
+        changes = graph.changes() - changes_before;
     }
     report.add(&Figure {
         bench: "graph",
@@ -113,59 +106,4 @@ fn one(case: &Case, positions: usize, runs: usize, report: &mut Report) -> anyho
         runs: rates,
     });
     Ok(())
-}
-
-/// Moves some fixes to where they would be had they come late, the same ones each time; tells how late at
-/// most. A short input has shorter delays, or all of them would come at its end.
-fn delay_some(fixes: &mut [FleetPosition], percent: u64) -> i64 {
-    let time = |fix: &FleetPosition| fix.position.event_time.0;
-    let (Some(first), Some(last)) = (fixes.first().map(time), fixes.last().map(time)) else { return 0 };
-    let latest_ms = LATEST_MS.min((last - first) / 2).max(1);
-    let arrival = |fix: &FleetPosition| {
-        let chance = mix(key(u64::from(fix.vehicle), time(fix).cast_unsigned()));
-        let is_late = chance % 100 < percent;
-        let delay_ms =
-            if is_late { ((chance >> 8) % latest_ms.cast_unsigned()).cast_signed() + 1 } else { 0 };
-        time(fix) + delay_ms
-    };
-    // Stable: those that are not late keep their order.
-    fixes.sort_by_cached_key(arrival);
-    latest_ms
-}
-
-#[cfg(test)]
-mod tests {
-    use model::{Position, TimeMs};
-
-    use super::*;
-
-    #[test]
-    fn some_fixes_come_late_and_none_is_lost() {
-        let fix = |n: i64| FleetPosition {
-            vehicle: (n % 100) as u32,
-            position: Position { event_time: TimeMs(n * 1000), ..Position::default() },
-        };
-        let in_order: Vec<FleetPosition> = (0..20_000).map(fix).collect();
-        let times = |fixes: &[FleetPosition]| -> Vec<i64> {
-            fixes.iter().map(|fix| fix.position.event_time.0).collect()
-        };
-        let mut none_late = in_order.clone();
-        delay_some(&mut none_late, 0);
-        assert_eq!(times(&none_late), times(&in_order));
-
-        let mut some_late = in_order.clone();
-        assert_eq!(delay_some(&mut some_late, 5), LATEST_MS);
-        let mut newest = i64::MIN;
-        let (mut late, mut latest_ms) = (0, 0);
-        for time in times(&some_late) {
-            late += usize::from(time < newest);
-            latest_ms = latest_ms.max(newest.saturating_sub(time));
-            newest = newest.max(time);
-        }
-        assert!((900..1100).contains(&late), "{late} of 20000 are late");
-        assert!((LATEST_MS / 2..=LATEST_MS).contains(&latest_ms), "by up to {latest_ms} ms");
-        let mut again = times(&some_late);
-        again.sort_unstable();
-        assert_eq!(again, times(&in_order));
-    }
 }

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::Options;
 use super::folder::Folder;
 use super::probe::{PROBE_CONNECTIONS, PROBES_A_SECOND, Probes};
+use super::quantiles::Quantiles;
 use super::report::{Figure, Report};
 use super::wire::{Answers, SECRET, request, wall_clock};
 use crate::send::loconav::push_location;
@@ -172,24 +173,19 @@ fn run_once(program: &Path, folder: &Folder, load: &Load) -> anyhow::Result<Outc
         latencies.append(&mut of_thread);
     }
     let elapsed = started.elapsed().as_secs_f64();
-    let mut seen = match prober {
+    let seen = match prober {
         Some(prober) => prober.join().map_err(|_| anyhow::anyhow!("the prober panicked"))??,
         None => Vec::new(),
     };
-    let ack = quantiles(&mut latencies);
-    let visible = quantiles(&mut seen);
+    let quantiles = |times: Vec<Duration>| {
+        let times = Quantiles::of(times);
+        [0.5, 0.99, 0.999].map(|share| times.ms(share))
+    };
+    let (ack, visible) = (quantiles(latencies), quantiles(seen));
     Ok(Outcome {
         acknowledged: answered * load.batch as u64,
         seconds: elapsed,
         quantiles_ms: [ack[0], ack[1], ack[2], visible[0], visible[1], visible[2]],
-    })
-}
-
-fn quantiles(latencies: &mut [Duration]) -> [f64; 3] {
-    latencies.sort_unstable();
-    [0.5, 0.99, 0.999].map(|share| {
-        let at = ((latencies.len() as f64 * share) as usize).min(latencies.len().saturating_sub(1));
-        latencies.get(at).map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3)
     })
 }
 

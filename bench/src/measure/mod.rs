@@ -1,11 +1,18 @@
 //! Named benchmarks: each prints its machine, its sizes and every run.
 
+mod bare;
+mod country;
+mod edit;
 mod folder;
 mod graph;
 mod ingest;
+mod late;
+mod memory;
 mod probe;
+mod quantiles;
 mod replay;
 mod report;
+mod truck;
 mod wire;
 
 use std::path::PathBuf;
@@ -15,7 +22,7 @@ use anyhow::bail;
 pub use report::{Figure, Report};
 
 /// The names that [`run`] knows.
-pub const NAMES: [&str; 3] = ["graph", "ingest", "replay"];
+pub const NAMES: [&str; 6] = ["graph", "late", "edit", "memory", "ingest", "replay"];
 
 /// What to measure, and how.
 #[derive(Clone, Debug)]
@@ -26,8 +33,11 @@ pub struct Options {
     pub json: bool,
     /// Smaller and fewer runs: to see that it works, not to be quoted.
     pub quick: bool,
-    /// Only the cases with this many fences.
+    /// Only the cases with this many fences (graph).
     pub fences: Option<u32>,
+    /// How many fixes are kept while fences are edited (edit); only the case with so many fixes a vehicle
+    /// (memory).
+    pub fixes: Option<u64>,
     /// The program to start as the service under load.
     pub program: PathBuf,
 }
@@ -41,6 +51,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     for name in &options.names {
         match name.as_str() {
             "graph" => graph::measure(options, &mut report)?,
+            "late" => late::measure(options, &mut report)?,
+            "edit" => edit::measure(options, &mut report)?,
+            "memory" => memory::measure(options, &mut report)?,
             "ingest" => ingest::measure(options, &mut report)?,
             _ => replay::measure(options, &mut report)?,
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Coord, Fence, GraphSettings, Position, RejectReason, RejectRow, TimeMs};
+use model::{Coord, Fence, GraphSettings, Position, RejectReason, RejectRow, SettingError, TimeMs};
 
 use super::Input;
 
@@ -25,10 +25,9 @@ pub(super) enum Edit {
     Delete { at: TimeMs },
 }
 
-/// Everything that later steps need of the input.
+/// Everything that later steps need of the records so far.
 pub(super) struct Admitted {
-    /// The instant of the last record.
-    pub instant: TimeMs,
+    clock: Clock,
     /// The last values of all settings.
     pub settings: GraphSettings,
     /// By vehicle and event time, the fix that counts.
@@ -49,80 +48,103 @@ struct Clock {
 }
 
 impl Clock {
-    /// Moves to the next record and gives its instant. `own_event_time` is that of a position that may
-    /// move time.
-    fn advance(&mut self, received: Option<TimeMs>, own_event_time: Option<TimeMs>) -> TimeMs {
+    /// Moves to the next record. `own_event_time` is that of a position that may move time.
+    fn advance(&mut self, received: Option<TimeMs>, own_event_time: Option<TimeMs>) {
         let stated = match received {
             Some(received) => received,
             None => own_event_time.map_or(self.largest_seen, |own| own.max(self.largest_seen)),
         };
         self.instant = self.instant.max(stated);
         self.largest_seen = self.largest_seen.max(self.instant);
-        self.instant
     }
 }
 
-/// Walks the whole input.
-pub(super) fn admit_all(input: &[Input], defaults: &GraphSettings) -> Admitted {
-    let mut clock = Clock { instant: TimeMs(0), largest_seen: TimeMs(0) };
-    let mut settings = defaults.clone();
-    let mut fixes: BTreeMap<String, BTreeMap<TimeMs, Fix>> = BTreeMap::new();
-    let mut fence_edits: BTreeMap<String, Vec<Edit>> = BTreeMap::new();
-    let mut rejects = BTreeMap::new();
-    for (seq, record) in (1_u64..).zip(input) {
+impl Admitted {
+    /// Before the first record.
+    pub fn new(defaults: &GraphSettings) -> Admitted {
+        Admitted {
+            clock: Clock { instant: TimeMs(0), largest_seen: TimeMs(0) },
+            settings: defaults.clone(),
+            fixes: BTreeMap::new(),
+            fence_edits: BTreeMap::new(),
+            rejects: BTreeMap::new(),
+        }
+    }
+
+    /// The instant of the last record that [`arrive`](Admitted::arrive)d.
+    pub fn instant(&self) -> TimeMs {
+        self.clock.instant
+    }
+
+    /// A record arrives: time moves on. Nothing else happens before it is [taken](Admitted::take).
+    pub fn arrive(&mut self, record: &Input) {
         let own_event_time = match record {
             Input::Position { position, .. } if refused_by_itself(position).is_none() => {
                 Some(position.event_time)
             }
             _ => None,
         };
-        let instant = clock.advance(record.received(), own_event_time);
+        self.clock.advance(record.received(), own_event_time);
+    }
+
+    /// The settings after a record of settings; `None` for other records. One bad name or value refuses all of
+    /// it: half of a change is another change.
+    pub fn changed_settings(&self, record: &Input) -> Option<Result<GraphSettings, SettingError>> {
+        let Input::Settings { values, .. } = record else {
+            return None;
+        };
+        let mut settings = self.settings.clone();
+        let applied = values.iter().try_for_each(|(name, value)| settings.apply(name, value));
+        Some(applied.map(|()| settings))
+    }
+
+    /// Applies the record that has arrived; corrections reach back to `edge`.
+    pub fn take(&mut self, seq: u64, record: &Input, edge: Option<TimeMs>) {
         match record {
             Input::Position { vehicle_id, position, .. } => {
-                let reason = match refusal(position, instant, &settings) {
-                    Some(refused) => Some(refused),
-                    None => {
-                        clock.largest_seen = clock.largest_seen.max(position.event_time);
-                        if !fixes.contains_key(vehicle_id) {
-                            fixes.insert(vehicle_id.clone(), BTreeMap::new());
-                        }
-                        if let Some(by_time) = fixes.get_mut(vehicle_id) {
-                            keep_last_arrival(by_time, seq, position);
-                        }
-                        position.bad.any().then_some(RejectReason::BadValue)
-                    }
-                };
-                if let Some(reason) = reason {
-                    let names_fix = reason != RejectReason::Malformed;
-                    let fix = names_fix.then(|| (Arc::from(vehicle_id.as_str()), position.event_time));
-                    rejects.insert(seq, RejectRow { seq, fix, reason });
-                }
+                self.take_position(seq, vehicle_id, position, edge);
             }
             Input::Fence { fence, .. } => {
-                fence_edits.entry(fence.id.to_string()).or_default().push(Edit::Upsert(fence.clone()));
+                self.fence_edits.entry(fence.id.to_string()).or_default().push(Edit::Upsert(fence.clone()));
             }
             Input::FenceDelete { id, at, .. } => {
-                let at = at.unwrap_or(instant);
-                fence_edits.entry(id.clone()).or_default().push(Edit::Delete { at });
+                let at = at.unwrap_or(self.clock.instant);
+                self.fence_edits.entry(id.clone()).or_default().push(Edit::Delete { at });
             }
-            Input::Settings { values, .. } => {
-                // One refused name or value refuses the record: half of a change is another change.
-                let mut changed = settings.clone();
-                if values.iter().all(|(name, value)| changed.apply(name, value).is_ok()) {
-                    settings = changed;
-                } else {
-                    let row = RejectRow { seq, fix: None, reason: RejectReason::Malformed };
-                    rejects.insert(seq, row);
-                }
-            }
-            Input::Malformed { .. } => {
-                rejects.insert(seq, RejectRow { seq, fix: None, reason: RejectReason::Malformed });
-            }
+            Input::Settings { .. } => match self.changed_settings(record) {
+                Some(Ok(settings)) => self.settings = settings,
+                _ => self.reject_as_malformed(seq),
+            },
+            Input::Malformed { .. } => self.reject_as_malformed(seq),
             Input::Clock { .. } | Input::Other { .. } => {}
         }
     }
-    // Only the horizon is looked at on the way; of all other settings the last value holds for all time.
-    Admitted { instant: clock.instant, settings, fixes, fence_edits, rejects }
+
+    fn take_position(&mut self, seq: u64, vehicle_id: &str, position: &Position, edge: Option<TimeMs>) {
+        // Only the horizon is looked at on the way; of all other settings the last value holds.
+        let reason = match refusal(position, self.clock.instant, &self.settings, edge) {
+            Some(refused) => Some(refused),
+            None => {
+                self.clock.largest_seen = self.clock.largest_seen.max(position.event_time);
+                if !self.fixes.contains_key(vehicle_id) {
+                    self.fixes.insert(vehicle_id.to_owned(), BTreeMap::new());
+                }
+                if let Some(by_time) = self.fixes.get_mut(vehicle_id) {
+                    keep_last_arrival(by_time, seq, position);
+                }
+                position.bad.any().then_some(RejectReason::BadValue)
+            }
+        };
+        if let Some(reason) = reason {
+            let names_fix = reason != RejectReason::Malformed;
+            let fix = names_fix.then(|| (Arc::from(vehicle_id), position.event_time));
+            self.rejects.insert(seq, RejectRow { seq, fix, reason });
+        }
+    }
+
+    fn reject_as_malformed(&mut self, seq: u64) {
+        self.rejects.insert(seq, RejectRow { seq, fix: None, reason: RejectReason::Malformed });
+    }
 }
 
 /// Why a position is refused, whenever it arrives. Such a position says nothing about time.
@@ -143,15 +165,22 @@ fn refused_by_itself(position: &Position) -> Option<RejectReason> {
     None
 }
 
-/// Why a position that arrives at `instant` is refused.
-fn refusal(position: &Position, instant: TimeMs, settings: &GraphSettings) -> Option<RejectReason> {
+/// Why a position that arrives at `instant` is refused. A horizon that has grown lets nothing in from before the
+/// edge.
+fn refusal(
+    position: &Position,
+    instant: TimeMs,
+    settings: &GraphSettings,
+    edge: Option<TimeMs>,
+) -> Option<RejectReason> {
     if let Some(reason) = refused_by_itself(position) {
         return Some(reason);
     }
     if position.event_time > instant.plus_ms(FUTURE_TOLERANCE_MS) {
         return Some(RejectReason::Future);
     }
-    if position.event_time < instant.plus_ms(-settings.horizon_ms) {
+    let is_before_edge = edge.is_some_and(|edge| position.event_time < edge);
+    if is_before_edge || position.event_time < instant.plus_ms(-settings.horizon_ms) {
         return Some(RejectReason::TooLate);
     }
     None

@@ -6,6 +6,8 @@
 
 use model::{Coord, Ring, Shape, UNITS_PER_DEGREE, geodesic_degrees_m, geodesic_m};
 
+mod segment;
+
 const FULL_TURN: i64 = 360 * UNITS_PER_DEGREE;
 /// Shortest degrees on the WGS 84 ellipsoid: of latitude at the equator, and of longitude there, which is
 /// to be multiplied with the cosine of the latitude.
@@ -200,14 +202,15 @@ pub(super) fn distance_to_edge_m(at: Point, (a, b): Edge) -> f64 {
         let (before, after) = (i.saturating_sub(1), (i + 1).min(pieces));
         if samples[i] <= samples[before] && samples[i] <= samples[after] {
             let tolerance = SEARCH_ENDS_DEGREES / length_degrees.max(SEARCH_ENDS_DEGREES);
-            nearest = nearest.min(golden_section_minimum(distance, t_of(before), t_of(after), tolerance));
+            let (_, least) = golden_section_minimum(distance, t_of(before), t_of(after), tolerance);
+            nearest = nearest.min(least);
         }
     }
     nearest
 }
 
-/// The least value of a function that falls and then rises between `low` and `high`.
-fn golden_section_minimum(f: impl Fn(f64) -> f64, mut low: f64, mut high: f64, tolerance: f64) -> f64 {
+/// Where a function that falls and then rises between `low` and `high` is least, and its value there.
+fn golden_section_minimum(f: impl Fn(f64) -> f64, mut low: f64, mut high: f64, tolerance: f64) -> (f64, f64) {
     const SHARE: f64 = 0.618_033_988_749_894_8;
     let (mut left, mut right) = (high - SHARE * (high - low), low + SHARE * (high - low));
     let (mut at_left, mut at_right) = (f(left), f(right));
@@ -222,7 +225,7 @@ fn golden_section_minimum(f: impl Fn(f64) -> f64, mut low: f64, mut high: f64, t
             at_right = f(right);
         }
     }
-    at_left.min(at_right)
+    if at_left <= at_right { (left, at_left) } else { (right, at_right) }
 }
 
 // ---- the border of a part --------------------------------------------------------------------------
@@ -341,11 +344,18 @@ impl Bounds {
     }
 
     fn contain(&self, (lon, lat): Point) -> bool {
+        self.meet(&Bounds { lat_min: lat, lat_max: lat, lon_middle: lon, lon_half: 0.0 })
+    }
+
+    /// Whether something may be in both.
+    fn meet(&self, other: &Bounds) -> bool {
         // A millimetre for the rounding of this arithmetic.
         const SLACK: f64 = 1e-8;
-        let from_middle = (lon - self.lon_middle).rem_euclid(360.0);
+        let from_middle = (other.lon_middle - self.lon_middle).rem_euclid(360.0);
         let lon_away = from_middle.min(360.0 - from_middle);
-        lat >= self.lat_min - SLACK && lat <= self.lat_max + SLACK && lon_away <= self.lon_half + SLACK
+        other.lat_max >= self.lat_min - SLACK
+            && other.lat_min <= self.lat_max + SLACK
+            && lon_away <= self.lon_half + other.lon_half + SLACK
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! records --admission--> fixes --jumps--> good fixes --presence--> presences --stays--> visits
-//!                   \--> edits --timeline--> versions --geometry--/
+//!                   \--> edits --timeline--> versions --geometry--/     \--crossing--> crossings
 //!                    \-> rejects <--jumps
 //! ```
 //!
@@ -11,21 +11,24 @@
 //!    come from `model`. Where both are wrong in the same way, the definitions were wrong.
 //! 2. No increments and no index: each table is a function of the whole input. Only bounding boxes spare
 //!    work, and they only ever rule out what is certainly far away.
-//! 3. All history is kept: `history.keep_h` is ignored.
+//! 3. Where not all history is kept (`history.keep_h`), what a correction leaves is final, and so depends on the
+//!    order of arrival: at each correction all is recomputed from what the one before has left. See `reach`.
 
 use std::sync::Arc;
 
 use model::{
-    Fence, GraphSettings, Position, PositionRef, PresenceRow, Record, RecordSink, RejectRow, Row,
-    SettingValue, TimeMs, VisitRow,
+    CrossingRow, Fence, GraphSettings, Position, PositionRef, PresenceRow, Record, RecordSink, RejectRow,
+    Row, SettingValue, TimeMs, VisitRow,
 };
 
 mod admission;
-#[cfg(test)]
-mod fixture;
+mod crossing;
 mod geometry;
 mod jumps;
+mod log;
 mod presence;
+mod reach;
+pub mod scenario;
 #[cfg(test)]
 mod scenarios;
 mod timeline;
@@ -118,7 +121,7 @@ impl RecordSink for Collector {
             Record::FenceDelete { id, at } => Input::FenceDelete { received, id: id.to_string(), at },
             Record::Settings(values) => Input::Settings { received, values },
             Record::Clock => Input::Clock { received },
-            Record::Other { .. } => Input::Other { received },
+            Record::Backfill { .. } | Record::Other { .. } => Input::Other { received },
             Record::Undecodable { .. } => Input::Malformed { received },
         });
     }
@@ -127,6 +130,8 @@ impl RecordSink for Collector {
 /// The tables as rows, each in the order of its key.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
+    /// Who went through without being seen there.
+    pub crossings: Vec<CrossingRow>,
     /// Who was where.
     pub presences: Vec<PresenceRow>,
     /// Stays that were long enough.
@@ -138,6 +143,8 @@ pub struct Rows {
 /// The tables as the bytes of the product's files: one compact JSON object a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
+    /// `crossings.ndjson`.
+    pub crossings: Vec<u8>,
     /// `presences.ndjson`.
     pub presences: Vec<u8>,
     /// `visits.ndjson`.
@@ -151,6 +158,7 @@ pub struct Tables {
 pub fn recompute(input: &[Input], defaults: &GraphSettings) -> Tables {
     let rows = recompute_rows(input, defaults);
     Tables {
+        crossings: sorted_lines(rows.crossings.into_iter().map(Row::Crossing)),
         presences: sorted_lines(rows.presences.into_iter().map(Row::Presence)),
         visits: sorted_lines(rows.visits.into_iter().map(Row::Visit)),
         rejects: sorted_lines(rows.rejects.into_iter().map(Row::Reject)),
@@ -166,42 +174,11 @@ pub fn recompute_prefix(input: &[Input], count: usize, defaults: &GraphSettings)
 /// [`recompute`] without the printing.
 #[must_use]
 pub fn recompute_rows(input: &[Input], defaults: &GraphSettings) -> Rows {
-    let mut admitted = admission::admit_all(input, defaults);
-    let settings = &admitted.settings;
-    let fences: Vec<(Arc<str>, Vec<timeline::Version>)> = admitted
-        .fence_edits
-        .iter()
-        .map(|(id, edits)| (Arc::from(id.as_str()), timeline::versions(edits, settings)))
-        .collect();
-    let mut rows = Rows::default();
-    for (vehicle_id, by_time) in &admitted.fixes {
-        let vehicle_id: Arc<str> = Arc::from(vehicle_id.as_str());
-        let fixes: Vec<admission::Fix> = by_time.values().copied().collect();
-        let is_good = jumps::good(&fixes, settings.max_speed_kmh);
-        let mut good_fixes = Vec::with_capacity(fixes.len());
-        for (fix, is_good) in fixes.into_iter().zip(is_good) {
-            if is_good {
-                good_fixes.push(fix);
-                continue;
-            }
-            let reject = RejectRow {
-                seq: fix.seq,
-                fix: Some((vehicle_id.clone(), fix.time)),
-                reason: model::RejectReason::Jump,
-            };
-            // A `bad_value` of the same record gives way: one row a record, and a refusal wins.
-            admitted.rejects.insert(fix.seq, reject);
-        }
-        for (fence_id, versions) in &fences {
-            let presences = presence::presences(&good_fixes, versions, admitted.instant);
-            for stay in presence::visits(&presences, versions, admitted.instant) {
-                rows.visits.push(stay.into_row(&vehicle_id, fence_id));
-            }
-            rows.presences.extend(presences.into_iter().map(|p| p.into_row(&vehicle_id, fence_id)));
-        }
+    let mut log = log::Log::new(defaults);
+    for record in input {
+        log.take(record);
     }
-    rows.rejects = admitted.rejects.into_values().collect();
-    rows
+    log.rows()
 }
 
 fn sorted_lines(rows: impl Iterator<Item = Row>) -> Vec<u8> {

@@ -17,6 +17,17 @@ pub(super) enum Then {
     Ended,
 }
 
+impl Then {
+    /// The reason of presences that end with the version; `None` where nobody leaves.
+    fn end_of_coverage(self) -> Option<EndReason> {
+        match self {
+            Then::NextVersion => None,
+            Then::Deleted => Some(EndReason::FenceDeleted),
+            Then::Ended => Some(EndReason::FenceEnded),
+        }
+    }
+}
+
 /// A fence as it was in `[from, until)`, with the settings that hold for it.
 pub(super) struct Version {
     pub from: TimeMs,
@@ -26,6 +37,8 @@ pub(super) struct Version {
     pub exit_buffer_m: f64,
     pub min_dwell_ms: i64,
     pub max_absence_ms: i64,
+    /// Whether it asks for crossings.
+    pub crossed: bool,
 }
 
 impl Version {
@@ -43,13 +56,19 @@ pub(super) fn version_at(versions: &[Version], time: TimeMs) -> Option<&Version>
 pub(super) fn end_of_coverage(versions: &[Version], time: TimeMs) -> Option<(TimeMs, EndReason)> {
     let first = versions.iter().position(|version| version.holds_at(time))?;
     for version in &versions[first..] {
-        match version.until? {
-            (_, Then::NextVersion) => {}
-            (at, Then::Deleted) => return Some((at, EndReason::FenceDeleted)),
-            (at, Then::Ended) => return Some((at, EndReason::FenceEnded)),
+        let (at, then) = version.until?;
+        if let Some(reason) = then.end_of_coverage() {
+            return Some((at, reason));
         }
     }
     None
+}
+
+/// Why there is no version at a time, where there was one before.
+pub(super) fn last_end_until(versions: &[Version], time: TimeMs) -> Option<EndReason> {
+    let ended = versions.iter().filter_map(|version| version.until).filter(|&(at, _)| at <= time);
+    let ends = ended.filter_map(|(at, then)| Some((at, then.end_of_coverage()?)));
+    ends.max_by_key(|&(at, _)| at).map(|(_, reason)| reason)
 }
 
 /// Applies edits in order of arrival.
@@ -71,6 +90,7 @@ pub(super) fn versions(edits: &[Edit], settings: &GraphSettings) -> Vec<Version>
             exit_buffer_m: fence.settings.exit_buffer_m.unwrap_or(settings.exit_buffer_m),
             min_dwell_ms: fence.settings.min_dwell_ms.unwrap_or(settings.min_dwell_ms),
             max_absence_ms: fence.settings.max_absence_ms.unwrap_or(settings.max_absence_ms),
+            crossed: fence.settings.crossed,
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{BadFields, Fence, FenceError, Position, TimeMs};
+use model::{Fence, FenceError, Position, TimeMs};
 
 use super::layout::Layout;
 use super::life::{TruckLife, truck_name};
@@ -104,8 +104,7 @@ impl Fleet {
                     speed_kmh: Some((sample.speed_kmh * 10.0).round() / 10.0),
                     heading: Some(sample.heading.floor()),
                     ignition: Some(sample.parked.is_none()),
-                    accuracy_m: None,
-                    bad: BadFields::default(),
+                    ..Position::default()
                 };
                 self.slice.push(FleetPosition { vehicle: vehicle as u32, position });
             }

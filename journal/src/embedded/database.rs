@@ -7,7 +7,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::wal;
 use crate::StoreError;
-use crate::format::FORMAT_VERSION;
+use crate::format::{FORMAT_VERSION, OLDEST_FORMAT};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -24,6 +24,7 @@ const ENTRIES: (&str, u64) = ("entries", 32 * MIB);
 const TICKS: (&str, u64) = ("ticks", 4 * MIB);
 const CHANGES: (&str, u64) = ("changes", 16 * MIB);
 const ROWS: (&str, u64) = ("rows", 16 * MIB);
+const INDEX: (&str, u64) = ("index", 8 * MIB);
 const DEAD_LETTERS: (&str, u64) = ("dead_letters", 8 * MIB);
 const META: (&str, u64) = ("meta", MIB);
 
@@ -36,6 +37,7 @@ pub(crate) struct Db {
     pub ticks: Keyspace,
     pub changes: Keyspace,
     pub rows: Keyspace,
+    pub index: Keyspace,
     pub dead_letters: Keyspace,
     pub meta: Keyspace,
 }
@@ -92,13 +94,17 @@ impl Db {
                 return Err(StoreError::damaged(what));
             }
         };
+        let options = |memtable_bytes| KeyspaceCreateOptions::default().max_memtable_size(memtable_bytes);
+        let is_older = read_format(&database, options)? == Some(OLDEST_FORMAT);
         let keyspace = |(name, memtable_bytes): (&str, u64)| {
-            if must_be_complete && !database.keyspace_exists(name) {
+            let may_be_new = !must_be_complete || (is_older && name == INDEX.0);
+            if !may_be_new && !database.keyspace_exists(name) {
                 let what = format!("the keyspace {name:?} is missing in {}", db_dir.display());
                 return Err(StoreError::damaged(what));
             }
-            let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable_bytes);
-            database.keyspace(name, options).map_err(StoreError::database("open a keyspace"))
+            database
+                .keyspace(name, || options(memtable_bytes))
+                .map_err(StoreError::database("open a keyspace"))
         };
         // Meta comes last: its format cell is written when all others are there.
         let db = Db {
@@ -106,6 +112,7 @@ impl Db {
             ticks: keyspace(TICKS)?,
             changes: keyspace(CHANGES)?,
             rows: keyspace(ROWS)?,
+            index: keyspace(INDEX)?,
             dead_letters: keyspace(DEAD_LETTERS)?,
             meta: keyspace(META)?,
             database: database.clone(),
@@ -119,21 +126,41 @@ impl Db {
             if must_be_complete {
                 return Err(StoreError::damaged(format!("the format of {} is missing", dir.display())));
             }
-            let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
-            batch.insert(&self.meta, FORMAT_CELL, FORMAT_VERSION.to_be_bytes());
-            return batch.commit().map_err(StoreError::database("write its format"));
+            return self.write_format();
         };
         let Ok(found) = <[u8; 4]>::try_from(&*cell).map(u32::from_be_bytes) else {
             return Err(StoreError::damaged(format!("the format of {} can't be read", dir.display())));
         };
-        if found != FORMAT_VERSION {
-            return Err(StoreError::Format { dir: dir.to_path_buf(), found, known: FORMAT_VERSION });
+        match found {
+            FORMAT_VERSION => Ok(()),
+            OLDEST_FORMAT => self.write_format(),
+            _ => Err(StoreError::Format { dir: dir.to_path_buf(), found, known: FORMAT_VERSION }),
         }
-        Ok(())
+    }
+
+    fn write_format(&self) -> Result<(), StoreError> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&self.meta, FORMAT_CELL, FORMAT_VERSION.to_be_bytes());
+        batch.commit().map_err(StoreError::database("write its format"))
     }
 
     #[cfg(test)]
     pub(crate) fn set_format(&self, version: u32) {
         self.meta.insert(FORMAT_CELL, version.to_be_bytes()).unwrap();
     }
+}
+
+/// The format that a database says it has, if it says any; before its keyspaces are checked.
+fn read_format(
+    database: &Database,
+    options: impl Fn(u64) -> KeyspaceCreateOptions,
+) -> Result<Option<u32>, StoreError> {
+    let (name, memtable_bytes) = META;
+    if !database.keyspace_exists(name) {
+        return Ok(None);
+    }
+    let failed = StoreError::database("read its format");
+    let meta = database.keyspace(name, || options(memtable_bytes)).map_err(&failed)?;
+    let cell = meta.get(FORMAT_CELL).map_err(&failed)?;
+    Ok(cell.and_then(|cell| <[u8; 4]>::try_from(&*cell).ok()).map(u32::from_be_bytes))
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   DIR/lock          held while a process has the folder open
 //!   DIR/commit.mark   the newest acknowledged tick, to hold the database against
-//!   DIR/db/           entries, ticks | changes, rows | dead_letters | meta
+//!   DIR/db/           entries, ticks | changes, rows, index | dead_letters | meta
 //!   DIR/db.new/       a database that is being made; one that is left over was never finished
 //! ```
 

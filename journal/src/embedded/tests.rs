@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::ChangeBytes;
+use crate::{ChangeBytes, Index};
 
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -24,7 +24,7 @@ fn options() -> Options {
 
 fn change(key: u64, diff: i8, row: u64) -> ChangeBytes {
     let row = format!("{{\"row\":{row}}}").into_bytes();
-    ChangeBytes { table: 3, key: key.to_be_bytes().to_vec(), diff, row }
+    ChangeBytes { table: 3, key: key.to_be_bytes().to_vec(), diff, row, ..ChangeBytes::default() }
 }
 
 /// Appends `count` ticks of one to three entries each, with changes, and dead letters now and then.
@@ -64,7 +64,8 @@ fn killed_folder(count: u64, flush: bool) -> (tempfile::TempDir, Written) {
     write(&store, &live, count / 2, &mut written);
     if flush {
         let db = &store.inner.db;
-        for keyspace in [&db.entries, &db.ticks, &db.changes, &db.rows, &db.dead_letters, &db.meta] {
+        for keyspace in [&db.entries, &db.ticks, &db.changes, &db.rows, &db.index, &db.dead_letters, &db.meta]
+        {
             keyspace.rotate_memtable_and_wait().unwrap();
         }
     }
@@ -432,10 +433,51 @@ fn a_database_that_was_never_finished_is_made_anew() {
 }
 
 #[test]
+fn a_folder_of_the_first_format_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |key: u64, index: Index| ChangeBytes { index, ..change(key, 1, 1) };
+    {
+        let store = Store::open(dir.path(), options()).unwrap();
+        let live = store.log().start().unwrap();
+        let mut written = empty();
+        write(&store, &live, 2, &mut written);
+        // As the first format left it: rows that are in no index, which it did not have.
+        let changelog = store.changelog();
+        let tick = changelog.last_tick().map_or(0, |(tick, _)| tick) + 1;
+        store.log().append(1, "", Vec::new()).unwrap().wait_blocking().unwrap();
+        changelog.append(tick, 10_000, &[row(71, Index::None), row(72, Index::None)]).unwrap();
+        let db = &store.inner.db;
+        db.set_format(1);
+        db.meta.remove("changelog.indexed").unwrap();
+        let index = db.database.keyspace("index", Default::default).unwrap();
+        db.database.delete_keyspace(index).unwrap();
+    }
+    let indexed = || {
+        let store = Store::open(dir.path(), options()).unwrap();
+        store.changelog().is_indexed().unwrap()
+    };
+    assert!(!indexed(), "until somebody does it");
+    let store = Store::open(dir.path(), options()).unwrap();
+    let changelog = store.changelog();
+    let last = changelog.last_tick().unwrap().0;
+    let rows = [
+        (71u64, Index::Row { subject: b"s".to_vec() }),
+        (72, Index::Story { subject: b"t".to_vec(), id: 5 }),
+    ];
+    let rows = rows.map(|(key, index)| (3, key.to_be_bytes().to_vec(), index));
+    changelog.index_rows(rows).unwrap();
+    assert_eq!(changelog.rows().of_subject(3, b"s", b"").count(), 1);
+    let found = changelog.rows().find(5).unwrap().unwrap();
+    assert_eq!((found.key, found.last_change.tick), (72u64.to_be_bytes().to_vec(), last));
+    drop((changelog, store));
+    assert!(indexed());
+}
+
+#[test]
 fn an_unknown_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     Store::open(dir.path(), options()).unwrap().inner.db.set_format(9);
     let Err(error) = Store::open(dir.path(), options()) else { panic!("opened") };
-    assert!(matches!(error, StoreError::Format { found: 9, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::Format { found: 9, known: 2, .. }), "{error}");
     assert!(error.to_string().contains("use the release that wrote it"));
 }

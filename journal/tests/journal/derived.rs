@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use journal::{ChangeBytes, Changelog, Cursor, Log, NewDeadLetter, Options, ReadError, Store, StoreError};
+use journal::{
+    ChangeBytes, Changelog, Cursor, Index, Log, NewDeadLetter, Options, ReadError, Store, StoreError,
+};
 
 use super::{append, open, quiet};
 
 fn change(key: &str, diff: i8, row: &str) -> ChangeBytes {
-    ChangeBytes { table: 1, key: key.into(), diff, row: row.into() }
+    ChangeBytes { table: 1, key: key.into(), diff, row: row.into(), ..ChangeBytes::default() }
 }
 
 fn rows(changelog: &Changelog, table: u8) -> Vec<(String, String)> {
@@ -95,7 +97,7 @@ fn a_changelog_that_disagrees_is_not_written() {
         assert!(matches!(&error, StoreError::Damaged { what } if what.contains("tick 2")), "{error}");
     }
     assert!(matches!(changelog.append(2, 20, &[change("z", 2, "")]), Err(StoreError::Refused(_))));
-    let long = ChangeBytes { table: 1, key: vec![0; 70_000], diff: 1, row: Vec::new() };
+    let long = ChangeBytes { table: 1, key: vec![0; 70_000], diff: 1, ..ChangeBytes::default() };
     assert!(matches!(changelog.append(2, 20, &[long]), Err(StoreError::Refused(_))));
     assert!(matches!(changelog.append(1, 20, &[]), Err(StoreError::Refused(_))));
     assert_eq!(changelog.last_tick(), Some((1, 10)));
@@ -110,7 +112,7 @@ fn a_snapshot_of_rows_stands_still() {
     let dir = tempfile::tempdir().unwrap();
     let store = store_with_ticks(dir.path(), 2, quiet());
     let changelog = store.changelog();
-    let other_table = ChangeBytes { table: 2, key: b"a".to_vec(), diff: 1, row: b"other".to_vec() };
+    let other_table = ChangeBytes { table: 2, ..change("a", 1, "other") };
     changelog.append(1, 10, &[change("a", 1, "1"), other_table]).unwrap();
     let snapshot = changelog.rows();
     changelog.append(2, 20, &[change("a", -1, "1"), change("a", 1, "2")]).unwrap();
@@ -161,6 +163,94 @@ fn old_changes_are_trimmed_in_passing() {
         changelog.append(tick, tick as i64 * 70_000, &[change(&tick.to_string(), 1, "x")]).unwrap();
     }
     assert_eq!(changelog.oldest(), Cursor { tick: 3, index: 0 });
+}
+
+/// A change of a row about `subject`, whose id is that of its key.
+fn told(subject: &str, key: &str, diff: i8, row: &str) -> ChangeBytes {
+    let id = u64::from_str_radix(key, 36).unwrap();
+    ChangeBytes { index: Index::Story { subject: subject.into(), id }, ..change(key, diff, row) }
+}
+
+fn story(changelog: &Changelog, subject: &str) -> Vec<String> {
+    let snapshot = changelog.rows();
+    let cursors = snapshot.story(1, subject.as_bytes(), Cursor::default());
+    cursors.map(|stored| stored.unwrap().cursor.to_string()).collect()
+}
+
+#[test]
+fn changes_are_found_by_subject_and_rows_by_id_until_both_are_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_with_ticks(dir.path(), 5, quiet());
+    let changelog = store.changelog();
+    changelog.append(1, 1000, &[told("s", "a", 1, "1"), told("t", "b", 1, "1")]).unwrap();
+    changelog
+        .append(2, 2000, &[told("s", "a", -1, "1"), told("s", "a", 1, "2"), told("s", "c", 1, "1")])
+        .unwrap();
+    changelog.append(3, 3000, &[told("s", "a", -1, "2"), change("z", 1, "1")]).unwrap();
+    changelog.append(4, 4000, &[told("s", "d", 1, "1")]).unwrap();
+    assert_eq!(story(&changelog, "s"), ["1-0", "2-0", "2-1", "2-2", "3-0", "4-0"]);
+    assert_eq!((story(&changelog, "t"), story(&changelog, "")), (vec!["1-1".to_owned()], vec![]));
+    let snapshot = changelog.rows();
+    let after: Vec<_> = snapshot.story(1, b"s", Cursor { tick: 2, index: 1 }).map(|s| s.unwrap()).collect();
+    assert_eq!(after[0], changelog.after(Cursor { tick: 2, index: 1 }, 1).unwrap()[0]);
+    assert_eq!(after.len(), 3);
+    let gone = snapshot.find(10).unwrap().unwrap();
+    assert_eq!((gone.row, gone.last_change), (None, Cursor { tick: 3, index: 0 }));
+    let stands = snapshot.find(12).unwrap().unwrap();
+    assert_eq!((stands.table, stands.key, stands.row), (1, b"c".to_vec(), Some(b"1".to_vec())));
+    assert_eq!(snapshot.find(99).unwrap(), None);
+    drop((changelog, snapshot, store));
+
+    // All that survives a restart, until it is trimmed.
+    let store = open(dir.path());
+    let changelog = store.changelog();
+    assert_eq!(changelog.trim(3000).unwrap(), 5);
+    assert_eq!(story(&changelog, "s"), ["3-0", "4-0"]);
+    assert!(changelog.rows().find(10).unwrap().is_some(), "it went in a tick that is kept");
+    assert_eq!(changelog.trim(9000).unwrap(), 3);
+    assert_eq!(story(&changelog, "s"), [""; 0]);
+    let snapshot = changelog.rows();
+    assert_eq!(snapshot.find(10).unwrap(), None);
+    assert!(snapshot.find(12).unwrap().unwrap().row.is_some(), "a row that stands is found for ever");
+}
+
+#[test]
+fn an_id_that_came_back_is_not_forgotten_with_its_going() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_with_ticks(dir.path(), 3, quiet());
+    let changelog = store.changelog();
+    changelog.append(1, 1000, &[told("s", "a", 1, "1")]).unwrap();
+    changelog.append(2, 2000, &[told("s", "a", -1, "1")]).unwrap();
+    changelog.append(3, 3000, &[told("s", "a", 1, "2")]).unwrap();
+    changelog.trim(3000).unwrap();
+    assert_eq!(changelog.rows().find(10).unwrap().unwrap().row, Some(b"2".to_vec()));
+}
+
+#[test]
+fn current_rows_are_found_by_subject() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_with_ticks(dir.path(), 3, quiet());
+    let changelog = store.changelog();
+    let of = |subject: &str, key: &str, diff| ChangeBytes {
+        index: Index::Row { subject: subject.into() },
+        ..change(key, diff, "x")
+    };
+    changelog.append(1, 10, &[of("s", "a", 1), of("s", "b", 1), of("ss", "a2", 1), of("s", "c", 1)]).unwrap();
+    changelog.append(2, 20, &[of("s", "b", -1)]).unwrap();
+    changelog.append(3, 30, &[of("s", "c", -1), of("s", "c", 1)]).unwrap();
+    let snapshot = changelog.rows();
+    let keys = |subject: &str, after: &str| -> Vec<String> {
+        let rows = snapshot.of_subject(1, subject.as_bytes(), after.as_bytes());
+        rows.map(|row| String::from_utf8(row.unwrap().0).unwrap()).collect()
+    };
+    assert_eq!(
+        (keys("s", ""), keys("s", "a"), keys("ss", "")),
+        (vec!["a".to_owned(), "c".to_owned()], vec!["c".to_owned()], vec!["a2".to_owned()])
+    );
+    let after = |key: &[u8]| snapshot.after(1, key).map(|row| row.unwrap().0).collect::<Vec<_>>();
+    assert_eq!(after(b"a"), [b"a2".to_vec(), b"c".to_vec()]);
+    assert_eq!(snapshot.starting_with(1, b"a").count(), 2);
+    assert_eq!((snapshot.get(1, b"c").unwrap(), snapshot.get(2, b"c").unwrap()), (Some(b"x".to_vec()), None));
 }
 
 #[test]

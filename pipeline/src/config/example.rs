@@ -4,7 +4,7 @@
 pub const EXAMPLE: &str = r#"# Watch Tower: every setting with its default. Give the file as --config FILE.
 # The environment wins over the file (WATCHTOWER__VISITS__MIN_DWELL_S=600), --set NAME=VALUE over both.
 
-# Zone of calendar days and weeks.
+# Zone of calendar days and weeks, and of fences' schedules that name none.
 zone = "Africa/Lagos"
 # The data folder; the flag --data wins.
 # data = "./data"

@@ -70,8 +70,6 @@ impl Config {
                 message: error.to_string(),
             })?;
         }
-        sources::settings::check_values(&self.graph_values())
-            .map_err(|message| ConfigError::Value { origin: "settings".to_owned(), message })?;
         Ok(settings)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bench::oracle::{self, Input};
+use bench::oracle::{self, Input, recompute_prefix};
 use model::{GraphSettings, PositionRef, Record, RecordSink, Table, Tables};
 use pipeline::{Driver, Intake};
 
@@ -72,9 +72,27 @@ fn apply(
     at_tick(end, tables);
 }
 
-/// What differs from the oracle, in words; `None` when all three files are the same bytes.
+/// Where the graph first differs from the oracle at the end of a tick, in words.
+pub fn disagreement(
+    inputs: &[Input],
+    sizes: &[usize],
+    workers: usize,
+    settings: &GraphSettings,
+) -> Option<String> {
+    let mut wrong = None;
+    run(inputs, sizes, workers, settings, |end, tables| {
+        if wrong.is_none() {
+            let truth = recompute_prefix(inputs, end, settings);
+            wrong = difference(tables, &truth).map(|text| format!("after {end} records: {text}"));
+        }
+    });
+    wrong
+}
+
+/// What differs from the oracle, in words; `None` when all files are the same bytes.
 pub fn difference(tables: &Tables, truth: &oracle::Tables) -> Option<String> {
     let files = [
+        (Table::Crossings, &truth.crossings),
         (Table::Presences, &truth.presences),
         (Table::Visits, &truth.visits),
         (Table::Rejects, &truth.rejects),

@@ -5,6 +5,10 @@
 
 mod generated;
 mod harness;
+mod kept;
 mod real_data;
+mod real_orders;
 mod service;
+mod steps;
 mod vectors;
+mod walks;

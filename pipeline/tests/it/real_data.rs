@@ -1,13 +1,27 @@
-//! Real fleets in the order given, sorted and shuffled, on 1, 2 and 4 workers: byte for byte the oracle's.
+//! Real fleets and real areas in many orders of arrival, on 1 to 4 workers: in mid-stream and at the end byte
+//! for byte the oracle's.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use bench::oracle::{Collector, Input, recompute};
-use bench::simulate::prng::Prng;
-use model::{GraphSettings, PositionRef, Record, RecordSink, TimeMs};
+use bench::oracle::{Collector, Input, Tables, recompute, recompute_prefix, recompute_rows};
+use bench::simulate::{DEFAULT_START, FleetOptions, Layout, fleet};
+use model::{
+    Coord, Fence, FenceSettings, GraphSettings, PositionRef, Record, RecordSink, Shape, TimeMs,
+    ring_from_degrees,
+};
 use sources::files::{FileInput, FileSink};
 
 use crate::harness::{difference, run};
+use crate::real_orders::{shuffled, sorted, with_moves, with_repeats, without_moves};
+
+const HOUR_MS: i64 = 3_600_000;
+const SHUFFLES: u64 = 20;
+/// Longer than any of the data go back.
+const UNLIMITED_HORIZON_MS: i64 = 100 * 365 * 24 * HOUR_MS;
+/// Shorter than a day of the data: shuffled, most of them come too late.
+const SHORT_HORIZON_MS: i64 = 2 * HOUR_MS;
 
 /// The folder of real data; without it the test is skipped with a word, and fails where CI=true.
 fn data() -> Option<PathBuf> {
@@ -44,66 +58,232 @@ fn read(path: &Path) -> Vec<Input> {
     reading.0.0
 }
 
-fn event_time(input: &Input) -> TimeMs {
-    match input {
-        Input::Position { position, .. } => position.event_time,
-        _ => TimeMs(i64::MIN),
-    }
-}
-
-fn shuffle(inputs: &mut [Input], seed: u8) {
-    let mut random = Prng::new(u64::from(seed));
-    for i in (1..inputs.len()).rev() {
-        let length = u32::try_from(i + 1).unwrap();
-        inputs.swap(i, random.below(0, length) as usize);
-    }
-}
-
-/// A fleet in several orders; each order is judged by the oracle for itself, since arrival decides what is
-/// too late and which of two fixes at one time counts.
-fn check(positions: &str, areas: &str, shuffles: u8) {
-    let Some(dir) = data() else { return };
-    let fences = read(&dir.join(areas));
-    let given = read(&dir.join(positions));
-    let mut sorted = given.clone();
-    sorted.sort_by_key(event_time);
-    let mut orders = vec![("given".to_owned(), given.clone()), ("sorted".to_owned(), sorted)];
-    for seed in 0..shuffles {
-        let mut shuffled = given.clone();
-        shuffle(&mut shuffled, seed);
-        orders.push((format!("shuffle {seed}"), shuffled));
-    }
-    let settings = GraphSettings::default();
-    for (name, order) in orders {
-        let inputs: Vec<Input> = fences.iter().cloned().chain(order).collect();
-        let truth = recompute(&inputs, &settings);
-        assert!(truth.presences.len() > 10_000, "the data touch the areas");
-        let workers: &[usize] = if name == "given" { &[1, 2, 4] } else { &[1] };
-        for &workers in workers {
-            let tables = run(&inputs, &[1000], workers, &settings, |_, _| {});
-            if let Some(text) = difference(&tables, &truth) {
-                panic!("{positions}, order {name}, {workers} workers: {text}");
-            }
+/// The fences of several files. Every third tells of vehicles that pass through between two fixes.
+fn read_fences(dir: &Path, files: &[&str]) -> Vec<Input> {
+    let mut fences: Vec<Input> = files.iter().flat_map(|file| read(&dir.join(file))).collect();
+    for input in fences.iter_mut().step_by(3) {
+        if let Input::Fence { fence, .. } = input {
+            let settings = FenceSettings { crossed: true, ..fence.settings.clone() };
+            *fence = Arc::new(Fence { settings, ..Fence::clone(fence) });
         }
     }
+    fences
 }
+
+/// What the files do not have: a circle around the yard where most trucks of Jersey City stand, and a corridor
+/// along the way there.
+fn jersey_city_yard_and_road() -> [Input; 2] {
+    let centre = Coord::from_degrees(-74.09, 40.69).expect("on land");
+    let line =
+        ring_from_degrees(&[(-74.12, 40.67), (-74.09, 40.69), (-74.05, 40.73)], false).expect("a line");
+    let fence = |id: &str, shape| {
+        let id: Arc<str> = id.into();
+        let fence = Fence {
+            id: id.clone(),
+            name: id,
+            shape,
+            settings: FenceSettings { crossed: true, ..FenceSettings::default() },
+            valid_from: None,
+            valid_to: None,
+            feature_json: "{}".into(),
+        };
+        Input::Fence { received: None, fence: fence.into() }
+    };
+    [
+        fence("yard", Shape::Circle { centre, radius_m: 400.0 }),
+        fence("road", Shape::Corridor { line, width_m: 300.0 }),
+    ]
+}
+
+/// An order of arrival, and how the graph is to take it.
+struct Order {
+    name: String,
+    /// Positions, and edits of fences in mid-stream.
+    records: Vec<Input>,
+    horizon_ms: i64,
+    workers: &'static [usize],
+    tick_sizes: &'static [usize],
+}
+
+const EVERY_1000: &[usize] = &[1000];
+const UNEVEN: &[usize] = &[1, 700, 13, 1000, 290];
+
+/// As given and sorted, both also disturbed, on several numbers of workers; and shuffled under several
+/// horizons, all but the first few disturbed. Disturbed is with repeats and moved fences.
+fn orders(positions: &[Input], moves: &Moves) -> Vec<Order> {
+    let disturbed = |records: &[Input], seed: u64| {
+        with_moves(&with_repeats(records, seed), &moves.candidates, moves.count, seed)
+    };
+    let in_time = |name: &str, records: Vec<Input>, tick_sizes| Order {
+        name: name.to_owned(),
+        records,
+        horizon_ms: GraphSettings::default().horizon_ms,
+        workers: &[1, 2, 4],
+        tick_sizes,
+    };
+    let in_event_time = sorted(positions);
+    let mut orders = vec![
+        in_time("as given, disturbed", disturbed(positions, 1000), UNEVEN),
+        in_time("sorted, disturbed", disturbed(&in_event_time, 1001), EVERY_1000),
+        in_time("as given", positions.to_vec(), EVERY_1000),
+        in_time("sorted", in_event_time, UNEVEN),
+    ];
+    for seed in 0..SHUFFLES {
+        let shuffled = shuffled(positions, seed);
+        let (records, how) =
+            if seed < 3 { (shuffled, "") } else { (disturbed(&shuffled, seed), ", disturbed") };
+        let horizons_ms = [UNLIMITED_HORIZON_MS, GraphSettings::default().horizon_ms, SHORT_HORIZON_MS];
+        let horizon_ms = horizons_ms[seed as usize % horizons_ms.len()];
+        let workers: [&[usize]; 4] = [&[1], &[2], &[3], &[1]];
+        orders.push(Order {
+            name: format!("shuffle {seed}{how}, a horizon of {} h", horizon_ms / HOUR_MS),
+            records,
+            horizon_ms,
+            workers: workers[seed as usize % workers.len()],
+            tick_sizes: if seed % 2 == 0 { EVERY_1000 } else { UNEVEN },
+        });
+    }
+    orders
+}
+
+/// Which fences are moved in mid-stream: 1 % of all, but at least 3, of those that somebody was in.
+struct Moves {
+    candidates: Vec<Arc<Fence>>,
+    count: usize,
+}
+
+impl Moves {
+    fn among(fences: &[Input], positions: &[Input]) -> Moves {
+        let inputs: Vec<Input> = fences.iter().chain(positions).cloned().collect();
+        let presences = recompute_rows(&inputs, &GraphSettings::default()).presences;
+        let met: BTreeSet<&str> = presences.iter().map(|row| &*row.fence_id).collect();
+        let candidates = fences.iter().filter_map(|input| match input {
+            Input::Fence { fence, .. } if met.contains(&*fence.id) => Some(fence.clone()),
+            _ => None,
+        });
+        Moves { candidates: candidates.collect(), count: fences.len().div_ceil(100).max(3) }
+    }
+}
+
+/// A fleet in many orders; each order is judged by the oracle for itself, since arrival decides what is too
+/// late and which of two fixes at one time counts.
+fn check(fleet: &str, positions: &[Input], fences: &[Input]) {
+    let (mut too_late, mut crossings, mut disturbed, mut felt) = (0, 0, 0, 0);
+    for order in orders(positions, &Moves::among(fences, positions)) {
+        let Checked { truth, feels_moves } = check_order(fleet, &order, fences);
+        let meets_areas = match order.horizon_ms {
+            SHORT_HORIZON_MS => !truth.presences.is_empty(),
+            _ => truth.presences.len() > 1000 && !truth.visits.is_empty(),
+        };
+        assert!(meets_areas, "{fleet}, {}: the fleet meets no areas", order.name);
+        too_late += std::str::from_utf8(&truth.rejects).unwrap().matches("\"too_late\"").count();
+        crossings += usize::from(!truth.crossings.is_empty());
+        disturbed += usize::from(feels_moves.is_some());
+        felt += usize::from(feels_moves == Some(true));
+    }
+    assert!(too_late > 1000, "{fleet}: only {too_late} records come too late");
+    assert!(crossings > 10, "{fleet}: fences are passed through in {crossings} orders only");
+    assert!(felt * 4 >= disturbed * 3, "{fleet}: moved fences are felt in {felt} of {disturbed} orders");
+}
+
+struct Checked {
+    /// What must stand at the end.
+    truth: Tables,
+    /// Whether presences in mid-stream are others than without the moves; `None` where nothing is moved.
+    feels_moves: Option<bool>,
+}
+
+/// One order, with each number of workers.
+fn check_order(fleet: &str, order: &Order, fences: &[Input]) -> Checked {
+    let settings = GraphSettings { horizon_ms: order.horizon_ms, ..GraphSettings::default() };
+    let inputs: Vec<Input> = fences.iter().chain(&order.records).cloned().collect();
+    let truth = recompute(&inputs, &settings);
+    let middle = fences.len() + order.records.len() / 2;
+    // The end of the tick that passes the middle, and what must stand there: moved fences are elsewhere.
+    let mut in_the_middle: Option<(usize, Tables)> = None;
+    for &workers in order.workers {
+        let told = format!("{fleet}, {}, {workers} workers", order.name);
+        let mut is_past_the_middle = false;
+        let tables = run(&inputs, order.tick_sizes, workers, &settings, |end, tables| {
+            if is_past_the_middle || end < middle {
+                return;
+            }
+            is_past_the_middle = true;
+            let (known_end, truth) =
+                in_the_middle.get_or_insert_with(|| (end, recompute_prefix(&inputs, end, &settings)));
+            assert_eq!(*known_end, end, "ticks end where they ended with other workers");
+            if let Some(text) = difference(tables, truth) {
+                panic!("{told}, after {end} records: {text}");
+            }
+        });
+        if let Some(text) = difference(&tables, &truth) {
+            panic!("{told}: {text}");
+        }
+    }
+    let (end, in_the_middle) = in_the_middle.expect("a run has a middle");
+    let so_far = &order.records[..end - fences.len()];
+    let unmoved = without_moves(so_far);
+    let feels_moves = (unmoved.len() < so_far.len()).then(|| {
+        let unmoved: Vec<Input> = fences.iter().cloned().chain(unmoved).collect();
+        recompute(&unmoved, &settings).presences != in_the_middle.presences
+    });
+    Checked { truth, feels_moves }
+}
+
+fn check_files(positions: &str, areas: &[&str], more_fences: &[Input]) {
+    let Some(dir) = data() else { return };
+    let mut fences = read_fences(&dir, areas);
+    fences.extend_from_slice(more_fences);
+    check(positions, &read(&dir.join(positions)), &fences);
+}
+
+/// The five ports are in both files of ports: what comes twice is the same fence again.
+const AROUND_JERSEY_CITY: [&str; 3] = [
+    "jersey_city_trucks/areas_census_places.geojson",
+    "jersey_city_trucks/areas_osm_ports_nynj.geojson",
+    "us_ports_osm/areas.geojson",
+];
 
 #[test]
 fn jersey_city_positions() {
-    check("jersey_city_trucks/positions.csv.gz", "jersey_city_trucks/areas_census_places.geojson", 3);
+    check_files("jersey_city_trucks/positions.csv.gz", &AROUND_JERSEY_CITY, &jersey_city_yard_and_road());
 }
 
 #[test]
 fn jersey_city_feed_as_it_arrived() {
-    check("jersey_city_trucks/feed_raw.csv.gz", "jersey_city_trucks/areas_census_places.geojson", 1);
+    check_files("jersey_city_trucks/feed_raw.csv.gz", &AROUND_JERSEY_CITY, &jersey_city_yard_and_road());
 }
 
 #[test]
 fn austin_buses_of_the_16th() {
-    check("austin_capmetro_buses/positions_2017-03-16.csv.gz", "austin_capmetro_buses/areas.geojson", 3);
+    let areas = ["austin_capmetro_buses/areas.geojson"];
+    check_files("austin_capmetro_buses/positions_2017-03-16.csv.gz", &areas, &[]);
 }
 
 #[test]
 fn austin_buses_of_the_21st() {
-    check("austin_capmetro_buses/positions_2017-03-21.csv.gz", "austin_capmetro_buses/areas.geojson", 3);
+    let areas = ["austin_capmetro_buses/areas.geojson"];
+    check_files("austin_capmetro_buses/positions_2017-03-21.csv.gz", &areas, &[]);
+}
+
+/// No real fleet is known in Nigeria: simulated trucks among its real areas, which overlap, repeat each other
+/// and cross themselves.
+#[test]
+fn simulated_trucks_in_areas_of_lagos() {
+    let Some(dir) = data() else { return };
+    let trucks = fleet(&FleetOptions {
+        vehicles: 60,
+        fences: 60,
+        seed: 11,
+        layout: Layout::Lagos,
+        start: DEFAULT_START.plus_ms(5 * HOUR_MS),
+    });
+    let names = trucks.vehicle_ids().to_vec();
+    let as_input = |sample: bench::simulate::FleetPosition| Input::Position {
+        received: None,
+        vehicle_id: names[sample.vehicle as usize].to_string(),
+        position: sample.position,
+    };
+    let positions: Vec<Input> = trucks.take(40_000).map(as_input).collect();
+    check("simulated trucks", &positions, &read_fences(&dir, &["nigeria_areas/areas_lagos.geojson"]));
 }

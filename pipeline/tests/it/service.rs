@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bench::oracle::{self, Collector, recompute};
 use journal::{ChangeBytes, Cursor, Log, Options, Store, StoredChange, Tick};
 use model::{
-    ClosedTick, GraphSettings, PositionRef, Record, RecordSink, SettingValue, Table, Tables, TimeMs,
+    Cause, ClosedTick, GraphSettings, PositionRef, Record, RecordSink, SettingValue, Table, Tables, TimeMs,
 };
 use pipeline::{Driver, Observer, Service, VerifyReport};
 
@@ -231,6 +231,7 @@ fn keep_wrong_rows(dir: &Path, tick: u64) {
         key: key.to_vec(),
         diff: 1,
         row: row.into_bytes(),
+        ..ChangeBytes::default()
     };
     let mut changes = Vec::new();
     for table in Table::ALL {
@@ -341,4 +342,102 @@ fn changed_settings_are_the_first_record_after_the_start_and_correct() {
     assert_eq!(count(dir.path()), entries_before + 1);
     assert_eq!(visits(dir.path()), before);
     assert_kept_is_true(dir.path());
+}
+
+/// Takes from a folder what the first format did not have: the index of the changelog.
+fn make_older(dir: &Path) {
+    drop(open(dir));
+    let database = fjall::Database::builder(dir.join("db")).open().unwrap();
+    let meta = database.keyspace("meta", Default::default).unwrap();
+    meta.insert("format", 1u32.to_be_bytes()).unwrap();
+    meta.remove("changelog.indexed").unwrap();
+    let index = database.keyspace("index", Default::default).unwrap();
+    database.delete_keyspace(index).unwrap();
+    database.persist(fjall::PersistMode::SyncAll).unwrap();
+}
+
+/// How many visits and how many rejects stand.
+fn standing(dir: &Path) -> (usize, usize) {
+    let rows = open(dir).changelog().rows();
+    (rows.iter(Table::Visits.code()).count(), rows.iter(Table::Rejects.code()).count())
+}
+
+/// How many standing visits are found by their ids, and how many rejects by their vehicles.
+fn found_in_index(dir: &Path) -> (usize, usize) {
+    let rows = open(dir).changelog().rows();
+    let visits = rows.iter(Table::Visits.code()).map(Result::unwrap);
+    let by_id = visits.filter(|(key, row)| {
+        let found = rows.find(model::VisitId::of_key(key).0).unwrap();
+        found.is_some_and(|found| (&found.key, found.row.as_ref()) == (key, Some(row)))
+    });
+    let of_vehicle = |id: &str| {
+        rows.of_subject(Table::Rejects.code(), &model::vehicle_subject(id), &[]).map(Result::unwrap).count()
+    };
+    (by_id.count(), of_vehicle("T1") + of_vehicle("T2"))
+}
+
+#[test]
+fn rows_of_an_older_folder_are_brought_into_the_index_by_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = some_hours_ago();
+    let settings = GraphSettings::default();
+    let bodies = bodies(start);
+    serve(dir.path(), &settings, |log| bodies.iter().for_each(|body| post(log, body)));
+    let all = standing(dir.path());
+    assert!(all.0 > 1 && all.1 > 1, "{all:?}");
+    assert_eq!(found_in_index(dir.path()), all, "each tick writes what is found");
+    let last = open(dir.path()).log().last_tick().unwrap().0;
+
+    make_older(dir.path());
+    assert_eq!(found_in_index(dir.path()), (0, 0));
+    serve(dir.path(), &settings, |_| ());
+    assert_eq!(found_in_index(dir.path()), all);
+    assert_eq!(changes_after(dir.path(), last), [], "nothing else changes");
+
+    // From then on it follows the rows: a truck that was never inside takes its visits and a reject with it.
+    make_older(dir.path());
+    let corrected =
+        [fix("T1", start.plus_ms(31 * MINUTE_MS), 3.315), fix("T2", start.plus_ms(MINUTE_MS), 3.315)];
+    serve(dir.path(), &settings, |log| post(log, &corrected.join("\n")));
+    assert_kept_is_true(dir.path());
+    let now = standing(dir.path());
+    assert_ne!(now, all);
+    assert_eq!(found_in_index(dir.path()), now);
+}
+
+/// Takes all that is derived from a folder, and leaves it its journal.
+fn lose_what_is_derived(dir: &Path) {
+    drop(open(dir));
+    let database = fjall::Database::builder(dir.join("db")).open().unwrap();
+    for name in ["changes", "rows", "index"] {
+        let keyspace = database.keyspace(name, Default::default).unwrap();
+        for guard in keyspace.iter() {
+            keyspace.remove(guard.key().unwrap()).unwrap();
+        }
+    }
+    let meta = database.keyspace("meta", Default::default).unwrap();
+    for cell in ["changelog.last", "changelog.trimmed", "changelog.indexed"] {
+        meta.remove(cell).unwrap();
+    }
+    database.persist(fjall::PersistMode::SyncAll).unwrap();
+}
+
+#[test]
+fn a_changelog_that_was_lost_comes_again_with_its_causes() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = GraphSettings::default();
+    let bodies = bodies(some_hours_ago());
+    serve(dir.path(), &settings, |log| bodies.iter().for_each(|body| post(log, body)));
+    let before = changes_after(dir.path(), 0);
+    let late = before.iter().find(|stored| Cause::from_code(stored.change.cause) == Some(Cause::LateFix));
+    // One record a tick, but for the last, which has two late fixes.
+    let is_of_last = |tick: u64, seq: u64| tick == bodies.len() as u64 && (tick..=tick + 1).contains(&seq);
+    assert!(late.is_some_and(|stored| is_of_last(stored.cursor.tick, stored.change.seq)), "{late:?}");
+    assert!(before.iter().all(|stored| stored.change.seq > 0), "every change names its record");
+
+    lose_what_is_derived(dir.path());
+    assert_eq!(changes_after(dir.path(), 0), []);
+    serve(dir.path(), &settings, |_| ());
+    assert_eq!(changes_after(dir.path(), 0), before);
+    assert_eq!(found_in_index(dir.path()), standing(dir.path()));
 }

@@ -50,3 +50,40 @@ fn distances_to_segments_agree_with_the_vectors() {
     }
     assert!(checked >= 2, "only {checked} vectors");
 }
+
+/// Lines of the plane are corridors of a hand's breadth.
+fn shape_of(fence: &Value) -> Shape {
+    if fence["type"] != "LineString" || fence["buffer_m"].is_number() {
+        return shape(fence);
+    }
+    let positions: Vec<(f64, f64)> = fence["coordinates"].as_array().unwrap().iter().map(point).collect();
+    Shape::Corridor { line: ring_from_degrees(&positions, false).unwrap(), width_m: 0.1 }
+}
+
+#[test]
+fn segments_meet_what_the_vectors_say() {
+    let Some(vectors) = read("segment_fence.json") else { return };
+    assert!(vectors.len() >= 17, "only {} vectors", vectors.len());
+    for vector in &vectors {
+        let prepared = PreparedShape::new(&shape_of(&vector["fence"]));
+        let expected = vector["intersects"].as_bool().unwrap();
+        let meets = |from: &Value, to: &Value| {
+            let (from, to) = (coord(point(from)), coord(point(to)));
+            let at = prepared.crossed_at((0, from), (1_000, to));
+            let back = prepared.crossed_at((0, to), (1_000, from));
+            assert_eq!(at.is_some(), back.is_some(), "{} and back", vector["id"]);
+            assert!(at.is_none_or(|at| (0..=1_000).contains(&at)), "{}: {at:?}", vector["id"]);
+            at.is_some()
+        };
+        let found = match vector["kind"].as_str() {
+            Some("segment_fence") => meets(&vector["from"], &vector["to"]),
+            // None of these polygons holds the whole fence: so they meet it where their border does.
+            Some("polygon_polygon") => {
+                let border = vector["object"]["coordinates"][0].as_array().unwrap();
+                border.windows(2).any(|edge| meets(&edge[0], &edge[1]))
+            }
+            other => panic!("{}: no such kind: {other:?}", vector["id"]),
+        };
+        assert_eq!(found, expected, "{}", vector["id"]);
+    }
+}

@@ -58,6 +58,15 @@ pub(crate) fn is_number(raw: &RawValue) -> bool {
     matches!(raw.get().as_bytes().first(), Some(b'-' | b'0'..=b'9'))
 }
 
+/// A value that is `true` or `false`, absent the latter; the reason names it.
+pub(crate) fn flag(name: &str, raw: Option<&RawValue>) -> Result<bool, String> {
+    match raw.map(RawValue::get) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(format!("{name} must be true or false, and is {}", quoted(other))),
+    }
+}
+
 /// Whether the value is `null`.
 pub(crate) fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use jiff::Timestamp;
-use jiff::tz::{Offset, TimeZone};
-use model::{TimeError, TimeMs};
+use jiff::tz::Offset;
+use model::{TimeError, TimeMs, TimeZone};
 
 use crate::json;
 use crate::shape::in_printable_years;
@@ -57,10 +57,9 @@ fn in_zone(as_if_utc: TimeMs, name: &str) -> Result<TimeMs, String> {
     })
 }
 
-/// The zone of an IANA name, from the database that is built in.
+/// The zone of an IANA name.
 pub(super) fn zone(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name)
-        .map_err(|_| format!("{} is not an IANA time zone such as Asia/Kolkata", json::quoted(name)))
+    model::time_zone(name).map_err(|error| format!("{} is {error}", json::quoted(name)))
 }
 
 /// Uses a zone; the last one used is at hand, since an account has but one.

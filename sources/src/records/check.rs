@@ -1,6 +1,6 @@
 //! The door for generic ingest.
 
-use model::RecordSink;
+use model::{PositionRef, Record, RecordSink, TimeMs};
 
 use super::{is_array, lines};
 use crate::door::Collector;
@@ -10,15 +10,25 @@ use crate::{BodyError, Checked};
 
 const NOT_A_BODY: &str = "the body is neither NDJSON nor a JSON array of records";
 
+/// Whether the sender may reach into periods that are final, with `backfill` records and `exempt` positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backfill {
+    /// Anybody who posts records.
+    Refused,
+    /// The command that is made for it.
+    Allowed,
+}
+
 /// Checks a body, inflated, and tells what of it goes to the journal.
-pub fn check(body: &[u8]) -> Result<Checked, BodyError> {
+pub fn check(body: &[u8], backfill: Backfill) -> Result<Checked, BodyError> {
+    let judge = |text: &str, sink: &mut dyn RecordSink| decode_posted(text, backfill, sink);
     let content = json::without_bom(body);
     let mut collector = Collector::new();
     if is_array(content) {
         let text = std::str::from_utf8(content)
             .map_err(|error| BodyError::NotABody(format!("the body is {}", json::not_utf8(&error))))?;
         json::for_each_element(text, &mut |number, element| {
-            collector.judge(number, element.get().as_bytes(), decode_posted);
+            collector.judge(number, element.get().as_bytes(), judge);
         })
         .map_err(|error| BodyError::NotABody(format!("{NOT_A_BODY}: {error}")))?;
         return Ok(collector.finish(body, String::new()));
@@ -26,7 +36,7 @@ pub fn check(body: &[u8]) -> Result<Checked, BodyError> {
     let mut has_an_object = false;
     for (number, line) in lines(content) {
         has_an_object |= line.starts_with(b"{");
-        collector.judge(number, line, decode_posted);
+        collector.judge(number, line, judge);
     }
     if !has_an_object {
         return Err(BodyError::NotABody(NOT_A_BODY.to_owned()));
@@ -34,6 +44,39 @@ pub fn check(body: &[u8]) -> Result<Checked, BodyError> {
     Ok(collector.finish(body, String::new()))
 }
 
-fn decode_posted(text: &str, sink: &mut dyn RecordSink) -> Result<(), String> {
-    decode_record(text, Origin::Posted, sink)
+fn decode_posted(text: &str, backfill: Backfill, sink: &mut dyn RecordSink) -> Result<(), String> {
+    match backfill {
+        Backfill::Allowed => decode_record(text, Origin::Posted, sink),
+        Backfill::Refused => {
+            let mut ordinary = Ordinary { sink, refused: None };
+            decode_record(text, Origin::Posted, &mut ordinary)?;
+            ordinary.refused.map_or(Ok(()), |what| {
+                Err(format!("{what} can't be posted; use `watchtower backfill`, which marks what it sends"))
+            })
+        }
+    }
+}
+
+/// Passes records on that are not of a backfill, and keeps in mind what it did not.
+struct Ordinary<'a> {
+    sink: &'a mut dyn RecordSink,
+    refused: Option<&'static str>,
+}
+
+impl RecordSink for Ordinary<'_> {
+    fn position(&mut self, received_time: Option<TimeMs>, position: PositionRef<'_>) {
+        if position.position.exempt {
+            self.refused = Some("a position that is exempt");
+            return;
+        }
+        self.sink.position(received_time, position);
+    }
+
+    fn record(&mut self, received_time: Option<TimeMs>, record: Record) {
+        if matches!(record, Record::Backfill { .. }) {
+            self.refused = Some("a backfill");
+            return;
+        }
+        self.sink.record(received_time, record);
+    }
 }

@@ -1,11 +1,15 @@
 use proptest::prelude::*;
 
-use super::check;
+use super::Backfill;
 use crate::testing::{Got, decoded};
 use crate::{BodyError, Checked, MAX_RECORD_BYTES, code};
 
 const GOOD: &str =
     r#"{"type":"position","vehicle_id":"T1","event_time":"2026-03-04T06:12:09Z","lon":3.3,"lat":6.4}"#;
+
+fn check(body: &[u8]) -> Result<Checked, BodyError> {
+    super::check(body, Backfill::Refused)
+}
 
 fn decode_accepted(checked: &Checked) -> Vec<Got> {
     decoded(code::RECORDS, &checked.context, checked.payload.as_deref().unwrap_or_default())
@@ -105,6 +109,28 @@ fn broken_entries_do_not_hide_what_came_before() {
     assert_eq!(got.len(), 3);
     assert_eq!(decoded(code::RECORDS, "", format!("{GOOD}\n\u{1}\n{GOOD}").as_bytes()).len(), 3);
     assert_eq!(decoded(99, "", b"x").len(), 1);
+}
+
+#[test]
+fn backfills_come_from_their_command_only() {
+    let exempt = GOOD.replace('}', r#","exempt":true}"#);
+    let period = r#"{"type":"backfill","from_time":"2026-03-01T00:00:00Z","to_time":"2026-03-08T00:00:00Z"}"#;
+    let not_exempt = GOOD.replace('}', r#","exempt":false}"#);
+    let body = format!("{GOOD}\n{exempt}\n{period}\n{not_exempt}\n");
+    let posted = check(body.as_bytes()).unwrap();
+    assert_eq!((posted.accepted, posted.refused_count), (2, 2));
+    for (refused, line) in posted.refused.iter().zip([2, 3]) {
+        assert_eq!(refused.line, line);
+        assert!(refused.reason.contains("`watchtower backfill`"), "{}", refused.reason);
+    }
+    assert_eq!(decode_accepted(&posted).len(), 2);
+
+    let sent = super::check(body.as_bytes(), Backfill::Allowed).unwrap();
+    assert_eq!((sent.accepted, sent.refused_count, sent.payload.as_deref()), (4, 0, Some(body.as_bytes())));
+    let got = decode_accepted(&sent);
+    let exempt: Vec<bool> = got.iter().filter_map(|got| Some(got.position()?.exempt)).collect();
+    assert_eq!(exempt, [false, true, false]);
+    assert!(matches!(got[2], Got::Record { record: model::Record::Backfill { .. }, .. }));
 }
 
 /// Lines and fragments that make bodies of every sort.

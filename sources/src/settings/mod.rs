@@ -14,11 +14,6 @@ use model::SettingValue;
 
 pub(crate) use decode::{decode, values_of_json};
 
-/// Refuses values that [`GraphSettings`](model::GraphSettings) or the time zone database do not know.
-pub fn check_values(values: &[(String, SettingValue)]) -> Result<(), String> {
-    check::check(values)
-}
-
 /// The payload of a settings entry.
 #[must_use]
 pub fn encode(values: &[(&str, SettingValue)]) -> Vec<u8> {

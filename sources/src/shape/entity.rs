@@ -1,14 +1,15 @@
-//! Records that the graph has no use for yet: their fields are checked, and they are kept as they are.
+//! Records that the graph has no use for yet: their fields are checked, and they are kept as they are. And
+//! `backfill`, whose fields are checked like theirs.
 
 use std::borrow::Cow;
 
-use model::TimeMs;
+use model::{Record, TimeMs};
 
 use super::{check_id, json_time};
 use crate::json::{self, Members};
 
 /// The types of records that are checked here.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 10] = [
     "vehicle",
     "driver",
     "organization",
@@ -19,7 +20,6 @@ const KINDS: [&str; 11] = [
     "acknowledge",
     "resolve",
     "rule",
-    "backfill",
 ];
 const STATUSES: [&str; 6] = ["scheduled", "ongoing", "delayed", "completed", "cancelled", "failed"];
 const SCOPES: [&str; 4] = ["fleet", "company", "vehicle", "fence"];
@@ -34,7 +34,7 @@ pub(super) fn check(kind: &str, record: &Members<'_>) -> Result<&'static str, St
         "assignment" => {
             required_id(record, "driver_id")?;
             required_id(record, "vehicle_id")?;
-            period(record, "from_time", "to_time")?;
+            period(record)?;
         }
         "provider_alert" => provider_alert(record)?,
         "acknowledge" | "resolve" => {
@@ -42,10 +42,6 @@ pub(super) fn check(kind: &str, record: &Members<'_>) -> Result<&'static str, St
             required_text(record, "by")?;
         }
         "rule" => rule(record)?,
-        "backfill" => {
-            period(record, "from_time", "to_time")?;
-            record.value("to_time").ok_or("to_time is missing")?;
-        }
         entity => match required_text(record, "op")?.as_ref() {
             "upsert" => {
                 required_id(&nested(record, entity)?, "id").map_err(|reason| format!("{entity}: {reason}"))?
@@ -55,6 +51,12 @@ pub(super) fn check(kind: &str, record: &Members<'_>) -> Result<&'static str, St
         },
     }
     Ok(kind)
+}
+
+/// Decodes a `backfill` record.
+pub(super) fn decode_backfill(record: &Members<'_>) -> Result<Record, String> {
+    let (from, to) = period(record)?;
+    Ok(Record::Backfill { from, to: to.ok_or("to_time is missing")? })
 }
 
 fn trip(record: &Members<'_>) -> Result<(), String> {
@@ -116,17 +118,15 @@ fn rule(record: &Members<'_>) -> Result<(), String> {
     if record.value("severity").is_some() {
         required_text(record, "severity")?;
     }
-    match record.value("enabled").map(|raw| raw.get()) {
-        None | Some("true" | "false") => Ok(()),
-        Some(_) => Err("enabled must be true or false".to_owned()),
-    }
+    json::flag("enabled", record.value("enabled")).map(drop)
 }
 
-fn period(record: &Members<'_>, from: &str, to: &str) -> Result<(), String> {
-    let from_time = required_time(record, from)?;
-    match optional_time(record, to)? {
-        Some(to_time) if to_time <= from_time => Err(format!("{to} is not after {from}")),
-        _ => Ok(()),
+/// `from_time`, and `to_time` where it is there and after it.
+fn period(record: &Members<'_>) -> Result<(TimeMs, Option<TimeMs>), String> {
+    let from = required_time(record, "from_time")?;
+    match optional_time(record, "to_time")? {
+        Some(to) if to <= from => Err("to_time is not after from_time".to_owned()),
+        to => Ok((from, to)),
     }
 }
 

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use model::{Coord, Fence, FenceError, FenceSettings, Record, Ring, Shape, TimeMs, ring_from_degrees};
+use model::{
+    Coord, Fence, FenceError, FenceSettings, Record, Ring, Schedule, Shape, TimeMs, ring_from_degrees,
+    time_zone,
+};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -48,6 +51,8 @@ struct Properties<'a> {
     valid_from: Option<&'a RawValue>,
     valid_to: Option<&'a RawValue>,
     speed_limit_kmh: Option<&'a RawValue>,
+    active: Option<&'a RawValue>,
+    active_zone: Option<&'a RawValue>,
 }
 
 /// A GeoJSON position: longitude and latitude; an altitude, and whatever follows, is ignored.
@@ -122,9 +127,10 @@ fn build(
         exit_buffer_m: number("exit_buffer_m", properties.exit_buffer_m, MAX_EXIT_BUFFER_M)?,
         min_dwell_ms: duration_ms("min_dwell_s", properties.min_dwell_s)?,
         max_absence_ms: duration_ms("max_absence_s", properties.max_absence_s)?,
-        alert: flag("alert", properties.alert)?,
-        crossed: flag("crossed", properties.crossed)?,
+        alert: json::flag("alert", properties.alert)?,
+        crossed: json::flag("crossed", properties.crossed)?,
         speed_limit_kmh: number("speed_limit_kmh", properties.speed_limit_kmh, MAX_SPEED_LIMIT_KMH)?,
+        active: schedule(properties.active, properties.active_zone)?.map(Arc::new),
     };
     let name = properties.name.and_then(label_text).filter(|name| !name.is_empty());
     let mut feature_json = String::new();
@@ -212,12 +218,30 @@ fn duration_ms(name: &str, raw: Option<&RawValue>) -> Result<Option<i64>, String
     Ok(number(name, raw, MAX_DURATION_S)?.map(|seconds| (seconds * 1000.0).round() as i64))
 }
 
-fn flag(name: &str, raw: Option<&RawValue>) -> Result<bool, String> {
-    match raw.map(RawValue::get) {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(other) => Err(format!("{name} must be true or false, and is {}", json::quoted(other))),
-    }
+/// When the fence is in force, in a zone of its own where it names one.
+fn schedule(active: Option<&RawValue>, zone: Option<&RawValue>) -> Result<Option<Schedule>, String> {
+    let zone = match zone {
+        None => None,
+        Some(raw) => {
+            let named = json::text(raw).and_then(|name| time_zone(&name).ok());
+            Some(named.ok_or_else(|| {
+                format!(
+                    "active_zone must be an IANA time zone such as Africa/Lagos, and is {}",
+                    json::quoted(raw.get())
+                )
+            })?)
+        }
+    };
+    let Some(raw) = active else { return Ok(None) };
+    let text = json::text(raw).ok_or_else(|| {
+        format!("active must be text such as \"Mo-Fr 06:00-18:00\", and is {}", json::quoted(raw.get()))
+    })?;
+    let schedule =
+        Schedule::parse(&text).map_err(|error| format!("active {}: {error}", json::quoted(&text)))?;
+    Ok(Some(match zone {
+        Some(zone) => schedule.in_zone(zone),
+        None => schedule,
+    }))
 }
 
 fn time(name: &str, raw: Option<&RawValue>) -> Result<Option<TimeMs>, String> {

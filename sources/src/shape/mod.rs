@@ -3,7 +3,8 @@
 //! Decisions where the format leaves a choice:
 //! - A field of the record that is named twice is malformed; further down, serde's rule (last wins) holds,
 //!   except in entities and settings, which refuse it too.
-//! - Unknown fields are ignored in positions and fences, kept in all other records.
+//! - Unknown fields are kept in entities and in other records that the graph has no use for yet, and ignored
+//!   in all others.
 //! - `null` is the same as absent, but for the `status` of a trip.
 //! - A `clock` without a `received_time` is malformed: it would say nothing.
 
@@ -52,6 +53,7 @@ struct Envelope<'a> {
     ignition: Option<&'a RawValue>,
     accuracy_m: Option<&'a RawValue>,
     spelling: Option<&'a RawValue>,
+    exempt: Option<&'a RawValue>,
 }
 
 /// Decodes one record and passes it on; on an error nothing was passed on.
@@ -83,6 +85,7 @@ pub(crate) fn decode_record(line: &str, origin: Origin, sink: &mut dyn RecordSin
         ("undecodable", Origin::File) => {
             Record::Undecodable { reason: entity::required_text(&members, "reason")?.into_owned() }
         }
+        ("backfill", _) => entity::decode_backfill(&members)?,
         (other, _) => Record::Other {
             kind: entity::check(other, &members)?,
             json: members.compact_without("received_time")?,

@@ -142,6 +142,7 @@ pub(super) fn decode(fields: &Envelope<'_>, origin: Origin, sink: &mut dyn Recor
         event_time,
         lon: coordinate("lon", fields.lon)?,
         lat: coordinate("lat", fields.lat)?,
+        exempt: json::flag("exempt", fields.exempt)?,
         ..Position::default()
     };
     let optionals = Optionals {

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use model::{BadFields, Coord, FenceSettings, Position, PositionRef, Record, Shape, TimeMs};
+use model::{
+    BadFields, Coord, FenceSettings, Position, PositionRef, Record, Schedule, Shape, TimeMs, time_zone,
+};
 use proptest::prelude::*;
 
 use super::{Origin, decode_record, fence_of_feature};
@@ -64,6 +66,10 @@ fn optional_values_are_tolerated() {
         }
     }
     assert_eq!(position(r#","speed_kmh":300,"heading":0"#).unwrap().bad, BadFields::default());
+    for unclear in ["1", "\"true\"", "{}"] {
+        assert!(position(&format!(r#","exempt":{unclear}"#)).unwrap_err().contains("exempt"), "{unclear}");
+    }
+    assert!(!position(r#","exempt":null"#).unwrap().exempt);
 }
 
 #[test]
@@ -177,6 +183,7 @@ fn reads_fences_of_all_shapes() {
         alert: true,
         crossed: true,
         speed_limit_kmh: Some(30.0),
+        active: None,
     };
     assert_eq!((square.settings, square.name.as_ref()), (settings, "F"));
     assert_eq!(square.valid_from.unwrap().to_string(), "2026-01-01T00:00:00Z");
@@ -189,6 +196,21 @@ fn reads_fences_of_all_shapes() {
     let multi = r#"{"type":"MultiPolygon","coordinates":[[[[0,0],[1,0],[1,1],[0,0]]],[[[5,5],[6,5],[6,6],[5,5]],[[5.5,5.2],[5.6,5.2],[5.6,5.3],[5.5,5.2]]]]}"#;
     let multi = fence_of_feature(&feature(multi, "")).unwrap();
     assert!(matches!(&multi.shape, Shape::Polygon { parts } if parts.len() == 2 && parts[1].len() == 2));
+}
+
+#[test]
+fn schedules_of_fences_are_read_and_kept() {
+    let fence = |properties: &str| fence_of_feature(&feature(SQUARE, properties)).unwrap();
+    let hours = fence(r#""active":"Mo-Fr 06:00-18:00; Sa 08:00-12:00""#);
+    let expected = Schedule::parse("Mo-Fr 06:00-18:00;Sa 08:00-12:00").unwrap();
+    assert_eq!(hours.settings.active.as_deref(), Some(&expected));
+    assert!(hours.feature_json.contains(r#""active":"Mo-Fr 06:00-18:00; Sa 08:00-12:00""#));
+    let nights = fence(r#""active":"22:00-05:00","active_zone":"Africa/Accra""#);
+    let expected = Schedule::parse("22:00-05:00").unwrap().in_zone(time_zone("Africa/Accra").unwrap());
+    assert_eq!(nights.settings.active.as_deref(), Some(&expected));
+    for nothing in ["", r#""active":null"#, r#""active_zone":"Africa/Accra""#] {
+        assert_eq!(fence(nothing).settings.active, None, "{nothing}");
+    }
 }
 
 #[test]
@@ -230,6 +252,11 @@ fn unreadable_fences_are_refused_with_the_reason() {
         (SQUARE, r#""alert":"yes""#, "alert"),
         (SQUARE, r#""crossed":1"#, "crossed"),
         (SQUARE, r#""speed_limit_kmh":[]"#, "speed_limit_kmh"),
+        (SQUARE, r#""active":"Mon-Fri 06:00-18:00""#, "\"Mon\" is no day"),
+        (SQUARE, r#""active":"off""#, "never active"),
+        (SQUARE, r#""active":true"#, "active must be text"),
+        (SQUARE, r#""active":"24/7","active_zone":"Lagos""#, "active_zone"),
+        (SQUARE, r#""active_zone":1"#, "active_zone"),
         (SQUARE, r#""valid_from":"monday""#, "valid_from"),
         (SQUARE, r#""valid_to":0"#, "valid_to"),
         (SQUARE, r#""valid_from":"2026-01-02T00:00:00Z","valid_to":"2026-01-02T00:00:00Z""#, "valid_to"),
@@ -273,7 +300,6 @@ fn entities_are_checked_and_kept_as_they_are() {
         r#"{"type":"acknowledge","alert_id":"a","by":"ada"}"#,
         r#"{"type":"resolve","alert_id":"a","by":"ada"}"#,
         r#"{"type":"rule","kind":"overspeed","scope":"fleet","threshold":60,"duration_s":30,"severity":"warning","enabled":true}"#,
-        r#"{"type":"backfill","from_time":"2026-01-01T00:00:00Z","to_time":"2026-01-02T00:00:00Z"}"#,
     ] {
         let dated = line.replacen('{', r#"{ "received_time" : "2026-01-03T00:00:00Z", "#, 1);
         let Got::Record { received, record: Record::Other { kind, json } } = decode(&dated).unwrap() else {
@@ -315,7 +341,14 @@ fn entities_that_lack_something_are_refused() {
         (r#"{"type":"acknowledge","alert_id":"a"}"#, "by is missing"),
         (r#"{"type":"rule","kind":"idle","scope":"moon"}"#, "moon"),
         (r#"{"type":"rule","kind":"idle","scope":"fleet","threshold":"60"}"#, "threshold"),
+        (r#"{"type":"backfill","to_time":"2026-01-01T00:00:00Z"}"#, "from_time is missing"),
         (r#"{"type":"backfill","from_time":"2026-01-01T00:00:00Z"}"#, "to_time is missing"),
+        (r#"{"type":"backfill","from_time":"2026-01-01T00:00:00Z","to_time":null}"#, "to_time is missing"),
+        (
+            r#"{"type":"backfill","from_time":"2026-01-01T00:00:00Z","to_time":"2026-01-01T01:00:00+01:00"}"#,
+            "to_time is not after from_time",
+        ),
+        (r#"{"type":"backfill","from_time":"now","to_time":"2026-01-01T00:00:00Z"}"#, "from_time \"now\""),
         (r#"{"type":"resolve","alert_id":"a","by":"ada","by":"eve"}"#, "twice"),
     ] {
         let reason = decode(line).unwrap_err();
@@ -347,8 +380,12 @@ fn a_post_does_not_say_when_it_arrived() {
 fn other_records_come_back_as_they_were() {
     let fence =
         fence_of_feature(&feature(LINE, r#""width_m":50.5,"valid_from":"2026-01-01T00:00:00.5Z""#)).unwrap();
+    let nights = r#""active":"Mo-Su 22:00-05:00","active_zone":"Africa/Accra""#;
+    let nights = fence_of_feature(&feature(SQUARE, nights)).unwrap();
     let records = [
         Record::FenceUpsert(Arc::new(fence)),
+        Record::FenceUpsert(Arc::new(nights)),
+        Record::Backfill { from: TimeMs(-1), to: TimeMs(0) },
         Record::FenceDelete { id: "F \"1\"".into(), at: Some(TimeMs(1)) },
         Record::FenceDelete { id: "F".into(), at: None },
         Record::Settings(
@@ -383,6 +420,7 @@ prop_compose! {
         accuracy_m in optional(prop_oneof![0.0..1e9, Just(f64::MAX), Just(f64::MIN_POSITIVE)]),
         ignition in proptest::option::of(any::<bool>()),
         bad in 0_u8..16,
+        exempt in any::<bool>(),
     ) -> Position {
         let bad = BadFields(bad);
         let unless = |flag, value: Option<f64>| if bad.has(flag) { None } else { value };
@@ -395,6 +433,7 @@ prop_compose! {
             ignition: if bad.has(BadFields::IGNITION) { None } else { ignition },
             accuracy_m: unless(BadFields::ACCURACY, accuracy_m),
             bad,
+            exempt,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::common::watchtower;
+use crate::common::{TABLES, watchtower};
 
 /// No command of these tests may take longer, whatever it is given.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -123,7 +123,7 @@ impl Replay {
     }
 
     /// All tables of the output.
-    pub fn tables(&self) -> [String; 3] {
-        ["presences.ndjson", "visits.ndjson", "rejects.ndjson"].map(|name| self.output(name))
+    pub fn tables(&self) -> [String; TABLES.len()] {
+        TABLES.map(|table| self.output(&format!("{table}.ndjson")))
     }
 }

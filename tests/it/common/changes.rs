@@ -66,7 +66,7 @@ pub fn changes_until(address: SocketAddr, after: &str, tick: u64) -> Vec<Change>
 /// there to go and not be there to come.
 pub fn sum(changes: &[Change]) -> Tables {
     assert!(changes.is_sorted_by(|a, b| a.id < b.id), "ids of changes rise");
-    let mut rows: [BTreeSet<&str>; 3] = Default::default();
+    let mut rows: [BTreeSet<&str>; TABLES.len()] = Default::default();
     for change in changes {
         let index = TABLES.iter().position(|table| *table == change.table);
         let rows = &mut rows[index.unwrap_or_else(|| panic!("a table of its own: {change:?}"))];

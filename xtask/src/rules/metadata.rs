@@ -28,6 +28,9 @@ pub struct Package {
     pub any: Vec<String>,
     /// Names and version requirements as its manifest has them.
     pub requirements: Vec<(String, String)>,
+    /// Optional dependencies, by the name they have in code, with the features that switch them on; once it is
+    /// resolved, those that none does. Cargo lists them where a feature names them weakly (`log?/std`).
+    only_weak: BTreeMap<String, Vec<String>>,
 }
 
 impl Metadata {
@@ -43,10 +46,16 @@ impl Metadata {
         for node in list(&json["resolve"]["nodes"])? {
             let id = word(&node["id"])?;
             let package = packages.get_mut(&id).with_context(|| format!("{id} is resolved and unknown"))?;
+            let enabled: Vec<&str> =
+                node["features"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            package.only_weak.retain(|_, features| !features.iter().any(|f| enabled.contains(&f.as_str())));
             for dependency in list(&node["deps"])? {
                 let target = word(&dependency["pkg"])?;
                 // A kind of null is a normal dependency.
-                if list(&dependency["dep_kinds"])?.iter().any(|kind| kind["kind"].is_null()) {
+                let is_normal = list(&dependency["dep_kinds"])?.iter().any(|kind| kind["kind"].is_null());
+                if is_normal
+                    && !package.only_weak.contains_key(dependency["name"].as_str().unwrap_or_default())
+                {
                     package.normal.push(target.clone());
                 }
                 package.any.push(target);
@@ -119,7 +128,26 @@ fn read_package(package: &Value, is_ours: bool) -> anyhow::Result<Package> {
         .map(|dependency| Ok((word(&dependency["name"])?, word(&dependency["req"])?)))
         .collect::<anyhow::Result<_>>()?;
     let name = word(&package["name"])?;
-    Ok(Package { name, is_ours, is_proc_macro, normal: Vec::new(), any: Vec::new(), requirements })
+    let only_weak = optional_dependencies(package);
+    Ok(Package { name, is_ours, is_proc_macro, normal: Vec::new(), any: Vec::new(), requirements, only_weak })
+}
+
+/// Optional dependencies and the features that switch them on.
+fn optional_dependencies(package: &Value) -> BTreeMap<String, Vec<String>> {
+    let dependencies = package["dependencies"].as_array().into_iter().flatten();
+    let optional = dependencies.filter(|dependency| dependency["optional"] == true);
+    let names = optional.filter_map(|it| it["rename"].as_str().or(it["name"].as_str()));
+    let switched_on_by = |name: &str| {
+        let features = package["features"].as_object().into_iter().flatten();
+        let by = features.filter(|(_, enables)| {
+            let enables = enables.as_array().into_iter().flatten().filter_map(Value::as_str);
+            enables
+                .into_iter()
+                .any(|what| what == format!("dep:{name}") || what.starts_with(&format!("{name}/")))
+        });
+        by.map(|(feature, _)| feature.clone()).collect()
+    };
+    names.map(|name| (name.replace('-', "_"), switched_on_by(name))).collect()
 }
 
 fn list(value: &Value) -> anyhow::Result<&Vec<Value>> {

@@ -5,15 +5,29 @@
 
 use model::{GraphSettings, Position, PositionRef, Record, RecordSink, SettingValue, TimeMs};
 
-use super::fixture::{check, parse, print};
+use super::scenario::{self, print_rows};
 use super::{Collector, Input, recompute, recompute_prefix, recompute_rows};
 
 mod admission;
+mod crossings;
 mod ends_of_fences;
 mod instants;
 mod jumps;
 mod presences_and_visits;
+mod reach;
 mod versions_of_fences;
+
+fn parse(text: &str) -> Vec<Input> {
+    scenario::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+/// Runs a scenario and compares; blank lines and indentation of what is expected do not matter.
+#[track_caller]
+fn check(scenario: &str, expected: &str) {
+    let expected: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let got = print_rows(&recompute_rows(&parse(scenario), &GraphSettings::default()));
+    assert_eq!(got.lines().collect::<Vec<_>>(), expected, "\nscenario:\n{scenario}");
+}
 
 /// Spells out the places that most scenarios share.
 #[track_caller]
@@ -100,7 +114,7 @@ fn rows_do_not_depend_on_the_order_of_arrival() {
     let rows = |records: &[Input]| recompute_rows(&[records, &end].concat(), &GraphSettings::default());
     let expected = rows(&records);
     assert_eq!(
-        print(&expected).lines().collect::<Vec<_>>(),
+        print_rows(&expected).lines().collect::<Vec<_>>(),
         [
             "T1 all 08:00..",
             "T1 road 08:07..",

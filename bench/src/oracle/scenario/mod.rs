@@ -1,0 +1,44 @@
+//! Scenarios as text: a few readable lines in, rows as readable lines out.
+//!
+//! ```text
+//! T1 08:00 3.305,6.405              a position
+//!     followed by any of: bad (an optional value was unreadable: the speed), bad-heading, bad-ignition,
+//!     bad-accuracy, bad-received, speed 40, heading 90, ignition on, accuracy 5, exempt
+//! fence yard square 3.30,6.40 3.31,6.41      two opposite corners
+//! fence yard ring 3.3,6.4 3.4,6.4 3.4,6.5 hole 3.31,6.41 ... part 3.5,6.4 ...
+//! fence yard circle 3.30,6.40 300
+//! fence yard line 3.30,6.40 3.31,6.40 width 50
+//!     followed by any of: from T, to T, buffer M, dwell S, absence S, crossed, alert, limit KMH, name TEXT,
+//!     json TEXT
+//! delete yard at 08:30              without `at`: at the record's instant
+//! set visits.min_dwell_s 60
+//! clock 09:00
+//! malformed
+//! other                             a record without consequences
+//! ```
+//!
+//! Times are of 2026-01-05, or of the next day with a plus (`+07:30`), or RFC 3339. Any line may end with `@T`,
+//! its received time. `#` begins a comment. What has blanks, or would be read as something else, stands in
+//! quotes as in JSON. Rows are printed so:
+//!
+//! ```text
+//! T1 yard 08:00..08:34 exit                          a presence; nothing after the dots: still inside
+//! visit T1 yard 08:00..08:34 confirmed 08:05 of 1    a visit, and how many presences it joins
+//! cross T1 gate 08:40..08:42 at 08:41                a crossing, by the two fixes around it
+//! reject 3 T1 08:02 jump                             the third record
+//! ```
+//!
+//! A file may say what it expects of its end in lines that begin with `>`; as inputs these are comments.
+
+mod parse;
+mod print;
+mod words;
+
+pub use parse::{ScenarioError, expected, parse};
+pub use print::{print_inputs, print_rows};
+
+const DAY: &str = "2026-01-05T";
+const NEXT_DAY: &str = "2026-01-06T";
+
+#[cfg(test)]
+mod tests;

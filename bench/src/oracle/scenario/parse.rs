@@ -1,0 +1,238 @@
+//! Scenario texts to inputs.
+
+use std::iter::Peekable;
+use std::slice::Iter;
+use std::sync::Arc;
+
+use model::{
+    BadFields, Coord, Fence, FenceSettings, Position, Ring, SettingValue, Shape, TimeMs, ring_from_degrees,
+};
+
+use super::words::{Word, split};
+use super::{DAY, NEXT_DAY};
+use crate::oracle::Input;
+
+/// A text that is no scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScenarioError {
+    /// Which line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl std::fmt::Display for ScenarioError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}: {}", self.line, self.what)
+    }
+}
+
+impl std::error::Error for ScenarioError {}
+
+type Words<'a> = Peekable<Iter<'a, Word>>;
+
+/// Reads a scenario.
+///
+/// # Errors
+/// When a line is none of a scenario, or a fence is refused.
+pub fn parse(scenario: &str) -> Result<Vec<Input>, ScenarioError> {
+    let mut inputs = Vec::new();
+    for (line, text) in (1..).zip(scenario.lines()) {
+        let is_expectation = text.trim_start().starts_with('>');
+        let words = split(text).map_err(|what| ScenarioError { line, what })?;
+        if !is_expectation && !words.is_empty() {
+            inputs.push(input(&words).map_err(|what| ScenarioError { line, what })?);
+        }
+    }
+    Ok(inputs)
+}
+
+/// The rows that a scenario's text expects, as lines.
+#[must_use]
+pub fn expected(scenario: &str) -> Vec<&str> {
+    scenario.lines().filter_map(|line| line.trim_start().strip_prefix('>')).map(str::trim).collect()
+}
+
+fn input(words: &[Word]) -> Result<Input, String> {
+    let (words, received) = match words.split_last() {
+        Some((last, before)) if last.plain().starts_with('@') => (before, Some(time(&last.plain()[1..])?)),
+        _ => (words, None),
+    };
+    let mut rest = words.iter().peekable();
+    let first = rest.next().ok_or("nothing but a time of arrival")?;
+    let input = match first.plain() {
+        "fence" => Input::Fence { received, fence: Arc::new(fence(&mut rest)?) },
+        "delete" => {
+            let id = rest.next().ok_or("which fence is deleted?")?.text.clone();
+            let at = match rest.next_if(|word| word.plain() == "at") {
+                Some(_) => Some(time(value(&mut rest, "at")?)?),
+                None => None,
+            };
+            Input::FenceDelete { received, id, at }
+        }
+        "set" => Input::Settings { received, values: settings(&mut rest)? },
+        "clock" => {
+            let until = rest.next().map(|word| time(word.plain())).transpose()?;
+            Input::Clock { received: until.or(received) }
+        }
+        "malformed" => Input::Malformed { received },
+        "other" => Input::Other { received },
+        _ => {
+            let position = position(&mut rest)?;
+            Input::Position { received, vehicle_id: first.text.clone(), position }
+        }
+    };
+    match rest.next() {
+        Some(word) => Err(format!("{:?} is one word too many", word.text)),
+        None => Ok(input),
+    }
+}
+
+fn position(words: &mut Words<'_>) -> Result<Position, String> {
+    let event_time = time(value(words, "a vehicle")?)?;
+    let (lon, lat) = point(value(words, "a time")?)?;
+    let mut position = Position { event_time, lon, lat, ..Position::default() };
+    while let Some(name) = words.next() {
+        match name.plain() {
+            "bad" => position.bad.add(BadFields::SPEED),
+            "bad-heading" => position.bad.add(BadFields::HEADING),
+            "bad-ignition" => position.bad.add(BadFields::IGNITION),
+            "bad-accuracy" => position.bad.add(BadFields::ACCURACY),
+            "bad-received" => position.bad.add(BadFields::RECEIVED_TIME),
+            "exempt" => position.exempt = true,
+            "speed" => position.speed_kmh = Some(number(value(words, "speed")?)?),
+            "heading" => position.heading = Some(number(value(words, "heading")?)?),
+            "accuracy" => position.accuracy_m = Some(number(value(words, "accuracy")?)?),
+            "ignition" => {
+                position.ignition = match value(words, "ignition")? {
+                    "on" => Some(true),
+                    "off" => Some(false),
+                    other => return Err(format!("ignition is on or off, not {other:?}")),
+                };
+            }
+            _ => return Err(format!("{:?} is nothing that a position has", name.text)),
+        }
+    }
+    Ok(position)
+}
+
+fn settings(words: &mut Words<'_>) -> Result<Vec<(String, SettingValue)>, String> {
+    let mut values = Vec::new();
+    while let Some(name) = words.next() {
+        let word = words.next().ok_or_else(|| format!("setting {} has no value", name.text))?;
+        let value = match (word.plain(), word.plain().parse()) {
+            ("true", _) => SettingValue::Bool(true),
+            ("false", _) => SettingValue::Bool(false),
+            (_, Ok(number)) => SettingValue::Number(number),
+            (_, Err(_)) => SettingValue::Text(word.text.clone()),
+        };
+        values.push((name.text.clone(), value));
+    }
+    Ok(values)
+}
+
+fn fence(words: &mut Words<'_>) -> Result<Fence, String> {
+    let id: Arc<str> = words.next().ok_or("a fence needs an id")?.text.as_str().into();
+    let shape = shape(words)?;
+    let mut fence = Fence {
+        name: id.clone(),
+        id,
+        shape,
+        settings: FenceSettings::default(),
+        valid_from: None,
+        valid_to: None,
+        feature_json: "{}".into(),
+    };
+    let ms = |seconds: f64| (seconds * 1000.0).round() as i64;
+    while let Some(name) = words.next() {
+        let settings = &mut fence.settings;
+        match name.plain() {
+            "from" => fence.valid_from = Some(time(value(words, "from")?)?),
+            "to" => fence.valid_to = Some(time(value(words, "to")?)?),
+            "buffer" => settings.exit_buffer_m = Some(number(value(words, "buffer")?)?),
+            "dwell" => settings.min_dwell_ms = Some(ms(number(value(words, "dwell")?)?)),
+            "absence" => settings.max_absence_ms = Some(ms(number(value(words, "absence")?)?)),
+            "limit" => settings.speed_limit_kmh = Some(number(value(words, "limit")?)?),
+            "crossed" => settings.crossed = true,
+            "alert" => settings.alert = true,
+            "name" => fence.name = words.next().ok_or("name needs a text")?.text.as_str().into(),
+            "json" => fence.feature_json = words.next().ok_or("json needs a text")?.text.as_str().into(),
+            _ => return Err(format!("{:?} is nothing that a fence has", name.text)),
+        }
+    }
+    fence.check().map_err(|e| e.to_string())?;
+    Ok(fence)
+}
+
+fn shape(words: &mut Words<'_>) -> Result<Shape, String> {
+    match value(words, "a fence's id")? {
+        "square" => {
+            let (west, south) = point(value(words, "square")?)?;
+            let (east, north) = point(value(words, "a corner")?)?;
+            let ring = closed(vec![(west, south), (east, south), (east, north), (west, north)])?;
+            Ok(Shape::Polygon { parts: vec![vec![ring]] })
+        }
+        "ring" => {
+            let mut parts = vec![vec![closed(points(words)?)?]];
+            while let Some(word) = words.next_if(|word| matches!(word.plain(), "hole" | "part")) {
+                let ring = closed(points(words)?)?;
+                match parts.last_mut() {
+                    Some(part) if word.plain() == "hole" => part.push(ring),
+                    _ => parts.push(vec![ring]),
+                }
+            }
+            Ok(Shape::Polygon { parts })
+        }
+        "circle" => {
+            let (lon, lat) = point(value(words, "circle")?)?;
+            let centre = Coord::from_degrees(lon, lat).map_err(|e| e.to_string())?;
+            Ok(Shape::Circle { centre, radius_m: number(value(words, "the centre")?)? })
+        }
+        "line" => {
+            let line = ring_from_degrees(&points(words)?, false).map_err(|e| e.to_string())?;
+            if words.next_if(|word| word.plain() == "width").is_none() {
+                return Err("a line needs a width".to_owned());
+            }
+            Ok(Shape::Corridor { line, width_m: number(value(words, "width")?)? })
+        }
+        other => Err(format!("{other:?} is no shape: square, ring, circle or line")),
+    }
+}
+
+fn points(words: &mut Words<'_>) -> Result<Vec<(f64, f64)>, String> {
+    let mut points = Vec::new();
+    while let Some(word) = words.next_if(|word| word.plain().contains(',')) {
+        points.push(point(word.plain())?);
+    }
+    Ok(points)
+}
+
+fn closed(mut points: Vec<(f64, f64)>) -> Result<Ring, String> {
+    points.extend(points.first().copied());
+    ring_from_degrees(&points, true).map_err(|e| e.to_string())
+}
+
+/// The word that must follow.
+fn value<'a>(words: &mut Words<'a>, after: &str) -> Result<&'a str, String> {
+    words.next().map(Word::plain).ok_or_else(|| format!("something is missing after {after}"))
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| format!("{text:?} is no number"))
+}
+
+fn point(text: &str) -> Result<(f64, f64), String> {
+    let (lon, lat) = text.split_once(',').ok_or_else(|| format!("{text:?} is not lon,lat"))?;
+    Ok((number(lon)?, number(lat)?))
+}
+
+fn time(text: &str) -> Result<TimeMs, String> {
+    let full = if text.contains('T') {
+        text.to_owned()
+    } else {
+        let (day, clock) = text.strip_prefix('+').map_or((DAY, text), |next_day| (NEXT_DAY, next_day));
+        let seconds = if clock.len() == 5 { ":00" } else { "" };
+        format!("{day}{clock}{seconds}Z")
+    };
+    TimeMs::parse_rfc3339(&full).map_err(|e| format!("{text:?}: {e}"))
+}

@@ -173,6 +173,12 @@ impl History {
         (!self.is_empty()).then_some(place)
     }
 
+    /// Touches the memory that [`History::push`] will need.
+    #[inline]
+    pub(crate) fn newest_offset(&self) -> u32 {
+        self.tail.kept.last().map_or(0, |kept| kept.time_offset)
+    }
+
     /// The newest fix.
     #[inline]
     pub(crate) fn last(&self) -> Option<Place> {

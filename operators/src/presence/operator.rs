@@ -19,6 +19,9 @@ use crate::fences::{ALWAYS, Edit, FenceKey};
 use crate::rows::{Delta, Derived};
 use crate::ticks::TickStash;
 
+/// So many fixes are looked ahead: enough to wait for memory once instead of each time, few enough to stay in
+/// the nearest cache.
+const LOOK_AHEAD: usize = 64;
 /// Sets that nobody is in any more are forgotten when there are more than this, and twice as many as in use.
 const MIN_SETS_TO_FORGET: usize = 4096;
 
@@ -58,21 +61,15 @@ impl PresenceWork {
 
     /// Works on one tick, its records in their order, and gives every difference of rows to `emit`. `fixes`
     /// come in the order of their records, as do the controls after the tick's own.
-    pub fn tick(
-        &mut self,
-        controls: &[Control],
-        fixes: impl Iterator<Item = FixIn>,
-        emit: impl FnMut(Delta),
-    ) {
+    pub fn tick(&mut self, controls: &[Control], fixes: &[FixIn], emit: impl FnMut(Delta)) {
         let mut ended = Vec::new();
         let (mut last_seq, mut edge_at_end) = (0, ALWAYS);
-        let mut fixes = fixes.peekable();
-        let mut count = 0;
+        let mut rest = fixes;
         for control in controls {
-            while let Some(fix) = fixes.next_if(|fix| fix.seq < control.seq()) {
-                self.apply(&fix);
-                count += 1;
-            }
+            let before = rest.iter().take_while(|fix| fix.seq < control.seq()).count();
+            let (now, later) = rest.split_at(before);
+            self.apply_all(now);
+            rest = later;
             match control {
                 Control::Tick { instant, last_seq: seq, edge } => {
                     ended.extend(self.shared.world.advance(*instant));
@@ -82,15 +79,12 @@ impl PresenceWork {
                 Control::Settings { seq, edge, settings } => self.change_settings(*seq, *edge, settings),
             }
         }
-        for fix in fixes {
-            self.apply(&fix);
-            count += 1;
-        }
+        self.apply_all(rest);
         if !ended.is_empty() {
             self.end_tails(&ended, Why { cause: Cause::FenceEnd, seq: last_seq });
         }
         if edge_at_end != ALWAYS {
-            self.trim_some(edge_at_end, count);
+            self.trim_some(edge_at_end, fixes.len());
         }
         self.forget_sets();
         self.shared.out.deltas.drain(..).for_each(emit);
@@ -111,6 +105,19 @@ impl PresenceWork {
     #[inline]
     fn who(&self, place: usize) -> Who {
         Who { key: place as u32 * self.peers + self.remainder, place: place as u32 }
+    }
+
+    fn apply_all(&mut self, fixes: &[FixIn]) {
+        for chunk in fixes.chunks(LOOK_AHEAD) {
+            // What a fix needs is far apart in memory. Asked for all together, it comes all together.
+            let looked_at = chunk.iter().fold(0, |sum: u32, fix| {
+                let vehicle = self.vehicles.get((fix.vehicle / self.peers) as usize);
+                let newest = vehicle.map_or(0, |vehicle| vehicle.history.newest_offset());
+                sum.wrapping_add(newest).wrapping_add(self.shared.world.look_at(fix.at))
+            });
+            std::hint::black_box(looked_at);
+            chunk.iter().for_each(|fix| self.apply(fix));
+        }
     }
 
     #[inline]
@@ -232,7 +239,7 @@ pub fn presence<'scope>(
             move |(fixes, fix_frontier), (controls, control_frontier), output| {
                 fixes.for_each_time(|time, batches| {
                     let of_tick = stash.of_tick(*time.time(), || time.retain(output.output_index()));
-                    of_tick.data.extend(batches.map(std::mem::take));
+                    batches.for_each(|batch| take_all(&mut of_tick.data, batch));
                 });
                 controls.for_each_time(|time, batches| {
                     let of_tick = stash.of_tick(*time.time(), || time.retain(output.output_index()));
@@ -240,11 +247,20 @@ pub fn presence<'scope>(
                 });
                 while let Some((tick, of_tick)) = stash.next_complete(fix_frontier, control_frontier) {
                     let mut session = output.session(&of_tick.capability);
-                    work.tick(&of_tick.controls, of_tick.data.into_iter().flatten(), |delta| {
+                    work.tick(&of_tick.controls, &of_tick.data, |delta| {
                         session.give(((delta.row, delta.why), tick, isize::from(delta.diff)));
                     });
                 }
             }
         })
         .as_collection()
+}
+
+/// Moves a batch behind what there is; the first is taken as it is.
+fn take_all<T>(all: &mut Vec<T>, batch: &mut Vec<T>) {
+    if all.is_empty() {
+        std::mem::swap(all, batch);
+    } else {
+        all.append(batch);
+    }
 }

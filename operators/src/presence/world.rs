@@ -196,6 +196,12 @@ impl World {
         ended
     }
 
+    /// Touches the memory that [`World::step`] will need.
+    #[inline]
+    pub(crate) fn look_at(&self, at: Coord) -> u32 {
+        self.index.look_at(at)
+    }
+
     /// Whether a position is inside a fence at a time.
     pub(crate) fn covers(&self, fence: FenceKey, time: i64, at: Coord) -> bool {
         self.timeline(fence).at(time).is_some_and(|version| version.payload.shape.covers(at))

@@ -28,8 +28,13 @@ use super::rect::Rect;
 const LEAF_BITS: u32 = 13;
 const LEAVES_A_SIDE: i64 = 1 << (CELL_BITS - LEAF_BITS);
 const LEAVES: usize = (LEAVES_A_SIDE * LEAVES_A_SIDE) as usize;
-/// The cover is emptied when it holds this many cells: about 100 MB where every cell has leaves.
-const MAX_CACHED_CELLS: usize = 100_000;
+/// The cover is emptied when it holds this many cells that are not empty: about 300 MB where all have leaves.
+const MAX_CACHED_CELLS: usize = 400_000;
+/// The same for all cells, of which most are empty.
+const MAX_KNOWN_CELLS: usize = 4_000_000;
+
+/// In place of a cell that no shape meets.
+const NOTHING_LISTED: u32 = u32::MAX;
 
 /// A shape's place in a [`FenceIndex`].
 pub type ShapeSlot = u32;
@@ -142,6 +147,18 @@ impl FenceIndex {
         self.len() == 0
     }
 
+    /// Touches the memory that [`FenceIndex::covering`] will need.
+    #[inline]
+    pub(crate) fn look_at(&self, at: Coord) -> u32 {
+        match self.cover.get(&cell_of(at)) {
+            None | Some(&NOTHING_LISTED) => 0,
+            Some(&place) => match &self.cells[place as usize] {
+                Cell::Uniform(listed) => listed.first().map_or(0, |entry| entry.0),
+                Cell::Leaves(leaves) => u32::from(leaves.list_of[leaf_of(at)]),
+            },
+        }
+    }
+
     /// Calls `found` with the slot of each shape that covers the position, in no particular order.
     #[inline]
     pub fn covering(&mut self, at: Coord, mut found: impl FnMut(ShapeSlot)) {
@@ -149,6 +166,9 @@ impl FenceIndex {
             Some(&place) => place,
             None => self.fill(at),
         };
+        if place == NOTHING_LISTED {
+            return;
+        }
         let listed: &[Listed] = match &self.cells[place as usize] {
             Cell::Uniform(listed) => listed,
             Cell::Leaves(leaves) => leaves.at(at),
@@ -169,7 +189,7 @@ impl FenceIndex {
     /// Caches the cell of a position, and tells its place.
     #[cold]
     fn fill(&mut self, at: Coord) -> u32 {
-        if self.cover.len() >= MAX_CACHED_CELLS {
+        if self.cells.len() >= MAX_CACHED_CELLS || self.cover.len() >= MAX_KNOWN_CELLS {
             self.cover.clear();
             self.cells.clear();
             self.free_cells.clear();
@@ -179,6 +199,12 @@ impl FenceIndex {
         slots.sort_unstable();
         slots.dedup();
         let cell = Cell::build(&rect, &slots, &self.shapes);
+        if let Cell::Uniform(listed) = &cell
+            && listed.is_empty()
+        {
+            self.cover.insert(cell_of(at), NOTHING_LISTED);
+            return NOTHING_LISTED;
+        }
         let place = match self.free_cells.pop() {
             Some(place) => {
                 self.cells[place as usize] = cell;
@@ -205,7 +231,7 @@ impl FenceIndex {
             range.iter().collect()
         };
         for key in stale {
-            if let Some(place) = self.cover.remove(&key) {
+            if let Some(place) = self.cover.remove(&key).filter(|&place| place != NOTHING_LISTED) {
                 self.cells[place as usize] = Cell::Uniform(Box::default());
                 self.free_cells.push(place);
             }
@@ -230,8 +256,9 @@ impl Cell {
         if mixed.is_empty() {
             return Cell::Uniform(uniform.into());
         }
-        let mut leaves = Leaves { list_of: [0; LEAVES], starts: vec![0], listed: Vec::new() };
-        let mut known: FxHashMap<Vec<Listed>, u16> = FxHashMap::default();
+        // List 0 is the empty one.
+        let mut leaves = Leaves { list_of: [0; LEAVES], starts: vec![0, 0], listed: Vec::new() };
+        let mut known: FxHashMap<Vec<Listed>, u16> = FxHashMap::from_iter([(Vec::new(), 0)]);
         let mut list = Vec::new();
         for index in 0..LEAVES {
             let leaf = leaf_rect(rect, index).place();
@@ -262,12 +289,21 @@ impl Cell {
 impl Leaves {
     #[inline]
     fn at(&self, at: Coord) -> &[Listed] {
-        let mask = LEAVES_A_SIDE - 1;
-        let column = (i64::from(at.lon) >> LEAF_BITS) & mask;
-        let row = (i64::from(at.lat) >> LEAF_BITS) & mask;
-        let list = self.list_of[(row * LEAVES_A_SIDE + column) as usize] as usize;
+        let list = self.list_of[leaf_of(at)] as usize;
+        if list == 0 {
+            return &[];
+        }
         &self.listed[self.starts[list] as usize..self.starts[list + 1] as usize]
     }
+}
+
+/// Which leaf of its cell a position is in.
+#[inline]
+fn leaf_of(at: Coord) -> usize {
+    let mask = LEAVES_A_SIDE - 1;
+    let column = (i64::from(at.lon) >> LEAF_BITS) & mask;
+    let row = (i64::from(at.lat) >> LEAF_BITS) & mask;
+    (row * LEAVES_A_SIDE + column) as usize
 }
 
 fn cell_rect(at: Coord) -> Rect {

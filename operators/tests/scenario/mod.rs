@@ -118,7 +118,7 @@ impl Machine {
         let of_tick = Control::Tick { instant: tick.instant, last_seq: tick.last_seq, edge: tick.edge };
         let controls: Vec<Control> = std::iter::once(of_tick).chain(controls.iter().cloned()).collect();
         let mut presences = Vec::new();
-        self.presence.tick(&controls, fixes, |delta| presences.push(delta));
+        self.presence.tick(&controls, &fixes.collect::<Vec<_>>(), |delta| presences.push(delta));
         let mut deltas = presences.clone();
         self.visits.tick(&controls, presences.into_iter(), |delta| deltas.push(delta));
         net(&mut deltas);

@@ -40,6 +40,16 @@ pub struct Delta {
 }
 
 impl Derived {
+    /// What no two rows that stand have in common: (table, vehicle or record, fence, time).
+    fn key(&self) -> (u8, u64, FenceKey, i64) {
+        match *self {
+            Derived::Crossing { vehicle, fence, from, .. } => (0, vehicle.into(), fence, from),
+            Derived::Presence { vehicle, fence, entered, .. } => (1, vehicle.into(), fence, entered),
+            Derived::Visit { vehicle, fence, visit } => (2, vehicle.into(), fence, visit.arrived),
+            Derived::Reject { seq, .. } => (3, seq, 0, 0),
+        }
+    }
+
     pub(crate) fn presence(vehicle: VehicleKey, interval: &Interval) -> Derived {
         Derived::Presence { vehicle, fence: interval.fence, entered: interval.entered, end: interval.end() }
     }
@@ -51,7 +61,7 @@ impl Derived {
 }
 
 /// What is left of a tick's changes after those that cancel, by row: each with the cause that applies first
-/// among all that touched the row, and of those records the last.
+/// among all that touched the row, or the one that it takes the place of, and of those records the last.
 pub fn net(deltas: &mut Vec<Delta>) {
     deltas.sort_unstable();
     let mut kept = 0;
@@ -74,4 +84,8 @@ pub fn net(deltas: &mut Vec<Delta>) {
         start = end;
     }
     deltas.truncate(kept);
+    for same_key in deltas.chunk_by_mut(|a, b| a.row.key() == b.row.key()) {
+        let why = same_key[1..].iter().fold(same_key[0].why, |why, delta| why.stronger(delta.why));
+        same_key.iter_mut().for_each(|delta| delta.why = why);
+    }
 }

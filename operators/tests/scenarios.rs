@@ -29,6 +29,10 @@ macro_rules! scenarios {
 
 scenarios!(
     in_five_lines,
+    causes,
+    causes_of_jumps_and_ends,
+    crossing_between_two_fixes,
+    reach_of_corrections,
     buffer_keeps_who_is_near,
     late_fix_splits_a_presence,
     late_fix_joins_an_absence,

@@ -1,13 +1,13 @@
 //! Which blocks of fixes lie near a place: the inverted index that makes fence edits cheap.
 //!
 //! ```text
-//!   cell -> [ (vehicle, base of a sealed block) ... ]          a fence edit asks for the cells of its shapes
+//!   cell -> [ (vehicle, base of a sealed block, parts of the cell) ... ]    an edit asks for its shapes' cells
 //!   vehicle -> rectangle around its tail                       tails are too many to be moved about: a scan
 //! ```
 //!
 //! Invariants:
-//! 1. A sealed block is listed in every cell that one of its fixes is in, and, once a fence asks for
-//!    crossings, in every cell that a leg to one of its fixes may meet.
+//! 1. A sealed block is listed in every cell that one of its fixes is in, with the parts of it where they are,
+//!    and, once a fence asks for crossings, in every cell that a leg to one of its fixes may meet.
 //! 2. What is listed may be gone, or not be there any more: whoever asks looks at the block. Lists are swept
 //!    as blocks go, so that at most about half of what is listed is stale.
 
@@ -15,7 +15,7 @@ use model::Coord;
 use rustc_hash::FxHashMap;
 
 use super::history::{Block, base_seconds};
-use crate::spatial::{CellKey, CellRange, Rect, cell_of};
+use crate::spatial::{CellKey, CellParts, CellRange, Rect, cell_of, part_of, parts_met};
 
 /// A leg is cut into so many pieces at most to find its cells.
 const MAX_LEG_PIECES: i64 = 64;
@@ -36,12 +36,19 @@ pub(crate) const TAIL: u32 = u32::MAX;
 #[derive(Default)]
 pub(crate) struct BlocksIndex {
     place_of: FxHashMap<CellKey, u32>,
-    cells: Vec<(CellKey, Vec<Entry>)>,
+    cells: Vec<(CellKey, Vec<Listed>)>,
     /// Around each vehicle's tail.
     tails: Vec<Bounds>,
     listed: usize,
     sweep_at: usize,
-    scratch: Vec<CellKey>,
+    scratch: Vec<(CellKey, CellParts)>,
+}
+
+/// A block in a cell, and in which parts of it.
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    entry: Entry,
+    parts: CellParts,
 }
 
 /// A closed rectangle of positions that grows; empty at first.
@@ -91,22 +98,16 @@ impl BlocksIndex {
 
     /// Lists a block in the cells of its fixes.
     pub(crate) fn add_block(&mut self, vehicle: u32, block: &Block) {
-        let mut keys = std::mem::take(&mut self.scratch);
-        keys.clear();
-        keys.extend(block.positions().map(cell_of));
-        keys.sort_unstable();
-        keys.dedup();
-        for &key in &keys {
-            self.add(key, Entry { vehicle, base_s: base_seconds(block.base_time()) });
-        }
-        self.scratch = keys;
+        let parts = block.positions().map(|at| (cell_of(at), part_of(at)));
+        self.add_all(Entry { vehicle, base_s: base_seconds(block.base_time()) }, parts);
     }
 
-    /// Lists a block in the cell of a position that it has now; it may be listed there already.
+    /// Lists a block at a position that it has now; it may be listed there already.
     pub(crate) fn add_position(&mut self, vehicle: u32, block: &Block, at: Coord) {
-        let key = cell_of(at);
-        if block.positions().filter(|&other| cell_of(other) == key).nth(1).is_none() {
-            self.add(key, Entry { vehicle, base_s: base_seconds(block.base_time()) });
+        let place = |at| (cell_of(at), part_of(at));
+        if block.positions().filter(|&other| place(other) == place(at)).nth(1).is_none() {
+            let entry = Entry { vehicle, base_s: base_seconds(block.base_time()) };
+            self.add(cell_of(at), Listed { entry, parts: part_of(at) });
         }
     }
 
@@ -122,30 +123,35 @@ impl BlocksIndex {
             }
             return;
         }
-        let mut keys = std::mem::take(&mut self.scratch);
-        keys.clear();
-        for piece in leg_pieces(from, to) {
-            for rect in piece {
-                keys.extend(CellRange::of(&rect).iter());
-            }
-        }
-        keys.sort_unstable();
-        keys.dedup();
-        for &key in &keys {
-            self.add(key, entry);
-        }
-        self.scratch = keys;
+        let rects = leg_pieces(from, to).flatten();
+        self.add_all(entry, rects.flat_map(CellRange::parts));
     }
 
-    fn add(&mut self, key: CellKey, entry: Entry) {
+    /// Lists an entry in parts of cells, each cell once.
+    fn add_all(&mut self, entry: Entry, parts: impl Iterator<Item = (CellKey, CellParts)>) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        scratch.extend(parts);
+        scratch.sort_unstable();
+        for of_cell in scratch.chunk_by(|a, b| a.0 == b.0) {
+            let parts = of_cell.iter().fold(0, |all, (_, parts)| all | parts);
+            self.add(of_cell[0].0, Listed { entry, parts });
+        }
+        self.scratch = scratch;
+    }
+
+    fn add(&mut self, key: CellKey, listed: Listed) {
         let place = *self.place_of.entry(key).or_insert_with(|| {
             self.cells.push((key, Vec::new()));
             self.cells.len() as u32 - 1
         });
         let (_, list) = &mut self.cells[place as usize];
-        if list.last() != Some(&entry) {
-            list.push(entry);
-            self.listed += 1;
+        match list.last_mut().filter(|last| last.entry == listed.entry) {
+            Some(last) => last.parts |= listed.parts,
+            None => {
+                list.push(listed);
+                self.listed += 1;
+            }
         }
     }
 
@@ -157,12 +163,15 @@ impl BlocksIndex {
                 continue;
             }
             let range = CellRange::of(rect);
+            let mut look = |(key, list): &(CellKey, Vec<Listed>)| {
+                let parts = parts_met(rect, *key);
+                found.extend(list.iter().filter(|listed| listed.parts & parts != 0).map(|l| l.entry));
+            };
             if range.len() > self.cells.len() {
-                let met = self.cells.iter().filter(|(key, _)| range.contains(*key));
-                met.for_each(|(_, list)| found.extend_from_slice(list));
+                self.cells.iter().filter(|(key, _)| range.contains(*key)).for_each(look);
             } else {
                 let met = range.iter().filter_map(|key| self.place_of.get(&key));
-                met.for_each(|&place| found.extend_from_slice(&self.cells[place as usize].1));
+                met.for_each(|&place| look(&self.cells[place as usize]));
             }
             let tails = self.tails.iter().zip(0..).filter(|(tail, _)| tail.meets(rect));
             found.extend(tails.map(|(_, vehicle)| Entry { vehicle, base_s: TAIL }));
@@ -180,9 +189,13 @@ impl BlocksIndex {
             self.sweep_at = (self.sweep_at + 1) % self.cells.len();
             let (_, list) = &mut self.cells[self.sweep_at];
             let before = list.len();
-            list.sort_unstable();
-            list.dedup();
-            list.retain(|&entry| is_there(entry));
+            list.sort_unstable_by_key(|listed| listed.entry);
+            list.dedup_by(|later, kept| {
+                let is_same = later.entry == kept.entry;
+                kept.parts |= if is_same { later.parts } else { 0 };
+                is_same
+            });
+            list.retain(|listed| is_there(listed.entry));
             if list.len() < list.capacity() / 4 {
                 list.shrink_to(list.len() * 2);
             }

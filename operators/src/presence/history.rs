@@ -17,8 +17,9 @@ use model::Coord;
 
 use super::fix::Fix;
 
-/// Fixes a block: one memory page holds four blocks, and a search within one is six steps.
-pub(crate) const BLOCK_LEN: usize = 64;
+/// Fixes a block: few enough that little more is kept than must be, and that an edit looks at few in vain;
+/// enough that what a block costs beside its fixes is little.
+pub(crate) const BLOCK_LEN: usize = 32;
 
 const JUMP: u32 = 1 << 31;
 const BAD_VALUE: u32 = 1 << 30;
@@ -261,6 +262,8 @@ impl History {
         if sealed || self.tail.len() == 0 {
             let full = std::mem::replace(&mut self.tail, Block::starting_with(fix, fix.seq));
             if sealed {
+                // Doubling would leave room for twice as many blocks.
+                self.sealed.reserve_exact(1 + self.sealed.len() / 8);
                 self.sealed.push(full);
             }
         } else {

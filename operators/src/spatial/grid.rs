@@ -10,6 +10,20 @@ pub(crate) const CELL_BITS: u32 = 17;
 /// A cell's column and row in one number.
 pub(crate) type CellKey = u32;
 
+/// Parts of a cell, 8 columns and 4 rows of them, a bit each.
+pub(crate) type CellParts = u32;
+
+const PART_COLUMN_BITS: u32 = 3;
+const PART_ROW_BITS: u32 = 2;
+
+/// The part of its cell that a position is in.
+#[inline]
+pub(crate) fn part_of(at: Coord) -> CellParts {
+    let column = (i64::from(at.lon) >> (CELL_BITS - PART_COLUMN_BITS)) & 7;
+    let row = (i64::from(at.lat) >> (CELL_BITS - PART_ROW_BITS)) & 3;
+    1 << (row * 8 + column)
+}
+
 /// The cell that a position is in.
 #[inline]
 pub(crate) fn cell_of(at: Coord) -> CellKey {
@@ -42,13 +56,37 @@ impl CellRange {
     }
 
     pub(crate) fn contains(&self, key: CellKey) -> bool {
-        let (column, row) = (i64::from(key >> 16) - 0x8000, i64::from(key & 0xffff) - 0x8000);
+        let (column, row) = column_and_row(key);
         (self.columns.0..=self.columns.1).contains(&column) && (self.rows.0..=self.rows.1).contains(&row)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = CellKey> {
+    /// The cells that a rectangle within ±180° meets, and the parts of each that it meets.
+    pub(crate) fn parts(rect: Rect) -> impl Iterator<Item = (CellKey, CellParts)> {
+        CellRange::of(&rect).iter().map(move |key| (key, parts_met(&rect, key)))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = CellKey> + use<> {
         let (columns, rows) = (self.columns, self.rows);
         (columns.0..=columns.1)
             .flat_map(move |column| (rows.0..=rows.1).map(move |row| cell_key(column, row)))
     }
+}
+
+/// The parts of a cell that a rectangle meets.
+pub(crate) fn parts_met(rect: &Rect, key: CellKey) -> CellParts {
+    let span = |min: i64, max: i64, cell: i64, part_bits: u32| {
+        let low = cell << CELL_BITS;
+        let high = low + (1 << CELL_BITS) - 1;
+        let part = |units: i64| (units.clamp(low, high) - low) >> (CELL_BITS - part_bits);
+        (part(min), part(max))
+    };
+    let (column, row) = column_and_row(key);
+    let (west, east) = span(rect.min_lon, rect.max_lon, column, PART_COLUMN_BITS);
+    let (south, north) = span(rect.min_lat, rect.max_lat, row, PART_ROW_BITS);
+    let of_row = ((1_u32 << (east - west + 1)) - 1) << west;
+    (south..=north).fold(0, |parts, row| parts | of_row << (row * 8))
+}
+
+fn column_and_row(key: CellKey) -> (i64, i64) {
+    (i64::from(key >> 16) - 0x8000, i64::from(key & 0xffff) - 0x8000)
 }

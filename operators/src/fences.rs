@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use model::{Cause, Fence, GraphSettings, TimeMs};
-use rustc_hash::FxHashMap;
 
 pub use model::{ALWAYS, NEVER, Timeline, Version};
 
@@ -33,13 +32,17 @@ impl Edit {
 /// Settings of visits by fence and time: the timelines without shapes.
 #[derive(Default)]
 pub struct SettingsBook {
-    timelines: FxHashMap<FenceKey, Timeline<()>>,
+    /// By fence.
+    timelines: Vec<Timeline<()>>,
 }
 
 impl SettingsBook {
     /// Applies an edit.
     pub fn apply(&mut self, fence: FenceKey, edit: &Edit) {
-        let timeline = self.timelines.entry(fence).or_default();
+        if self.timelines.len() <= fence as usize {
+            self.timelines.resize_with(fence as usize + 1, Timeline::default);
+        }
+        let timeline = &mut self.timelines[fence as usize];
         match edit {
             Edit::Upsert(upsert) => timeline.upsert(upsert, ()),
             Edit::Delete(at) => timeline.delete(*at),
@@ -49,7 +52,8 @@ impl SettingsBook {
     /// (`min_dwell_ms`, `max_absence_ms`) for a stay in a fence that starts at a time.
     #[must_use]
     pub fn visit_rules(&self, fence: FenceKey, start: i64, defaults: &GraphSettings) -> (i64, i64) {
-        let own = self.timelines.get(&fence).and_then(|t| t.at(start)).map(|v| &v.settings);
+        let timeline = self.timelines.get(fence as usize);
+        let own = timeline.and_then(|t| t.at(start)).map(|v| &v.settings);
         (
             own.and_then(|s| s.min_dwell_ms).unwrap_or(defaults.min_dwell_ms),
             own.and_then(|s| s.max_absence_ms).unwrap_or(defaults.max_absence_ms),

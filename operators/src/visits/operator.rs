@@ -27,7 +27,8 @@ pub struct VisitsWork {
     settings: GraphSettings,
     book: SettingsBook,
     instant: i64,
-    stays: FxHashMap<FenceKey, FxHashMap<VehicleKey, Stays>>,
+    /// By fence.
+    stays: Vec<FxHashMap<VehicleKey, Stays>>,
     /// Open stays by the instant at which they become visits.
     waiting: BTreeMap<i64, Vec<(FenceKey, VehicleKey, i64)>>,
     /// Stays by the time, in groups, at which a piece of them ended; only where history is limited.
@@ -77,7 +78,7 @@ impl VisitsWork {
             settings,
             book: SettingsBook::default(),
             instant: 0,
-            stays: FxHashMap::default(),
+            stays: Vec::new(),
             waiting: BTreeMap::new(),
             ended: BTreeMap::new(),
             is_limited: false,
@@ -122,13 +123,13 @@ impl VisitsWork {
                 }
                 Control::Settings { seq, edge, settings } => {
                     done += self.apply_before(*seq, &mut changes[done..], &mut emit);
-                    let fences = self.all_fences();
-                    fences.iter().for_each(|fence| self.settle(*fence, *edge));
+                    let fences = 0..self.stays.len() as FenceKey;
+                    fences.clone().for_each(|fence| self.settle(fence, *edge));
                     self.settings = (**settings).clone();
                     self.longest_absence_ms = self.longest_absence_ms.max(settings.max_absence_ms);
                     done += self.apply_before(seq + 1, &mut changes[done..], &mut emit);
                     let why = Why { cause: Cause::Settings, seq: *seq };
-                    fences.iter().for_each(|fence| self.reconsider(*fence, why, &mut emit));
+                    fences.for_each(|fence| self.reconsider(fence, why, &mut emit));
                 }
             }
         }
@@ -162,7 +163,10 @@ impl VisitsWork {
         }
         let why = changes.iter().skip(1).fold(changes[0].why, |why, change| why.stronger(change.why));
         let rules = FenceRules { book: &self.book, defaults: &self.settings, fence };
-        let of_fence = self.stays.entry(fence).or_default();
+        if self.stays.len() <= fence as usize {
+            self.stays.resize_with(fence as usize + 1, FxHashMap::default);
+        }
+        let of_fence = &mut self.stays[fence as usize];
         let stays = of_fence.entry(vehicle).or_default();
         let waiting = &mut self.waiting;
         stays.apply(
@@ -183,15 +187,9 @@ impl VisitsWork {
         }
     }
 
-    fn all_fences(&self) -> Vec<FenceKey> {
-        let mut fences: Vec<FenceKey> = self.stays.keys().copied().collect();
-        fences.sort_unstable();
-        fences
-    }
-
     fn reconsider(&mut self, fence: FenceKey, why: Why, emit: &mut impl FnMut(Delta)) {
         let rules = FenceRules { book: &self.book, defaults: &self.settings, fence };
-        let Some(of_fence) = self.stays.get_mut(&fence) else { return };
+        let Some(of_fence) = self.stays.get_mut(fence as usize) else { return };
         let waiting = &mut self.waiting;
         for (&vehicle, stays) in of_fence {
             stays.reconsider(
@@ -212,7 +210,7 @@ impl VisitsWork {
             }
             for (fence, vehicle, arrived) in first.remove() {
                 let rules = FenceRules { book: &self.book, defaults: &self.settings, fence };
-                let Some(stays) = self.stays.get_mut(&fence).and_then(|f| f.get_mut(&vehicle)) else {
+                let Some(stays) = self.stays.get_mut(fence as usize).and_then(|f| f.get_mut(&vehicle)) else {
                     continue;
                 };
                 stays.ripen(arrived, self.instant, &rules, |visit, diff| {
@@ -227,7 +225,7 @@ impl VisitsWork {
         if edge == ALWAYS {
             return;
         }
-        if let Some(of_fence) = self.stays.get_mut(&fence) {
+        if let Some(of_fence) = self.stays.get_mut(fence as usize) {
             of_fence.values_mut().for_each(|stays| stays.settle(edge));
             of_fence.retain(|_, stays| !stays.is_empty());
         }
@@ -240,7 +238,7 @@ impl VisitsWork {
                 return;
             }
             for (fence, vehicle) in first.remove() {
-                let Some(of_fence) = self.stays.get_mut(&fence) else { continue };
+                let Some(of_fence) = self.stays.get_mut(fence as usize) else { continue };
                 let Some(stays) = of_fence.get_mut(&vehicle) else { continue };
                 stays.forget_before(before);
                 if stays.is_empty() {
@@ -256,7 +254,7 @@ impl VisitsWork {
         if !self.is_limited {
             self.is_limited = true;
             let group = self.instant.div_euclid(FORGET_EVERY_MS);
-            let keys = self.stays.iter().flat_map(|(&fence, of)| of.keys().map(move |&v| (fence, v)));
+            let keys = (0..).zip(&self.stays).flat_map(|(fence, of)| of.keys().map(move |&v| (fence, v)));
             self.ended.entry(group).or_default().extend(keys);
         }
     }

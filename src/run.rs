@@ -125,7 +125,7 @@ fn start_engine(
     ready: watch::Sender<bool>,
     stop: watch::Sender<bool>,
 ) -> anyhow::Result<std::thread::JoinHandle<anyhow::Result<()>>> {
-    let settings = config.graph_settings()?;
+    let settings = config.service_settings()?;
     let workers = config.workers.unwrap_or(1);
     let (store, views, newest_event) = (store.clone(), views.clone(), newest_event.clone());
     let run = move || {

@@ -131,7 +131,12 @@ impl BlocksIndex {
     fn add_all(&mut self, entry: Entry, parts: impl Iterator<Item = (CellKey, CellParts)>) {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
-        scratch.extend(parts);
+        for place in parts {
+            // Who stands still is in one place.
+            if scratch.last() != Some(&place) {
+                scratch.push(place);
+            }
+        }
         scratch.sort_unstable();
         for of_cell in scratch.chunk_by(|a, b| a.0 == b.0) {
             let parts = of_cell.iter().fold(0, |all, (_, parts)| all | parts);

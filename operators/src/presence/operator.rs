@@ -70,6 +70,8 @@ impl PresenceWork {
             let (now, later) = rest.split_at(before);
             self.apply_all(now);
             rest = later;
+            // What a fence's end has ended may be final by the time of a correction.
+            self.end_tails(&std::mem::take(&mut ended), Why { cause: Cause::FenceEnd, seq: last_seq });
             match control {
                 Control::Tick { instant, last_seq: seq, edge } => {
                     ended.extend(self.shared.world.advance(*instant));
@@ -80,9 +82,7 @@ impl PresenceWork {
             }
         }
         self.apply_all(rest);
-        if !ended.is_empty() {
-            self.end_tails(&ended, Why { cause: Cause::FenceEnd, seq: last_seq });
-        }
+        self.end_tails(&ended, Why { cause: Cause::FenceEnd, seq: last_seq });
         if edge_at_end != ALWAYS {
             self.trim_some(edge_at_end, fixes.len());
         }
@@ -183,6 +183,9 @@ impl PresenceWork {
     }
 
     fn end_tails(&mut self, ended: &[FenceKey], why: Why) {
+        if ended.is_empty() {
+            return;
+        }
         for place in 0..self.vehicles.len() {
             let members = self.shared.world.sets.members(self.vehicles[place].last_set);
             if members.iter().any(|fence| ended.contains(fence)) {

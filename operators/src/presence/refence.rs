@@ -78,15 +78,16 @@ impl Passing<'_> {
         }
     }
 
-    /// No good fix follows: has the instant reached the fence's end?
+    /// No good fix follows: has the instant reached the fence's end? The presences, and whether the vehicle is in
+    /// after the last fix; it never was where the presence is not created.
     fn finish(mut self) -> (Vec<Interval>, bool) {
-        let is_in_last = self.open.is_some();
-        if let Some(open) = self.open {
-            match self.world.timeline(self.fence).end_between(open.judged_at, self.world.instant) {
-                Some(end) => self.leave(end),
-                None => self.done.push(open.interval),
-            }
+        let Some(open) = self.open else { return (self.done, false) };
+        let ended_before = self.done.len();
+        match self.world.timeline(self.fence).end_between(open.judged_at, self.world.instant) {
+            Some(end) => self.leave(end),
+            None => self.done.push(open.interval),
         }
+        let is_in_last = self.done.len() > ended_before;
         (self.done, is_in_last)
     }
 }

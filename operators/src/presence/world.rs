@@ -261,7 +261,9 @@ impl World {
         self.still_in.clear();
         for &fence in self.sets.members(set_before) {
             let timeline = &self.timelines[fence as usize];
-            if let Some((end, reason)) = timeline.end_between(time_before, time) {
+            if self.any_end
+                && let Some((end, reason)) = timeline.end_between(time_before, time)
+            {
                 edges.push(Edge { time: end, fence, kind: EdgeKind::Leave(reason) });
                 continue;
             }

@@ -241,7 +241,8 @@ impl FenceIndex {
 
 impl Cell {
     fn build(rect: &Rect, slots: &[ShapeSlot], shapes: &[Option<Arc<PreparedShape>>]) -> Cell {
-        let place = rect.place();
+        let east = rect.widest_metres_per_unit();
+        let place = rect.place_within(east);
         let mut uniform = Vec::new();
         let mut mixed = Vec::new();
         for &slot in slots {
@@ -261,7 +262,7 @@ impl Cell {
         let mut known: FxHashMap<Vec<Listed>, u16> = FxHashMap::from_iter([(Vec::new(), 0)]);
         let mut list = Vec::new();
         for index in 0..LEAVES {
-            let leaf = leaf_rect(rect, index).place();
+            let leaf = leaf_rect(rect, index).place_within(east);
             list.clear();
             list.extend_from_slice(&uniform);
             for (slot, shape, edges) in &mixed {

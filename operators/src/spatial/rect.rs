@@ -123,25 +123,30 @@ impl Rect {
         !(corners.iter().all(|&s| s > 0) || corners.iter().all(|&s| s < 0))
     }
 
-    /// The rectangle with what distances to it are judged by; it lies within ±180°.
-    pub(crate) fn place(self) -> Place {
+    /// The rectangle with what distances to it are judged by; it lies within ±180°. `east` is
+    /// [`Rect::widest_metres_per_unit`] of this rectangle, or of one around it.
+    pub(crate) fn place_within(self, east: f64) -> Place {
         // Cells of the grid may reach beyond a pole, where no position is.
         let lat = ((self.min_lat + self.max_lat) / 2).clamp(Rect::EARTH.min_lat, Rect::EARTH.max_lat);
         let middle = Coord { lon: ((self.min_lon + self.max_lon) / 2) as i32, lat: lat as i32 };
         let half_width = (self.max_lon - self.min_lon + 1) as f64 / 2.0 + 1.0;
         let half_height = (self.max_lat - self.min_lat + 1) as f64 / 2.0 + 1.0;
-        let widest = |lat: i64| super::metric::metres_per_unit(lat as f64).0;
-        // A parallel is longest nearest to the equator.
-        let east = if self.min_lat <= 0 && self.max_lat >= 0 {
-            widest(0)
-        } else {
-            widest(self.min_lat).max(widest(self.max_lat))
-        };
         // Along the parallel and then the meridian is no shorter than the geodesic; for rectangles of a
         // few kilometres the diagonal is right to a part in a thousand, which the margin covers.
         let north = 0.011_169_4;
-        let reach_m = (half_width * east).hypot(half_height * north) * 1.002 + 0.1;
+        let (width_m, height_m) = (half_width * east, half_height * north);
+        let reach_m = (width_m * width_m + height_m * height_m).sqrt() * 1.002 + 0.1;
         Place { rect: self, middle, reach_m }
+    }
+
+    /// Metres of a unit of longitude where it is longest: a parallel is longest nearest to the equator.
+    pub(crate) fn widest_metres_per_unit(&self) -> f64 {
+        let widest = |lat: i64| super::metric::metres_per_unit(lat as f64).0;
+        if self.min_lat <= 0 && self.max_lat >= 0 {
+            widest(0)
+        } else {
+            widest(self.min_lat).max(widest(self.max_lat))
+        }
     }
 }
 

@@ -153,8 +153,8 @@ impl Stays {
             return;
         }
         let end = self.stay_end(at);
-        let (visit, lasts_ms) = visit_of(&self.pieces[at..end], instant, rules);
         let (min_dwell_ms, _) = rules.for_start(arrived);
+        let (visit, lasts_ms) = visit_of(&self.pieces[at..end], instant, min_dwell_ms);
         if lasts_ms >= min_dwell_ms {
             self.pieces[at].told = Some(visit.confirmed_at);
             emit(visit, 1);
@@ -206,7 +206,7 @@ impl Stays {
                 joined.told = None;
                 end += 1;
             }
-            let (visit, lasts_ms) = visit_of(&self.pieces[start..end], instant, rules);
+            let (visit, lasts_ms) = visit_of(&self.pieces[start..end], instant, min_dwell_ms);
             let is_visit = lasts_ms >= min_dwell_ms;
             let first = &mut self.pieces[start];
             first.starts_stay = true;
@@ -242,9 +242,8 @@ impl Stays {
 }
 
 /// The visit that pieces would make, and how long they last at the instant.
-fn visit_of(pieces: &[Piece], instant: i64, rules: &impl Rules) -> (Visit, i64) {
+fn visit_of(pieces: &[Piece], instant: i64, min_dwell_ms: i64) -> (Visit, i64) {
     let arrived = pieces[0].entered;
-    let (min_dwell_ms, _) = rules.for_start(arrived);
     let visit = stay_as_visit(pieces, arrived + min_dwell_ms);
     (visit, visit.departed.unwrap_or(instant) - arrived)
 }

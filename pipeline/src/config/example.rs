@@ -41,8 +41,9 @@ no_show_h = 24
 no_arrival_h = 72
 
 [history]
-# How long history can be corrected: hours, or "unlimited".
-keep_h = "unlimited"
+# How long history can be corrected: hours, or "unlimited". By default as long as cleaning.horizon_h in a
+# service, and unlimited in replay.
+# keep_h = 24
 
 [sources.loconav]
 # Webhooks and POST /api/v1/records must be signed when this is set: "env:NAME" or "file:PATH" (the secret itself works, with a warning).

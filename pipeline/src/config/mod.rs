@@ -73,6 +73,16 @@ impl Config {
         Ok(settings)
     }
 
+    /// [`Config::graph_settings`] of a service, which keeps history for as long as fixes may be late unless it
+    /// is told otherwise.
+    pub fn service_settings(&self) -> Result<GraphSettings, ConfigError> {
+        let mut settings = self.graph_settings()?;
+        if !self.history.contains_key("keep_h") {
+            settings.keep_ms = Some(settings.horizon_ms);
+        }
+        Ok(settings)
+    }
+
     /// The settings of the arithmetic that were given explicitly.
     #[must_use]
     pub fn graph_values(&self) -> Vec<(String, SettingValue)> {
@@ -99,7 +109,7 @@ impl Config {
     #[must_use]
     pub fn to_masked_toml(&self) -> String {
         let mut shown = self.clone();
-        for (name, value) in self.graph_settings().map_or_else(|_| Vec::new(), |s| s.values()) {
+        for (name, value) in self.service_settings().map_or_else(|_| Vec::new(), |s| s.values()) {
             shown.show_setting(name, &value);
         }
         toml::to_string_pretty(&shown).unwrap_or_else(|error| format!("# cannot be shown: {error}\n"))
@@ -245,6 +255,8 @@ mod tests {
         let example = load(EXAMPLE, &[], &[]).unwrap();
         let nothing = Config::load(None, std::iter::empty(), &[]).unwrap();
         assert_eq!(example.graph_settings().unwrap(), nothing.graph_settings().unwrap());
+        let of_service = nothing.service_settings().unwrap();
+        assert_eq!(of_service.keep_ms, Some(of_service.horizon_ms), "a service keeps what may be late");
         assert_eq!(example.listen, nothing.listen);
         assert_eq!(example.journal, nothing.journal);
         assert_eq!(example.limits, nothing.limits);

@@ -102,7 +102,7 @@ proptest! {
             let (outer, inner) = rects(aim, &marks, bits);
             let edges = prepared.edges_meeting(&outer);
             for rect in [outer, inner] {
-                let expected = match prepared.overlap(&rect.place(), &edges) {
+                let expected = match prepared.overlap(&rect.place_within(rect.widest_metres_per_unit()), &edges) {
                     Overlap::Mixed => continue,
                     Overlap::Inside => true,
                     Overlap::Outside => false,

@@ -163,10 +163,7 @@ impl BlocksIndex {
     /// What may have a fix, or a leg, in one of the rectangles (within ±180°): by vehicle, then by time.
     pub(crate) fn near(&self, rects: &[Rect], found: &mut Vec<Entry>) {
         found.clear();
-        for (n, rect) in rects.iter().enumerate() {
-            if rects[..n].contains(rect) {
-                continue;
-            }
+        for rect in rects {
             let range = CellRange::of(rect);
             let mut look = |(key, list): &(CellKey, Vec<Listed>)| {
                 let parts = parts_met(rect, *key);

@@ -249,10 +249,11 @@ impl History {
         self.block(block).search(time).map(at).map_err(at)
     }
 
-    /// The sealed block of that base time, or the first of those that share it to the second.
-    pub(crate) fn block_at(&self, base_s: u32) -> Option<usize> {
-        let block = self.sealed.partition_point(|block| base_seconds(block.base_time) < base_s);
-        self.sealed.get(block).filter(|found| base_seconds(found.base_time) == base_s).map(|_| block)
+    /// The sealed blocks of that base time, to the second: one, none where it is gone, seldom more.
+    pub(crate) fn blocks_at(&self, base_s: u32) -> Range<usize> {
+        let first = self.sealed.partition_point(|block| base_seconds(block.base_time) < base_s);
+        let same = self.sealed[first..].iter().take_while(|block| base_seconds(block.base_time) == base_s);
+        first..first + same.count()
     }
 
     /// Adds the newest fix; tells whether the tail was sealed for it.

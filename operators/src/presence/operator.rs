@@ -9,7 +9,7 @@ use timely::dataflow::operators::generic::operator::Operator;
 use super::blocks_index::{BlocksIndex, Entry, TAIL};
 use super::fix::FixIn;
 use super::output::Output;
-use super::refence::Refence;
+use super::refence::{Near, Refence, find_near};
 use super::sets::SetTable;
 use super::vehicle::{Shared, Vehicle, Who};
 use super::walk::Scratch;
@@ -32,7 +32,8 @@ pub struct PresenceWork {
     /// Vehicle numbers are spread over workers by remainder; this worker keeps every `peers`-th.
     peers: u32,
     remainder: u32,
-    near: Vec<Entry>,
+    listed: Vec<Entry>,
+    near: Vec<Near>,
     /// Which vehicle is trimmed next.
     trim_next: usize,
     forget_sets_at: usize,
@@ -53,6 +54,7 @@ impl PresenceWork {
             },
             peers: peers as u32,
             remainder: index as u32,
+            listed: Vec::new(),
             near: Vec::new(),
             trim_next: 0,
             forget_sets_at: MIN_SETS_TO_FORGET,
@@ -70,8 +72,9 @@ impl PresenceWork {
             let (now, later) = rest.split_at(before);
             self.apply_all(now);
             rest = later;
-            // What a fence's end has ended may be final by the time of a correction.
-            self.end_tails(&std::mem::take(&mut ended), Why { cause: Cause::FenceEnd, seq: last_seq });
+            // What a fence's end has ended may be final by a correction: it is told as of the record before.
+            let seq_before = control.seq().saturating_sub(1);
+            self.end_tails(&std::mem::take(&mut ended), Why { cause: Cause::FenceEnd, seq: seq_before });
             match control {
                 Control::Tick { instant, last_seq: seq, edge } => {
                     ended.extend(self.shared.world.advance(*instant));
@@ -142,8 +145,9 @@ impl PresenceWork {
         if refence.edited.crossed && !self.shared.legs_are_listed {
             self.list_all_legs();
         }
+        self.shared.index.near(&refence.edited.rects, &mut self.listed);
         let mut near = std::mem::take(&mut self.near);
-        self.shared.index.near(&refence.edited.rects, &mut near);
+        find_near(&self.listed, &self.vehicles, refence.edited, &mut near);
         for of_vehicle in near.chunk_by(|a, b| a.vehicle == b.vehicle) {
             let place = of_vehicle[0].vehicle as usize;
             let who = self.who(place);
@@ -205,7 +209,7 @@ impl PresenceWork {
             for _ in 0..gone {
                 let vehicles = &self.vehicles;
                 self.shared.index.sweep(|Entry { vehicle, base_s }| {
-                    base_s == TAIL || vehicles[vehicle as usize].history.block_at(base_s).is_some()
+                    base_s == TAIL || !vehicles[vehicle as usize].history.blocks_at(base_s).is_empty()
                 });
             }
         }

@@ -15,11 +15,11 @@
 //! buffer from the new shape; one that is out is in from that fix on if the new shape holds it, though not
 //! before the end of a final row.
 
-use model::{EndReason, Why};
+use model::{Coord, EndReason, Why};
 
 use super::blocks_index::{Entry, TAIL};
 use super::fix::Fix;
-use super::history::{Place, base_seconds};
+use super::history::Place;
 use super::output::{Crossing, Interval, OfVehicle, Output};
 use super::vehicle::{Vehicle, Who};
 use super::world::{Edited, MAX_CROSSING_GAP_MS, World};
@@ -93,52 +93,28 @@ impl Passing<'_> {
 }
 
 impl Vehicle {
-    /// Judges one fence anew; `near` are the blocks that may have a fix or a leg near it, by time.
+    /// Judges one fence anew; `blocks` are those that have a fix near it, or may have a leg, in order.
     pub(crate) fn refence(
         &mut self,
         who: Who,
         refence: &Refence<'_>,
-        near: &[Entry],
+        blocks: &[Near],
         world: &mut World,
         out: &mut Output,
     ) {
-        let blocks = self.blocks_of(near);
-        let (new, is_in_last) = self.presences_anew(refence, &blocks, world);
+        let (new, is_in_last) = self.presences_anew(refence, blocks, world);
         let is_of_fence = |i: &Interval| i.fence == refence.fence && i.exited() >= refence.edge;
         replace(who, &mut self.intervals, &is_of_fence, new, refence.why, out);
         self.set_last(refence.fence, is_in_last, world);
         if refence.edited.crossed {
-            let new = self.crossings_anew(refence, &blocks, world);
+            let new = self.crossings_anew(refence, blocks, world);
             let is_of_fence = |c: &Crossing| c.fence == refence.fence && c.to >= refence.edge;
             replace(who, &mut self.crossings, &is_of_fence, new, refence.why, out);
         }
     }
 
-    /// The blocks that entries name, in order; what is gone is left out.
-    fn blocks_of(&self, near: &[Entry]) -> Vec<usize> {
-        let mut blocks = Vec::with_capacity(near.len());
-        for entry in near {
-            if entry.base_s == TAIL {
-                blocks.push(self.history.sealed_count());
-                continue;
-            }
-            let Some(first) = self.history.block_at(entry.base_s) else { continue };
-            let sealed = first..self.history.sealed_count();
-            let same_second =
-                |block: &usize| base_seconds(self.history.block(*block).base_time()) == entry.base_s;
-            blocks.extend(sealed.take_while(same_second));
-        }
-        blocks.dedup();
-        blocks
-    }
-
     /// The presences that are not final, and whether the vehicle is in after its last good fix.
-    fn presences_anew(
-        &self,
-        refence: &Refence<'_>,
-        blocks: &[usize],
-        world: &World,
-    ) -> (Vec<Interval>, bool) {
+    fn presences_anew(&self, refence: &Refence<'_>, blocks: &[Near], world: &World) -> (Vec<Interval>, bool) {
         let Refence { fence, edge, edited, .. } = *refence;
         let mut passing = Passing { world, fence, edge, open: None, done: Vec::new() };
         let mut at = self.history.first();
@@ -152,7 +128,7 @@ impl Vehicle {
                 self.judge_at_edge(&self.history.get(good), &mut passing);
             }
         }
-        let mut ahead = blocks.iter().copied().peekable();
+        let mut ahead = blocks.iter().map(|near| near.block as usize).peekable();
         while let Some(mut place) = at {
             if passing.open.is_none() {
                 while ahead.next_if(|&block| block < place.block).is_some() {}
@@ -163,7 +139,7 @@ impl Vehicle {
                 }
             }
             let fix = self.history.get(place);
-            if !fix.is_jump && (passing.open.is_some() || is_near(&fix, edited)) {
+            if !fix.is_jump && (passing.open.is_some() || is_near(fix.at, edited)) {
                 passing.pass(&fix);
             }
             at = self.history.next(place);
@@ -212,12 +188,12 @@ impl Vehicle {
     }
 
     /// The crossings that are not final; presences are right already.
-    fn crossings_anew(&self, refence: &Refence<'_>, blocks: &[usize], world: &World) -> Vec<Crossing> {
+    fn crossings_anew(&self, refence: &Refence<'_>, blocks: &[Near], world: &World) -> Vec<Crossing> {
         let Refence { fence, edge, .. } = *refence;
         let presences: Vec<&Interval> = self.intervals.iter().filter(|i| i.fence == fence).collect();
         let is_in = |time: i64| presences.iter().any(|i| i.holds(time));
         let mut found = Vec::new();
-        for &block in blocks {
+        for block in blocks.iter().map(|near| near.block as usize) {
             let Some(begin) = self.history.begin_of(block) else { continue };
             let mut good = self.history.good_before(begin).map(|at| self.history.get(at));
             let mut at = Some(begin);
@@ -241,8 +217,36 @@ impl Vehicle {
     }
 }
 
-fn is_near(fix: &Fix, edited: &Edited) -> bool {
-    let (lon, lat) = (i64::from(fix.at.lon), i64::from(fix.at.lat));
+/// A block of a vehicle that an edit concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Near {
+    /// The vehicle's place on its worker.
+    pub(crate) vehicle: u32,
+    pub(crate) block: u32,
+}
+
+/// The blocks that entries name and that have a fix near the edit, or may have a leg, by vehicle and in order.
+/// One block after the other, so that their memory is waited for together.
+pub(crate) fn find_near(entries: &[Entry], vehicles: &[Vehicle], edited: &Edited, found: &mut Vec<Near>) {
+    found.clear();
+    for &Entry { vehicle, base_s } in entries {
+        let history = &vehicles[vehicle as usize].history;
+        let blocks = match base_s {
+            TAIL => history.sealed_count()..history.sealed_count() + 1,
+            base_s => history.blocks_at(base_s),
+        };
+        for block in blocks {
+            let concerned = edited.crossed || history.block(block).positions().any(|at| is_near(at, edited));
+            let near = Near { vehicle, block: block as u32 };
+            if concerned && found.last() != Some(&near) {
+                found.push(near);
+            }
+        }
+    }
+}
+
+fn is_near(at: Coord, edited: &Edited) -> bool {
+    let (lon, lat) = (i64::from(at.lon), i64::from(at.lat));
     edited.rects.iter().any(|rect| rect.holds(lon, lat))
 }
 

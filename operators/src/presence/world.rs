@@ -166,7 +166,11 @@ impl World {
             edited.crossed |= version.settings.crossed;
             let buffer_m = self.exit_buffer_m(version);
             for bounds in version.payload.shape.bounds() {
-                edited.rects.extend(grown_by_metres(bounds, buffer_m + 1.0).wrapped());
+                for rect in grown_by_metres(bounds, buffer_m + 1.0).wrapped() {
+                    if !edited.rects.contains(&rect) {
+                        edited.rects.push(rect);
+                    }
+                }
             }
         }
     }

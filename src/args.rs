@@ -38,6 +38,8 @@ pub enum Command {
     /// Look into the journal.
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Put a period right: with what came too late for it, and with positions of files.
+    Backfill(BackfillArgs),
     /// Recompute everything from the journal and compare it with what is kept.
     Verify(VerifyArgs),
     /// Tell why a derived row is as it is.
@@ -116,6 +118,23 @@ pub enum JournalCommand {
         #[arg(long, value_name = "DIR", default_value = "data")]
         data: PathBuf,
     },
+}
+
+/// `backfill`
+#[derive(ClapArgs, Clone)]
+pub struct BackfillArgs {
+    /// Where the period begins.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub from: TimeMs,
+    /// Where it ends: the first moment that is not part of it.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub to: TimeMs,
+    /// The data folder; one in use is corrected through its service.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub data: PathBuf,
+    /// CSV or NDJSON files of positions, also .gz and .zst; without any, what is in the journal is used.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
 }
 
 /// `verify`

@@ -3,6 +3,10 @@
 //! A client sends one line of JSON, the request. The service answers in frames: a kind byte (`o` output,
 //! `x` exit), the length as four bytes big-endian, the bytes. An exit frame holds the status as a digit and
 //! the error, if any, and ends the answer: an answer without one was cut short.
+//!
+//! Behind the request for a backfill the client sends frames of its own: positions (`p`) as NDJSON, and an
+//! end (`e`) without bytes. What is too late of a
+//! client that is gone before its end waits for another backfill.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -14,9 +18,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use journal::Store;
+use model::TimeMs;
 use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
+use crate::backfill;
 use crate::work::{self, Running};
 
 const SOCKET: &str = "control.sock";
@@ -25,6 +31,10 @@ const MAX_REQUEST_BYTES: u64 = 64 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_REQUESTS_AT_WORK: usize = 16;
 const FRAME_BYTES: usize = 64 * 1024;
+/// The largest frame of a client.
+const MAX_UPLOAD_FRAME_BYTES: usize = 4 * 1024 * 1024;
+/// How long a client may take between the frames that it sends: much of a file may be of another period.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// What can be asked.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -34,6 +44,7 @@ pub enum Request {
     Export,
     Verify { workers: usize },
     ExplainVisit { id: u64, json: bool },
+    Backfill { from_ms: i64, to_ms: i64 },
     ListDeadLetters,
     ShowDeadLetter { id: u64 },
     ReplayDeadLetters { ids: Vec<u64> },
@@ -46,9 +57,61 @@ pub fn connect(data: &Path) -> io::Result<UnixStream> {
 
 /// Asks a service.
 pub fn ask(mut stream: UnixStream, request: &Request, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    write_request(&mut stream, request)?;
+    read_answer(stream, out)
+}
+
+fn write_request(stream: &mut UnixStream, request: &Request) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    stream.write_all(&line)?;
+    Ok(stream.write_all(&line)?)
+}
+
+/// What a client sends behind its request.
+pub struct Upload {
+    stream: UnixStream,
+}
+
+impl Upload {
+    /// Asks a service.
+    pub fn begin(mut stream: UnixStream, request: &Request) -> anyhow::Result<Upload> {
+        write_request(&mut stream, request)?;
+        Ok(Upload { stream })
+    }
+
+    /// Sends positions.
+    pub fn send(&mut self, lines: &[u8]) -> io::Result<()> {
+        write_frame(&self.stream, b'p', lines)
+    }
+
+    /// Says that this is all, and gives the answer out.
+    pub fn finish(self, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+        // A service that gave up does not read to the end; its answer says why.
+        match write_frame(&self.stream, b'e', &[]) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => read_answer(self.stream, out),
+        }
+    }
+}
+
+/// The next positions that a client sends; `None` at its end.
+pub fn read_upload(sent: &mut dyn BufRead) -> anyhow::Result<Option<Vec<u8>>> {
+    let mut head = [0; 5];
+    sent.read_exact(&mut head).context("the client ended before it had sent everything")?;
+    let [kind, length @ ..] = head;
+    let length = u32::from_be_bytes(length) as usize;
+    match kind {
+        b'e' => Ok(None),
+        b'p' if length <= MAX_UPLOAD_FRAME_BYTES => {
+            let mut lines = vec![0; length];
+            sent.read_exact(&mut lines).context("the client ended before it had sent everything")?;
+            Ok(Some(lines))
+        }
+        _ => bail!("what the client sends is not understood"),
+    }
+}
+
+fn read_answer(stream: UnixStream, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut head = [0; 5];
@@ -127,9 +190,15 @@ pub fn serve(data: &Path, store: Store, service: Running) -> anyhow::Result<Cont
 fn respond(stream: &UnixStream, store: &Store, service: &Running) -> anyhow::Result<()> {
     stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
     let mut line = String::new();
-    BufReader::new(stream.take(MAX_REQUEST_BYTES)).read_line(&mut line)?;
+    let mut reader = BufReader::new(stream);
+    reader.by_ref().take(MAX_REQUEST_BYTES).read_line(&mut line)?;
     let mut frames = Frames { stream, buffer: Vec::with_capacity(FRAME_BYTES) };
     let outcome = match serde_json::from_str(&line) {
+        Ok(Request::Backfill { from_ms, to_ms }) => {
+            stream.set_read_timeout(Some(UPLOAD_TIMEOUT))?;
+            service.wait_until_ready();
+            backfill::receive(store, TimeMs(from_ms), TimeMs(to_ms), &mut reader, &mut frames)
+        }
         Ok(request) => work::answer(store, Some(service), &request, &mut frames),
         Err(error) => Err(anyhow::anyhow!("not a request: {error}")),
     };
@@ -150,10 +219,14 @@ struct Frames<'a> {
 
 impl Frames<'_> {
     fn frame(&mut self, kind: u8, bytes: &[u8]) -> io::Result<()> {
-        let length = u32::try_from(bytes.len()).map_err(io::Error::other)?.to_be_bytes();
-        self.stream.write_all(&[kind, length[0], length[1], length[2], length[3]])?;
-        self.stream.write_all(bytes)
+        write_frame(self.stream, kind, bytes)
     }
+}
+
+fn write_frame(mut stream: &UnixStream, kind: u8, bytes: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(bytes.len()).map_err(io::Error::other)?.to_be_bytes();
+    stream.write_all(&[kind, length[0], length[1], length[2], length[3]])?;
+    stream.write_all(bytes)
 }
 
 impl Write for Frames<'_> {

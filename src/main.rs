@@ -1,6 +1,7 @@
 //! `watchtower`: the command line. Parses arguments and hands over to the crates that do the work.
 
 mod args;
+mod backfill;
 mod control;
 mod explain;
 mod folder;
@@ -94,6 +95,7 @@ fn dispatch(args: Args) -> anyhow::Result<Outcome> {
         }
         Command::Run(options) => run::run(&options),
         Command::Journal(JournalCommand::Export { data }) => folder::ask(&data, &Request::Export),
+        Command::Backfill(options) => backfill::run(&options),
         Command::Verify(options) => {
             let workers = options.workers.map_or(1, usize::from);
             folder::ask(&options.data, &Request::Verify { workers })

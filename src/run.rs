@@ -79,7 +79,7 @@ async fn serve(
     let (stop_tx, stop) = watch::channel(false);
     let engine = start_engine(config, &store, &views, &newest_event, ready_tx, stop_tx.clone())?;
     let secret = api_config.hmac_secret.as_deref().map(Into::into);
-    let running = Running { address: reachable(address), secret };
+    let running = Running { address: reachable(address), secret, ready: ready.clone() };
     let _control = control::serve(data, store.clone(), running)
         .inspect_err(|error| {
             let error = format!("{error:#}");

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use journal::{DeadLetter, Log, Store};
 use model::{TimeMs, VisitId};
+use tokio::sync::watch;
 
 use crate::Outcome;
 use crate::control::Request;
@@ -16,6 +17,8 @@ use crate::control::Request;
 const MAX_DIFFERENCES_PRINTED: usize = 100;
 const LETTERS_A_READ: usize = 100;
 const EXCERPT_CHARS: usize = 80;
+/// How often a service that starts is asked whether it is ready.
+const READY_PAUSE: Duration = Duration::from_millis(50);
 
 /// The service of the folder, as its own requests find it.
 #[derive(Clone)]
@@ -24,6 +27,17 @@ pub struct Running {
     pub address: SocketAddr,
     /// What requests are signed with.
     pub secret: Option<Arc<[u8]>>,
+    /// Whether the journal takes records.
+    pub ready: watch::Receiver<bool>,
+}
+
+impl Running {
+    /// Waits while the service replays its journal. If it ends instead, so does whoever waits.
+    pub fn wait_until_ready(&self) {
+        while !*self.ready.borrow() {
+            std::thread::sleep(READY_PAUSE);
+        }
+    }
 }
 
 /// Writes the answer to `out`. `service` is where the folder's service is, if one runs.
@@ -47,6 +61,7 @@ pub fn answer(
         }
         Request::Verify { workers } => verify(store, *workers, out),
         Request::ExplainVisit { id, json } => crate::explain::visit(store, VisitId(*id), *json, out),
+        Request::Backfill { .. } => bail!("a backfill is sent with its positions, not asked for alone"),
         Request::ListDeadLetters => list(store, out),
         Request::ShowDeadLetter { id } => show(store, *id, out),
         Request::ReplayDeadLetters { ids } => replay(service, ids, out),

@@ -26,6 +26,7 @@ const MAX_SHOWN_CHARS: usize = 20;
 /// When in a week a fence is in force, in the local time of its zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
+    text: Arc<str>,
     /// In order, with time between each and the next, unless one holds the whole week.
     spans: Arc<[WeekSpan]>,
     zone: Option<TimeZone>,
@@ -77,7 +78,7 @@ impl Schedule {
             let what = "the schedule is never active; delete the fence instead".to_owned();
             return Err(ScheduleError { what, at: 1 });
         }
-        Ok(Schedule { spans: spans.into(), zone: None })
+        Ok(Schedule { text: text.into(), spans: spans.into(), zone: None })
     }
 
     /// The same schedule in a zone of its own.
@@ -85,6 +86,18 @@ impl Schedule {
     pub fn in_zone(mut self, zone: TimeZone) -> Schedule {
         self.zone = Some(zone);
         self
+    }
+
+    /// As it was written, without its zone.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its own zone; `None`: its times are those of the fleet's.
+    #[must_use]
+    pub fn zone(&self) -> Option<&TimeZone> {
+        self.zone.as_ref()
     }
 
     /// Whether its times are those of the fleet's zone.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod long;
 mod scenario;
 
 macro_rules! scenarios {
@@ -34,6 +35,7 @@ scenarios!(
     crossing_between_two_fixes,
     reach_of_corrections,
     buffer_keeps_who_is_near,
+    late_fix_between_two_buffers,
     late_fix_splits_a_presence,
     late_fix_joins_an_absence,
     late_fix_moves_an_arrival,
@@ -49,7 +51,9 @@ scenarios!(
     fence_deleted_in_the_past,
     fence_deleted_in_the_future,
     fence_ends_by_its_own_validity,
+    end_before_a_correction_in_its_tick,
     fence_comes_after_the_fixes,
+    fence_made_anew_between_two_fixes,
     settings_change,
     settings_of_one_fence_win,
     two_fences_two_vehicles,

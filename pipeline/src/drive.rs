@@ -7,12 +7,23 @@ use model::{ClosedTick, GraphSettings, TimeMs};
 
 use crate::graph::{Graph, GraphError};
 use crate::intake::{Intake, TickInput};
+use crate::periods::Period;
 
 /// An intake and its graph.
 pub struct Driver {
     /// Where records enter.
     pub intake: Intake,
     graph: Graph,
+    beginning: Beginning,
+}
+
+/// What a driver begins with.
+#[derive(Clone)]
+struct Beginning {
+    settings: GraphSettings,
+    pinned: BTreeSet<String>,
+    keep_view_fixes: bool,
+    workers: usize,
 }
 
 impl Driver {
@@ -23,9 +34,33 @@ impl Driver {
         keep_view_fixes: bool,
         workers: usize,
     ) -> Result<Driver, GraphError> {
-        let intake = Intake::new(settings.clone(), pinned, keep_view_fixes);
+        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers }, Vec::new())
+    }
+
+    /// Another one that has seen nothing, and knows beforehand which periods backfill records will open.
+    pub fn start_again(&self, periods: Vec<Period>) -> Result<Driver, GraphError> {
+        Driver::begin(self.beginning.clone(), periods)
+    }
+
+    fn begin(beginning: Beginning, periods: Vec<Period>) -> Result<Driver, GraphError> {
+        let Beginning { settings, pinned, keep_view_fixes, workers } = beginning.clone();
+        let intake = Intake::new(settings.clone(), pinned, keep_view_fixes).with_periods(periods);
         let graph = Graph::start(&intake, settings, workers)?;
-        Ok(Driver { intake, graph })
+        Ok(Driver { intake, graph, beginning })
+    }
+
+    /// The record of a backfill that came with the last tick, where its period was not known beforehand. Then
+    /// nothing more may be handed over: once that tick is closed, a driver that knows the period takes over,
+    /// after all ticks from the first to that one.
+    #[must_use]
+    pub fn backfill_due(&self) -> Option<u64> {
+        self.intake.unopened()
+    }
+
+    /// The same, when all ticks that were handed over are closed.
+    #[must_use]
+    pub fn backfill_begins(&self) -> Option<u64> {
+        self.backfill_due().filter(|_| self.graph.in_flight() == 0)
     }
 
     /// Decodes a tick of the journal and hands it over; gives back a tick that had to be closed to make room.
@@ -48,7 +83,7 @@ impl Driver {
     /// Whether a tick can be handed over without closing one.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.graph.has_room()
+        self.graph.has_room() && self.backfill_due().is_none()
     }
 
     /// Waits for the oldest tick in flight; `None` when there is none.

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{
-    FenceEdit, Fix, GraphSettings, PositionRef, Record, RecordSink, RejectReason, RejectRow, TimeMs, admit,
-    range_ok,
+    Coord, FenceEdit, Fix, GraphSettings, Position, PositionRef, Record, RecordSink, RejectReason, RejectRow,
+    TimeMs, admit, range_ok,
 };
 use operators::Control;
 use operators::fences::{ALWAYS, Edit};
 use operators::presence::FixIn;
 
 use crate::names::{Interner, Names};
+use crate::periods::{Period, Periods};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -42,6 +43,9 @@ pub struct Intake {
     largest_seen: i64,
     /// The edge of Reach: rows that ended before it are out of every correction's reach. Never goes back.
     edge: i64,
+    periods: Periods,
+    /// The last position that came too late and is exempt: it waits for its backfill.
+    last_waiting: u64,
     keep_view_fixes: bool,
     warnings: Vec<(u64, String)>,
     tick: TickInput,
@@ -62,10 +66,43 @@ impl Intake {
             instant: 0,
             largest_seen: 0,
             edge: ALWAYS,
+            periods: Periods::default(),
+            last_waiting: 0,
             keep_view_fixes,
             warnings: Vec::new(),
             tick: TickInput::default(),
         }
+    }
+
+    /// Tells beforehand what the first backfill records of the input open: until each of them comes, its
+    /// period is never too late and in the reach of every correction.
+    #[must_use]
+    pub fn with_periods(mut self, periods: Vec<Period>) -> Intake {
+        self.periods = Periods::known(periods);
+        self
+    }
+
+    /// The periods of all backfill records that came, and of those that were told beforehand.
+    #[must_use]
+    pub fn periods(&self) -> &[Period] {
+        self.periods.all()
+    }
+
+    /// How many of these were told beforehand.
+    #[must_use]
+    pub fn known_periods(&self) -> usize {
+        self.periods.known_count()
+    }
+
+    /// The last backfill record that came and was not told beforehand: what it opens was closed so far.
+    #[must_use]
+    pub fn unopened(&self) -> Option<u64> {
+        self.periods.unopened()
+    }
+
+    /// Whether the last record is a position that waits for a backfill.
+    pub(crate) fn is_last_waiting(&self) -> bool {
+        self.last_waiting == self.records
     }
 
     /// From now on records arrive at this time, whatever they say themselves.
@@ -113,7 +150,7 @@ impl Intake {
         tick.fixes.shrink_to_fit();
         tick.instant = TimeMs(self.instant);
         tick.records = self.records;
-        let of_tick = Control::Tick { instant: self.instant, last_seq: self.records, edge: self.edge };
+        let of_tick = Control::Tick { instant: self.instant, last_seq: self.records, edge: self.reach() };
         tick.controls.insert(0, of_tick);
         tick
     }
@@ -147,12 +184,33 @@ impl Intake {
         }
     }
 
+    /// The edge of Reach for the present record: of periods that a backfill opens later it is kept out.
+    fn reach(&self) -> i64 {
+        self.periods.reach(self.edge)
+    }
+
+    /// Where an admitted position is, and whether only a backfill lets it in.
+    fn judge(&self, position: &Position) -> Result<(Coord, bool), RejectReason> {
+        let Position { lon, lat, event_time, .. } = *position;
+        match admit(lon, lat, event_time, self.instant(), &self.settings) {
+            Ok(at) if event_time.0 >= self.edge => Ok((at, false)),
+            Ok(at) if event_time.0 >= self.reach() => Ok((at, true)),
+            // Where the horizon has grown, history does not go back as far as it does yet.
+            Ok(_) => Err(RejectReason::TooLate),
+            Err(RejectReason::TooLate) if self.periods.open(event_time) => {
+                let at = Coord::from_degrees(lon, lat).map_err(|_| RejectReason::OutOfRange)?;
+                Ok((at, true))
+            }
+            Err(reason) => Err(reason),
+        }
+    }
+
     fn refuse(&mut self, fix: Option<(Arc<str>, TimeMs)>, reason: RejectReason) {
         self.tick.rejects.push(RejectRow { seq: self.records, fix, reason });
     }
 
     fn edit_fence(&mut self, fence: u32, edit: Edit) {
-        let (seq, edge) = (self.records, self.edge);
+        let (seq, edge) = (self.records, self.reach());
         self.tick.controls.push(Control::Fence { seq, edge, fence, edit });
     }
 
@@ -166,7 +224,7 @@ impl Intake {
         if changed != self.settings {
             self.settings = changed;
             self.move_edge();
-            let (seq, edge) = (self.records, self.edge);
+            let (seq, edge) = (self.records, self.reach());
             let settings = Arc::new(self.settings.clone());
             self.tick.controls.push(Control::Settings { seq, edge, settings });
         }
@@ -180,16 +238,13 @@ impl RecordSink for Intake {
         let in_range = range_ok(position.lon, position.lat, position.event_time);
         let known_time = in_range.is_ok().then_some(position.event_time);
         self.begin(received, known_time);
-        let admitted = in_range.and_then(|()| {
-            admit(position.lon, position.lat, position.event_time, self.instant(), &self.settings)
-        });
-        // Where the horizon has grown, history does not go back as far as it does yet.
-        let admitted = admitted.and_then(|at| {
-            if position.event_time.0 < self.edge { Err(RejectReason::TooLate) } else { Ok(at) }
-        });
-        let at = match admitted {
-            Ok(at) => at,
+        let (at, is_let_in) = match self.judge(&position) {
+            Ok(admitted) => admitted,
             Err(RejectReason::Malformed) => return self.refuse(None, RejectReason::Malformed),
+            Err(RejectReason::TooLate) if position.exempt => {
+                self.last_waiting = self.records;
+                return;
+            }
             Err(reason) => {
                 return self.refuse(Some((decoded.vehicle_id.into(), position.event_time)), reason);
             }
@@ -203,7 +258,8 @@ impl RecordSink for Intake {
             time: position.event_time.0,
             seq: self.records,
         });
-        if self.keep_view_fixes {
+        // What a backfill lets in is nothing of the present: views do not show it on any pass.
+        if self.keep_view_fixes && !is_let_in {
             self.tick.view_fixes.push(Fix {
                 vehicle_id: self.vehicles.text(vehicle).clone(),
                 spelling: decoded.spelling.map(Into::into),
@@ -239,7 +295,8 @@ impl RecordSink for Intake {
                     self.refuse(None, RejectReason::Malformed);
                 }
             }
-            Record::Backfill { .. } | Record::Clock | Record::Other { .. } | Record::Undecodable { .. } => {}
+            Record::Backfill { from, to } => self.periods.meet(Period { from, to }, self.records),
+            Record::Clock | Record::Other { .. } | Record::Undecodable { .. } => {}
         }
     }
 }

@@ -10,6 +10,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod backfill;
 pub mod config;
 mod drive;
 pub mod explain;
@@ -17,6 +18,7 @@ mod export;
 mod graph;
 mod intake;
 mod names;
+mod periods;
 mod replay;
 mod service;
 mod verify;
@@ -25,6 +27,7 @@ pub use drive::Driver;
 pub use export::{ExportError, export};
 pub use graph::{Graph, GraphError, MAX_IN_FLIGHT};
 pub use intake::{Intake, TickInput};
+pub use periods::Period;
 pub use replay::{BadLine, Follower, ReplayError, ReplayOptions, ReplaySummary, TICK_RECORDS, replay};
 pub use service::{Observer, Service, ServiceError, change_bytes};
 pub use verify::{Difference, VerifyError, VerifyReport, verify};

@@ -1,13 +1,18 @@
 //! Files through the graph: no service, no wall clock.
 
+mod reader;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use model::{ClosedTick, GraphSettings, PositionRef, Record, RecordSink, TimeMs};
-use sources::files::{FileError, FileInput, FileSink};
+use model::{Change, ClosedTick, GraphSettings, Tables, TimeMs, Unfit};
+use sources::files::FileError;
 
+use crate::backfill::{self, Difference};
 use crate::drive::Driver;
 use crate::graph::GraphError;
+use crate::periods::Period;
+use reader::{OnlyProgress, Reader};
 
 /// A tick is closed every this many records, and at the end.
 pub const TICK_RECORDS: usize = 1000;
@@ -67,6 +72,15 @@ pub enum ReplayError {
     Strict(BadLine),
     #[error(transparent)]
     Sink(anyhow::Error),
+    #[error("the graph contradicts itself: {0}")]
+    Unfit(#[from] Unfit),
+    #[error("{} can't be read a second time, which its backfill record asks for; save it as a file, and replay that",
+        file.display())]
+    ReadOnce { file: PathBuf },
+    #[error(
+        "the files changed while they were replayed: the second reading, for a backfill record, gave other records"
+    )]
+    InputChanged,
 }
 
 /// Who follows a replay.
@@ -81,130 +95,110 @@ pub trait Follower {
     fn progress(&mut self, done_bytes: u64, all_bytes: u64);
 }
 
-/// Runs files through a fresh graph.
+/// Runs files through a fresh graph. Where a backfill record comes up, they are read again from the
+/// beginning.
 pub fn replay(options: &ReplayOptions, follower: &mut dyn Follower) -> Result<ReplaySummary, ReplayError> {
-    let mut inputs = open_all(&options.files)?;
-    let all_bytes: u64 = inputs.iter().map(FileInput::size_bytes).sum();
+    let reader = Reader::open(options)?;
     let driver = Driver::start(options.settings.clone(), options.pinned.clone(), false, options.workers)?;
-    let mut run = Run { driver, in_tick: 0, next_tick: 1, summary: ReplaySummary::default() };
-    let mut done_bytes = 0;
-    for input in &mut inputs {
-        loop {
-            let (more, first_bad) = run.read_some(input, options.strict, follower)?;
-            follower.progress(done_bytes + input.bytes_read(), all_bytes);
-            if let Some(bad) = first_bad {
-                return Err(ReplayError::Strict(bad));
-            }
-            if !more {
-                break;
-            }
-        }
-        done_bytes += input.size_bytes();
+    let mut run = Run { options, reader, driver, tick: 0, standing: None };
+    while run.reader.fill(&mut run.driver.intake, follower)? {
+        run.end_tick(follower)?;
     }
-    if let Some(clock) = options.clock {
-        run.driver.intake.record(Some(clock), Record::Clock);
-        run.in_tick += 1;
-    }
-    if run.in_tick > 0 || run.next_tick == 1 {
+    if run.tick == 0 {
         run.end_tick(follower)?;
     }
     while let Some(closed) = run.driver.close_next()? {
-        follower.closed(&closed).map_err(ReplayError::Sink)?;
+        run.take(closed, follower)?;
     }
-    run.summary.records = run.driver.intake.records();
-    run.summary.ticks = run.next_tick - 1;
-    run.summary.instant = run.driver.intake.instant();
-    Ok(run.summary)
+    Ok(ReplaySummary {
+        records: run.driver.intake.records(),
+        bad_lines: run.reader.bad_lines,
+        ticks: run.tick,
+        instant: run.driver.intake.instant(),
+        cut_short: run.reader.cut_short,
+    })
 }
 
-fn open_all(files: &[PathBuf]) -> Result<Vec<FileInput>, FileError> {
-    let inputs = files.iter().map(|f| FileInput::open(f)).collect::<Result<Vec<_>, _>>()?;
-    let (features, others): (Vec<_>, Vec<_>) = inputs.into_iter().partition(FileInput::is_geojson);
-    Ok(features.into_iter().chain(others).collect())
-}
-
-struct Run {
+struct Run<'a> {
+    options: &'a ReplayOptions,
+    reader: Reader<'a>,
     driver: Driver,
-    in_tick: usize,
-    next_tick: u64,
-    summary: ReplaySummary,
+    /// The last one that was handed over.
+    tick: u64,
+    /// The rows as they were told; only after a first backfill, since most replays have none.
+    standing: Option<Tables>,
 }
 
-impl Run {
-    /// Reads up to the end of the tick; tells whether the file goes on, and the first bad line if that ends all.
-    fn read_some(
-        &mut self,
-        input: &mut FileInput,
-        strict: bool,
-        follower: &mut dyn Follower,
-    ) -> Result<(bool, Option<BadLine>), ReplayError> {
-        let path = input.path().to_owned();
-        let before = self.driver.intake.records();
-        let mut sink =
-            Incoming { driver: &mut self.driver, follower, file: &path, bad_lines: 0, first_bad: None };
-        // With --strict one record at a time, so that nothing after the bad line counts.
-        let wanted = if strict { 1 } else { TICK_RECORDS - self.in_tick };
-        let outcome = input.read(wanted, &mut sink);
-        let Incoming { bad_lines, first_bad, .. } = sink;
-        self.summary.bad_lines += bad_lines;
-        self.in_tick += (self.driver.intake.records() - before) as usize;
-        for (record, text) in self.driver.intake.take_warnings() {
-            follower.warning(format!("{}: record {record} of the input: {text}", path.display()));
-        }
-        let more = match outcome {
-            Ok(more) => more,
-            Err(error) if error.exit_code() == 1 => {
-                self.summary.cut_short.push(error);
-                false
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if self.in_tick >= TICK_RECORDS {
-            self.end_tick(follower)?;
-        }
-        Ok((more, first_bad.filter(|_| strict)))
-    }
-
+impl Run<'_> {
     fn end_tick(&mut self, follower: &mut dyn Follower) -> Result<(), ReplayError> {
+        self.tick += 1;
         let input = self.driver.intake.finish_tick(None);
-        if let Some(closed) = self.driver.submit(self.next_tick, input)? {
-            follower.closed(&closed).map_err(ReplayError::Sink)?;
+        if let Some(closed) = self.driver.submit(self.tick, input)? {
+            self.take(closed, follower)?;
         }
-        self.next_tick += 1;
-        self.in_tick = 0;
+        if self.driver.backfill_due().is_some() {
+            while let Some(closed) = self.driver.close_next()? {
+                self.take(closed, follower)?;
+            }
+        }
         Ok(())
     }
-}
 
-/// Where a file's records go.
-struct Incoming<'a> {
-    driver: &'a mut Driver,
-    follower: &'a mut dyn Follower,
-    file: &'a Path,
-    bad_lines: u64,
-    first_bad: Option<BadLine>,
-}
-
-impl RecordSink for Incoming<'_> {
-    fn position(&mut self, received_time: Option<TimeMs>, position: PositionRef<'_>) {
-        self.driver.intake.position(received_time, position);
+    fn take(&mut self, mut closed: ClosedTick, follower: &mut dyn Follower) -> Result<(), ReplayError> {
+        if let Some(seq) = self.driver.backfill_begins() {
+            closed.changes = self.backfill(&closed, seq, follower)?;
+        }
+        if let Some(standing) = &mut self.standing {
+            backfill::apply(standing, &closed)?;
+        }
+        follower.closed(&closed).map_err(ReplayError::Sink)
     }
 
-    fn record(&mut self, received_time: Option<TimeMs>, record: Record) {
-        self.driver.intake.record(received_time, record);
+    /// What a tick changes whose backfill opens what was closed before; from there all goes on as recomputed.
+    fn backfill(
+        &mut self,
+        closed: &ClosedTick,
+        seq: u64,
+        follower: &mut dyn Follower,
+    ) -> Result<Vec<Change>, ReplayError> {
+        let periods = self.driver.intake.periods().to_vec();
+        let is_of_tick = (self.driver.intake.records(), self.driver.intake.instant());
+        if self.standing.is_none() {
+            let known_so_far = periods[..self.driver.intake.known_periods()].to_vec();
+            self.standing = Some(self.recompute(known_so_far, closed.tick - 1, follower)?);
+        }
+        let rows = self.recompute(periods, closed.tick, follower)?;
+        let intake = &self.driver.intake;
+        if intake.unopened().is_some() || (intake.records(), intake.instant()) != is_of_tick {
+            return Err(ReplayError::InputChanged);
+        }
+        let difference = Difference::new(&closed.changes, seq);
+        let nothing = Tables::default();
+        Ok(difference.between(self.standing.as_ref().unwrap_or(&nothing), &rows))
     }
-}
 
-impl FileSink for Incoming<'_> {
-    fn bad(&mut self, line: u64, reason: String, _bytes: &[u8]) {
-        self.driver.intake.malformed();
-        self.bad_lines += 1;
-        let bad = BadLine { file: self.file.to_owned(), line, reason };
-        self.follower.bad_line(&bad);
-        self.first_bad.get_or_insert(bad);
-    }
-
-    fn warning(&mut self, line: u64, text: String) {
-        self.follower.warning(format!("{}:{line}: {text}", self.file.display()));
+    /// Reads the files again up to a tick, with a driver that knows these periods; gives the rows that stand
+    /// then.
+    fn recompute(
+        &mut self,
+        periods: Vec<Period>,
+        to_tick: u64,
+        follower: &mut dyn Follower,
+    ) -> Result<Tables, ReplayError> {
+        let mut reader = Reader::open_again(self.options)?;
+        self.driver = self.driver.start_again(periods)?;
+        let mut rows = Tables::default();
+        for tick in 1..=to_tick {
+            reader.fill(&mut self.driver.intake, &mut OnlyProgress(follower))?;
+            let input = self.driver.intake.finish_tick(None);
+            if let Some(closed) = self.driver.submit(tick, input)? {
+                backfill::apply(&mut rows, &closed)?;
+            }
+        }
+        while let Some(closed) = self.driver.close_next()? {
+            backfill::apply(&mut rows, &closed)?;
+        }
+        self.driver.intake.take_warnings();
+        Ok(rows)
     }
 }

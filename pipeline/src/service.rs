@@ -3,13 +3,18 @@
 //! At the start the journal is replayed from its beginning: the graph's state comes from there, and what
 //! it says of ticks that the changelog has is compared with the rows that are kept, not emitted. Where the
 //! two differ (a release that computes something better), the difference goes out with the next tick.
+//!
+//! A tick with a backfill takes a second pass over the journal. While it runs, ticks are not held: they are
+//! let go of as they come, so that the journal goes on committing, and read from it again afterwards.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use crossbeam_channel::{Receiver, TryRecvError};
 use journal::{AppendError, ChangeBytes, Changelog, Index, Log, StoreError, Tick};
 use model::{Change, ClosedTick, GraphSettings, Table, Tables, Unfit, VisitId, Why, vehicle_subject};
 
+use crate::backfill::{self, Difference};
 use crate::drive::Driver;
 use crate::graph::GraphError;
 
@@ -66,6 +71,10 @@ impl Service<'_> {
             changelog_tick,
             rebuilt: Some(Tables::default()),
             held: VecDeque::new(),
+            live: crossbeam_channel::never(),
+            let_go_to: 0,
+            behind: Box::new(std::iter::empty()),
+            is_stopped: false,
         };
         run.replay_journal()?;
         if *run.driver.intake.settings() != self.settings {
@@ -73,11 +82,12 @@ impl Service<'_> {
             // The first entry of the first tick: nobody may append before the service is ready.
             drop(self.log.append(sources::code::SETTINGS, "", payload)?);
         }
-        let ticks = self.log.start()?;
+        run.live = self.log.start()?;
         run.observer.ready();
-        loop {
-            let next = if run.driver.has_room() { ticks.try_recv().ok() } else { None };
-            if let Some(tick) = next {
+        while !run.is_stopped {
+            if run.driver.has_room()
+                && let Some(tick) = run.next_tick()?
+            {
                 run.begin(tick)?;
                 continue;
             }
@@ -86,15 +96,16 @@ impl Service<'_> {
                 run.held.pop_front();
                 continue;
             }
-            match ticks.recv() {
+            match run.live.recv() {
                 Ok(tick) => run.begin(tick)?,
-                Err(_) => {
-                    return self.log.failure().map_or(Ok(()), |why| Err(ServiceError::JournalFailed(why)));
-                }
+                Err(_) => run.is_stopped = true,
             }
         }
+        self.log.failure().map_or(Ok(()), |why| Err(ServiceError::JournalFailed(why)))
     }
 }
+
+type TicksOfJournal = Box<dyn Iterator<Item = Result<Tick, StoreError>> + Send>;
 
 struct Run<'a> {
     service: &'a Service<'a>,
@@ -106,9 +117,25 @@ struct Run<'a> {
     held: VecDeque<Arc<Tick>>,
     /// The rows of the replay, until they are compared with those that are kept.
     rebuilt: Option<Tables>,
+    /// The ticks that are minted.
+    live: Receiver<Arc<Tick>>,
+    /// The last one that came from there during a backfill, and was let go.
+    let_go_to: u64,
+    /// Those that were let go, from the journal; they come before the live ones.
+    behind: TicksOfJournal,
+    /// The log was stopped, and nothing more is to be worked on.
+    is_stopped: bool,
 }
 
 impl Run<'_> {
+    /// The next live tick, if there is one.
+    fn next_tick(&mut self) -> Result<Option<Arc<Tick>>, ServiceError> {
+        match self.behind.next() {
+            Some(tick) => Ok(Some(Arc::new(tick?))),
+            None => Ok(self.live.try_recv().ok()),
+        }
+    }
+
     /// Hands a live tick over; there is room.
     fn begin(&mut self, tick: Arc<Tick>) -> Result<(), ServiceError> {
         self.driver.submit_journal_tick(&tick)?;
@@ -130,21 +157,36 @@ impl Run<'_> {
                 self.observer.replayed(closed.tick, last_tick);
                 self.take(closed)?;
             }
+            if self.driver.backfill_due().is_some() {
+                self.close_replayed(last_tick)?;
+            }
         }
-        while let Some(closed) = self.driver.close_next()? {
-            self.observer.replayed(closed.tick, last_tick);
-            self.take(closed)?;
-        }
+        self.close_replayed(last_tick)?;
         self.driver.intake.take_warnings();
         Ok(())
     }
 
-    fn take(&mut self, closed: ClosedTick) -> Result<(), ServiceError> {
+    fn close_replayed(&mut self, last_tick: u64) -> Result<(), ServiceError> {
+        while let Some(closed) = self.driver.close_next()? {
+            self.observer.replayed(closed.tick, last_tick);
+            self.take(closed)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, mut closed: ClosedTick) -> Result<(), ServiceError> {
         let replayed = closed.tick <= self.changelog_tick;
+        if let Some(seq) = self.driver.backfill_begins() {
+            let Some(rows) = self.backfill(&closed)? else { return Ok(()) };
+            let difference = Difference::new(&closed.changes, seq);
+            closed.changes = match &self.rebuilt {
+                Some(rebuilt) => difference.between(rebuilt, &rows),
+                // What is kept is what the observer was told.
+                None => difference.kept_to(&self.service.changelog.rows(), &rows)?,
+            };
+        }
         if let Some(rebuilt) = &mut self.rebuilt {
-            for change in &closed.changes {
-                rebuilt.apply(change)?;
-            }
+            backfill::apply(rebuilt, &closed)?;
         }
         if !replayed {
             let changes = match self.rebuilt.take() {
@@ -157,6 +199,33 @@ impl Run<'_> {
         }
         self.observer.closed(&closed, replayed);
         Ok(())
+    }
+
+    /// Computes all rows anew, up to and with a tick whose backfill opens what was closed before, and goes on
+    /// from there. `None` when the log is stopped meanwhile: the next start does it.
+    fn backfill(&mut self, closed: &ClosedTick) -> Result<Option<Tables>, ServiceError> {
+        let log = self.service.log;
+        // Of the ticks whose changes are kept already only the last one's rows matter.
+        let to_know = closed.tick.max(self.changelog_tick);
+        let periods = backfill::all_periods(&self.driver, log, closed.tick, to_know)?;
+        tracing::info!(tick = closed.tick, "a backfill: everything up to its tick is computed again");
+        self.driver = self.driver.start_again(periods)?;
+        let mut progress = backfill::Progress::new(closed.tick);
+        let goes_on = &mut |done_ticks| {
+            progress.tell(done_ticks);
+            let_go(&self.live, &mut self.let_go_to)
+        };
+        let rows = backfill::recompute::<ServiceError>(&mut self.driver, log, closed.tick, goes_on)?;
+        let Some(rows) = rows else {
+            tracing::info!("stopped within a backfill: the next start computes it");
+            self.is_stopped = true;
+            return Ok(None);
+        };
+        self.driver.intake.take_warnings();
+        if self.let_go_to > closed.tick {
+            self.behind = log.read(closed.tick + 1, self.let_go_to);
+        }
+        Ok(Some(rows))
     }
 
     /// Forgets the rebuilt rows where they are what is kept; else they stay, and the next tick tells.
@@ -225,6 +294,17 @@ impl Run<'_> {
     fn tell_warnings(&mut self) {
         for (record, text) in self.driver.intake.take_warnings() {
             tracing::warn!(record, "{text}");
+        }
+    }
+}
+
+/// Takes the ticks that wait, and holds none; `false` when no more will come.
+fn let_go(live: &Receiver<Arc<Tick>>, let_go_to: &mut u64) -> bool {
+    loop {
+        match live.try_recv() {
+            Ok(tick) => *let_go_to = tick.number,
+            Err(TryRecvError::Empty) => return true,
+            Err(TryRecvError::Disconnected) => return false,
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use journal::{Changelog, Cursor, Log, ReadError, StoreError};
-use model::{ClosedTick, GraphSettings, Table, Tables, Unfit};
+use model::{GraphSettings, Table, Tables, Unfit};
 
+use crate::backfill;
 use crate::drive::Driver;
 use crate::graph::GraphError;
 
@@ -93,20 +94,11 @@ fn recompute(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(Tables, u64), VerifyError> {
     let mut driver = Driver::start(GraphSettings::default(), BTreeSet::new(), false, workers)?;
-    let mut tables = Tables::default();
-    let mut take = |closed: ClosedTick| -> Result<(), Unfit> {
-        progress(closed.tick, last_tick);
-        closed.changes.iter().try_for_each(|change| tables.apply(change))
-    };
-    for tick in log.read(1, last_tick) {
-        if let Some(closed) = driver.submit_journal_tick(&tick?)? {
-            take(closed)?;
-        }
-    }
-    while let Some(closed) = driver.close_next()? {
-        take(closed)?;
-    }
-    Ok((tables, driver.intake.records()))
+    let rows = backfill::recompute::<VerifyError>(&mut driver, log, last_tick, &mut |done| {
+        progress(done, last_tick);
+        true
+    })?;
+    Ok((rows.unwrap_or_default(), driver.intake.records()))
 }
 
 type RowsByTable = BTreeMap<u8, BTreeMap<Vec<u8>, Vec<u8>>>;

@@ -46,6 +46,8 @@ pub mod code {
     pub const LOCONAV: u8 = 3;
     /// Files; only dead letters name it, files are not journalled.
     pub const FILES: u8 = 4;
+    /// What `watchtower backfill` writes: records like those of generic ingest, and of a backfill too.
+    pub const BACKFILL: u8 = 5;
 }
 
 /// The name of a source in answers, logs and metrics.
@@ -56,6 +58,7 @@ pub fn source_name(source: u8) -> &'static str {
         code::RECORDS => "records",
         code::LOCONAV => "loconav",
         code::FILES => "files",
+        code::BACKFILL => "backfill",
         _ => "unknown",
     }
 }
@@ -67,7 +70,7 @@ pub fn source_name(source: u8) -> &'static str {
 pub fn decode(source: u8, context: &str, payload: &[u8], sink: &mut dyn RecordSink) {
     match source {
         code::SETTINGS => settings::decode(payload, sink),
-        code::RECORDS => records::decode(payload, sink),
+        code::RECORDS | code::BACKFILL => records::decode(payload, sink),
         code::LOCONAV => loconav::decode(context, payload, sink),
         unknown => {
             let reason = format!("no decoder for source {unknown}; it was written by a later release");

@@ -17,12 +17,13 @@ const HEADER: &str = "vehicle_id,event_time,lon,lat\n";
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 19] = [
+    let commands: [&[&str]; 20] = [
         &[],
         &["run"],
         &["replay"],
         &["journal"],
         &["journal", "export"],
+        &["backfill"],
         &["verify"],
         &["explain"],
         &["explain", "visit"],

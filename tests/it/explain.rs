@@ -88,7 +88,7 @@ fn a_visit_tells_of_the_records_that_make_it_so() {
     let exported = String::from_utf8(export(dir.path())).expect("UTF-8");
     let record = |minutes: f64, lon: &str| record_with(&exported, &[&at(minutes).to_string(), lon]);
     let (entered, last, left) = (record(2.0, "3.3,"), record(20.0, "3.3,"), record(21.0, "3.31"));
-    let edit = record_with(&exported, &["min_dwell_s"]);
+    let edit = record_with(&exported, &["\"min_dwell_s\":"]);
     let outside_m = geodesic_m(
         Coord::from_degrees(INSIDE, LAT).expect("a position"),
         Coord::from_degrees(OUTSIDE, LAT).expect("a position"),
@@ -179,7 +179,7 @@ fn the_history_names_the_records_that_corrected_it() {
     let exported = String::from_utf8(export(dir.path())).expect("UTF-8");
     let record = |minutes: f64, lon: &str| record_with(&exported, &[&TimeMs(at(minutes)).to_string(), lon]);
     let (late, other_arrival) = (record(15.5, "3.31"), record(1.0, "3.31"));
-    let edit = record_with(&exported, &["min_dwell_s"]);
+    let edit = record_with(&exported, &["\"min_dwell_s\":"]);
     let text = explain(dir.path(), &second, &[]);
     let history: Vec<&str> = text.lines().skip_while(|line| *line != "History").skip(1).collect();
     let expected = [

@@ -5,6 +5,7 @@
 //! `WATCHTOWER_DATA`, PostGIS through `WATCHTOWER_POSTGRES_URL`; what a machine lacks (those, a C compiler, a
 //! browser) skips a test with a word, except where `CI` is `true`: there it fails.
 
+mod backfill;
 mod browser;
 mod cdp;
 mod cli;

@@ -3,6 +3,7 @@
 mod browser;
 mod lint;
 mod machine;
+mod mutants;
 mod rules;
 mod services;
 mod steps;
@@ -15,10 +16,14 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 /// The words, and what `--help` says of them. The README may name these and no others.
-const WORDS: [(&str, &str); 4] = [
+const WORDS: [(&str, &str); 5] = [
     ("lint", "formatting, clippy, documentation and the house rules, each failing by name"),
     ("test", "get what the tests need, build once, run all tests (without: --no-browser, --no-services)"),
     ("services", "up, down or status of the PostGIS that tests use (port: WATCHTOWER_POSTGRES_PORT)"),
+    (
+        "mutants",
+        "plant the faults of operators/mutants.txt, or those named, each to be caught (--write: the page)",
+    ),
     ("ci", "lint, then test"),
 ];
 
@@ -44,6 +49,7 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
         ["lint"] => lint::run(&root),
         ["test", flags @ ..] => test::run(&root, test::Wanted::from_flags(flags)?),
         ["services", words @ ..] => services::run(&root, words),
+        ["mutants", words @ ..] => mutants::run(&root, words),
         ["ci"] => {
             // Both, so that one run shows all there is to mend.
             let linted = lint::run(&root);

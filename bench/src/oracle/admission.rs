@@ -7,6 +7,7 @@ use std::sync::Arc;
 use model::{Coord, Fence, GraphSettings, Position, RejectReason, RejectRow, SettingError, TimeMs};
 
 use super::Input;
+use super::backfill::Opening;
 
 const FUTURE_TOLERANCE_MS: i64 = 5 * 60 * 1000;
 
@@ -87,8 +88,8 @@ impl Admitted {
         self.clock.advance(record.received(), own_event_time);
     }
 
-    /// The settings after a record of settings; `None` for other records. One bad name or value refuses all of
-    /// it: half of a change is another change.
+    /// The settings after a record of settings; `None` for other records. One bad name or value refuses all
+    /// of it: half of a change is another change.
     pub fn changed_settings(&self, record: &Input) -> Option<Result<GraphSettings, SettingError>> {
         let Input::Settings { values, .. } = record else {
             return None;
@@ -98,11 +99,12 @@ impl Admitted {
         Some(applied.map(|()| settings))
     }
 
-    /// Applies the record that has arrived; corrections reach back to `edge`.
-    pub fn take(&mut self, seq: u64, record: &Input, edge: Option<TimeMs>) {
+    /// Applies the record that has arrived; `opening` says how far back corrections reach, and what backfills
+    /// let in.
+    pub fn take(&mut self, seq: u64, record: &Input, opening: &Opening<'_>) {
         match record {
             Input::Position { vehicle_id, position, .. } => {
-                self.take_position(seq, vehicle_id, position, edge);
+                self.take_position(seq, vehicle_id, position, opening);
             }
             Input::Fence { fence, .. } => {
                 self.fence_edits.entry(fence.id.to_string()).or_default().push(Edit::Upsert(fence.clone()));
@@ -116,13 +118,15 @@ impl Admitted {
                 _ => self.reject_as_malformed(seq),
             },
             Input::Malformed { .. } => self.reject_as_malformed(seq),
-            Input::Clock { .. } | Input::Other { .. } => {}
+            Input::Backfill { .. } | Input::Clock { .. } | Input::Other { .. } => {}
         }
     }
 
-    fn take_position(&mut self, seq: u64, vehicle_id: &str, position: &Position, edge: Option<TimeMs>) {
+    fn take_position(&mut self, seq: u64, vehicle_id: &str, position: &Position, opening: &Opening<'_>) {
         // Only the horizon is looked at on the way; of all other settings the last value holds.
-        let reason = match refusal(position, self.clock.instant, &self.settings, edge) {
+        let reason = match refusal(position, self.clock.instant, &self.settings, opening) {
+            // It waits for a backfill.
+            Some(RejectReason::TooLate) if position.exempt => None,
             Some(refused) => Some(refused),
             None => {
                 self.clock.largest_seen = self.clock.largest_seen.max(position.event_time);
@@ -165,13 +169,13 @@ fn refused_by_itself(position: &Position) -> Option<RejectReason> {
     None
 }
 
-/// Why a position that arrives at `instant` is refused. A horizon that has grown lets nothing in from before the
-/// edge.
+/// Why a position that arrives at `instant` is refused. A horizon that has grown lets nothing in from before
+/// the edge.
 fn refusal(
     position: &Position,
     instant: TimeMs,
     settings: &GraphSettings,
-    edge: Option<TimeMs>,
+    opening: &Opening<'_>,
 ) -> Option<RejectReason> {
     if let Some(reason) = refused_by_itself(position) {
         return Some(reason);
@@ -179,8 +183,9 @@ fn refusal(
     if position.event_time > instant.plus_ms(FUTURE_TOLERANCE_MS) {
         return Some(RejectReason::Future);
     }
-    let is_before_edge = edge.is_some_and(|edge| position.event_time < edge);
-    if is_before_edge || position.event_time < instant.plus_ms(-settings.horizon_ms) {
+    let is_before_edge = opening.edge.is_some_and(|edge| position.event_time < edge);
+    let is_before_horizon = position.event_time < instant.plus_ms(-settings.horizon_ms);
+    if (is_before_edge || is_before_horizon) && !opening.holds(position.event_time) {
         return Some(RejectReason::TooLate);
     }
     None

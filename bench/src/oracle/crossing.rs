@@ -48,7 +48,7 @@ fn crossing(from: &Fix, to: &Fix, versions: &[Version], presences: &[Presence]) 
     if to.time.0 - from.time.0 > LONGEST_LEG_MS {
         return None;
     }
-    let version = versions.iter().find(|version| version.holds_at(from.time) && version.holds_at(to.time))?;
+    let version = versions.iter().find(|version| version.holds_throughout(from.time, to.time))?;
     let is_there = |fix: &Fix| {
         version.geometry.covers(fix.at) || presences.iter().any(|presence| presence.holds(fix.time))
     };

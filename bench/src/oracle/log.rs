@@ -6,6 +6,7 @@ use std::sync::Arc;
 use model::{GraphSettings, RejectReason, RejectRow, TimeMs};
 
 use super::admission::{Admitted, Fix};
+use super::backfill::{Backfill, Opening};
 use super::crossing::crossings;
 use super::jumps::{self, FinalFlags};
 use super::presence::{presences, stays};
@@ -18,6 +19,8 @@ pub(super) struct Log {
     records: u64,
     admitted: Admitted,
     edge: Edge,
+    /// All of the input, those too that are still to come.
+    backfills: Vec<Backfill>,
     /// By vehicle.
     final_flags: BTreeMap<String, FinalFlags>,
     /// By vehicle and fence.
@@ -31,11 +34,12 @@ enum Correction {
 }
 
 impl Log {
-    pub fn new(defaults: &GraphSettings) -> Log {
+    pub fn new(defaults: &GraphSettings, backfills: Vec<Backfill>) -> Log {
         Log {
             records: 0,
             admitted: Admitted::new(defaults),
             edge: Edge::default(),
+            backfills,
             final_flags: BTreeMap::new(),
             bases: BTreeMap::new(),
         }
@@ -47,16 +51,18 @@ impl Log {
         let settings = self.admitted.changed_settings(record).and_then(Result::ok);
         let settings_now = settings.as_ref().unwrap_or(&self.admitted.settings);
         let edge = self.edge.advance(self.admitted.instant(), settings_now);
+        let backfills = self.backfills.clone();
+        let opening = Opening::of_record(self.records, edge, &backfills);
         let correction = match record {
             Input::Fence { fence, .. } => Some(Correction::Fence(fence.id.to_string())),
             Input::FenceDelete { id, .. } => Some(Correction::Fence(id.clone())),
             Input::Settings { .. } if *settings_now != self.admitted.settings => Some(Correction::Everything),
             _ => None,
         };
-        if let (Some(edge), Some(correction)) = (edge, correction) {
+        if let (Some(edge), Some(correction)) = (opening.edge, correction) {
             self.draw_edge(edge, &correction);
         }
-        self.admitted.take(self.records, record, edge);
+        self.admitted.take(self.records, record, &opening);
     }
 
     /// Makes final what a correction that has arrived, and is not yet taken, does not reach.

@@ -11,8 +11,11 @@
 //!    come from `model`. Where both are wrong in the same way, the definitions were wrong.
 //! 2. No increments and no index: each table is a function of the whole input. Only bounding boxes spare
 //!    work, and they only ever rule out what is certainly far away.
-//! 3. Where not all history is kept (`history.keep_h`), what a correction leaves is final, and so depends on the
-//!    order of arrival: at each correction all is recomputed from what the one before has left. See `reach`.
+//! 3. Where not all history is kept (`history.keep_h`), what a correction leaves is final, and so depends on
+//!    the order of arrival: at each correction all is recomputed from what the one before has left. See
+//!    `reach`.
+//! 4. A backfill record changes what was before it: the whole input is walked knowing all of them. See
+//!    `backfill`.
 
 use std::sync::Arc;
 
@@ -22,6 +25,7 @@ use model::{
 };
 
 mod admission;
+mod backfill;
 mod crossing;
 mod geometry;
 mod jumps;
@@ -72,6 +76,15 @@ pub enum Input {
         /// Names and values; one that cannot be applied refuses the record.
         values: Vec<(String, SettingValue)>,
     },
+    /// A period is computed anew, with what came too late for it.
+    Backfill {
+        /// What the record says of its arrival.
+        received: Option<TimeMs>,
+        /// First millisecond.
+        from: TimeMs,
+        /// First millisecond that is not part of it any more.
+        to: TimeMs,
+    },
     /// Time has passed.
     Clock {
         /// Until when.
@@ -98,6 +111,7 @@ impl Input {
             | Input::Fence { received, .. }
             | Input::FenceDelete { received, .. }
             | Input::Settings { received, .. }
+            | Input::Backfill { received, .. }
             | Input::Clock { received }
             | Input::Malformed { received }
             | Input::Other { received } => *received,
@@ -120,8 +134,9 @@ impl RecordSink for Collector {
             Record::FenceUpsert(fence) => Input::Fence { received, fence },
             Record::FenceDelete { id, at } => Input::FenceDelete { received, id: id.to_string(), at },
             Record::Settings(values) => Input::Settings { received, values },
+            Record::Backfill { from, to } => Input::Backfill { received, from, to },
             Record::Clock => Input::Clock { received },
-            Record::Backfill { .. } | Record::Other { .. } => Input::Other { received },
+            Record::Other { .. } => Input::Other { received },
             Record::Undecodable { .. } => Input::Malformed { received },
         });
     }
@@ -174,7 +189,7 @@ pub fn recompute_prefix(input: &[Input], count: usize, defaults: &GraphSettings)
 /// [`recompute`] without the printing.
 #[must_use]
 pub fn recompute_rows(input: &[Input], defaults: &GraphSettings) -> Rows {
-    let mut log = log::Log::new(defaults);
+    let mut log = log::Log::new(defaults, backfill::backfills(input));
     for record in input {
         log.take(record);
     }

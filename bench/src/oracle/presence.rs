@@ -6,7 +6,7 @@ use model::{EndReason, GraphSettings, PresenceRow, TimeMs, VisitRow};
 
 use super::admission::Fix;
 use super::reach::Base;
-use super::timeline::{Version, end_of_coverage, last_end_until, version_at};
+use super::timeline::{Version, end_of_coverage, last_end_until, valid_version_at, version_at};
 
 /// `[entered, exited)`, never empty; `end` is `None` while inside.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,7 +64,7 @@ struct Walk<'a> {
 #[derive(Clone, Copy)]
 struct Inside {
     entered: TimeMs,
-    /// A time at which the vehicle was inside and a version was valid, the last that matters.
+    /// A time at which the vehicle was inside and a version was in force, the last that matters.
     covered_at: TimeMs,
     /// It would not have begun but for a correction.
     begun_by_correction: bool,
@@ -165,7 +165,7 @@ pub(super) fn stays(
     let mut rest = open_to_join.as_slice();
     while let Some(first) = rest.first() {
         let arrived = first.entered;
-        let version = version_at(versions, arrived);
+        let version = valid_version_at(versions, arrived);
         let min_dwell_ms = version.map_or(settings.min_dwell_ms, |version| version.min_dwell_ms);
         let max_absence_ms = version.map_or(settings.max_absence_ms, |version| version.max_absence_ms);
         let mut count = 1;

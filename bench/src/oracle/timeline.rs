@@ -7,6 +7,9 @@ use model::{EndReason, Fence, GraphSettings, TimeMs};
 
 use super::Geometry;
 use super::admission::Edit;
+use schedule::Schedule;
+
+mod schedule;
 
 /// What comes when a version ends. Of several at one time the first named here counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,8 +34,10 @@ impl Then {
 /// A fence as it was in `[from, until)`, with the settings that hold for it.
 pub(super) struct Version {
     pub from: TimeMs,
-    /// `None`: it holds for ever.
+    /// `None`: it is valid for ever.
     pub until: Option<(TimeMs, Then)>,
+    /// `None`: it is in force as long as it is valid.
+    active: Option<Schedule>,
     pub geometry: Geometry,
     pub exit_buffer_m: f64,
     pub min_dwell_ms: i64,
@@ -42,33 +47,78 @@ pub(super) struct Version {
 }
 
 impl Version {
-    pub fn holds_at(&self, time: TimeMs) -> bool {
+    fn is_valid_at(&self, time: TimeMs) -> bool {
         self.from <= time && self.until.is_none_or(|(until, _)| time < until)
+    }
+
+    fn is_active_at(&self, time: TimeMs) -> bool {
+        self.active.as_ref().is_none_or(|schedule| schedule.is_active(time))
+    }
+
+    /// Valid and active.
+    fn holds_at(&self, time: TimeMs) -> bool {
+        self.is_valid_at(time) && self.is_active_at(time)
+    }
+
+    /// The first time after one that is active at which it is not active, be it valid or not. `None`: it is
+    /// always active.
+    fn inactive_from(&self, time: TimeMs) -> Option<TimeMs> {
+        self.active.as_ref()?.end_of_stretch(time)
+    }
+
+    /// Whether it is in force at both times and all between.
+    pub fn holds_throughout(&self, first: TimeMs, last: TimeMs) -> bool {
+        let is_active = self.inactive_from(first).is_none_or(|inactive_from| last < inactive_from);
+        self.holds_at(first) && self.is_valid_at(last) && is_active
     }
 }
 
-/// The version that is valid at a time.
+/// The version that is in force at a time.
 pub(super) fn version_at(versions: &[Version], time: TimeMs) -> Option<&Version> {
     versions.iter().find(|version| version.holds_at(time))
 }
 
-/// When, seen from a time at which there is a version, there is first none any more, and why.
+/// The version that is valid at a time, active or not.
+pub(super) fn valid_version_at(versions: &[Version], time: TimeMs) -> Option<&Version> {
+    versions.iter().find(|version| version.is_valid_at(time))
+}
+
+/// When, seen from a time at which a version is in force, there is first none any more, and why.
 pub(super) fn end_of_coverage(versions: &[Version], time: TimeMs) -> Option<(TimeMs, EndReason)> {
     let first = versions.iter().position(|version| version.holds_at(time))?;
+    let mut covered_until = time;
     for version in &versions[first..] {
-        let (at, then) = version.until?;
-        if let Some(reason) = then.end_of_coverage() {
-            return Some((at, reason));
+        if !version.is_active_at(covered_until) {
+            return Some((covered_until, EndReason::FenceEnded));
         }
+        let inactive_from = version.inactive_from(covered_until);
+        let Some((until, then)) = version.until else {
+            return inactive_from.map(|at| (at, EndReason::FenceEnded));
+        };
+        if let Some(at) = inactive_from.filter(|&at| at < until) {
+            return Some((at, EndReason::FenceEnded));
+        }
+        if let Some(reason) = then.end_of_coverage() {
+            return Some((until, reason));
+        }
+        covered_until = until;
     }
     None
 }
 
-/// Why there is no version at a time, where there was one before.
+/// Why no version is in force at a time, where one was before.
 pub(super) fn last_end_until(versions: &[Version], time: TimeMs) -> Option<EndReason> {
-    let ended = versions.iter().filter_map(|version| version.until).filter(|&(at, _)| at <= time);
-    let ends = ended.filter_map(|(at, then)| Some((at, then.end_of_coverage()?)));
-    ends.max_by_key(|&(at, _)| at).map(|(_, reason)| reason)
+    versions.iter().rev().filter(|version| version.from <= time).find_map(|version| {
+        let ended = version.until.filter(|&(until, _)| until <= time);
+        let last = ended.map_or(time, |(until, _)| until);
+        let schedule = version.active.as_ref();
+        if schedule.is_some_and(|schedule| !schedule.is_ever_active(version.from, last)) {
+            return None;
+        }
+        let covered_to_the_end = version.is_active_at(last.plus_ms(-1));
+        let told = ended.filter(|_| covered_to_the_end).and_then(|(_, then)| then.end_of_coverage());
+        Some(told.unwrap_or(EndReason::FenceEnded))
+    })
 }
 
 /// Applies edits in order of arrival.
@@ -86,6 +136,7 @@ pub(super) fn versions(edits: &[Edit], settings: &GraphSettings) -> Vec<Version>
         .map(|(from, until, fence)| Version {
             from,
             until,
+            active: fence.settings.active.as_ref().map(|active| Schedule::new(active, &settings.zone)),
             geometry: Geometry::new(&fence.shape),
             exit_buffer_m: fence.settings.exit_buffer_m.unwrap_or(settings.exit_buffer_m),
             min_dwell_ms: fence.settings.min_dwell_ms.unwrap_or(settings.min_dwell_ms),

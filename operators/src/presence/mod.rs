@@ -8,8 +8,9 @@
 //! ```
 //!
 //! Frontiers: a tick is worked on when both inputs have passed it, all of it at once, in this order: the
-//! instant, edits and settings, fixes, ends of coverage that the instant has reached. The output's
-//! frontier follows the inputs'; nothing is emitted for a tick after that.
+//! instant, edits and settings, fixes, ends of coverage that the instant has reached (where there are edits or
+//! settings, before the first of them: these may make it final). The output's frontier follows the inputs';
+//! nothing is emitted for a tick after that.
 //!
 //! Invariants:
 //! 1. After a tick the presences of a vehicle are a function of its admitted fixes, the fences' timelines,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Fence, FenceSettings, Record, RecordSink, SettingValue};
+use model::{Fence, FenceSettings, Position, PositionRef, Record, RecordSink, SettingValue};
 
 use super::*;
 
@@ -64,16 +64,42 @@ fn setting(name: &str, value: f64) -> Record {
     Record::Settings(vec![(name.to_owned(), SettingValue::Number(value))])
 }
 
-#[test]
-fn corrections_that_came_when_the_visit_was_final_say_nothing_about_it() {
-    let visit = VisitRow {
+/// From 10 to 11 on a day.
+fn visit(day_ms: i64) -> VisitRow {
+    VisitRow {
         vehicle_id: "T1".into(),
         fence_id: "yard".into(),
-        arrived: TimeMs(10 * HOUR_MS),
-        departed: Some(TimeMs(11 * HOUR_MS)),
-        confirmed_at: TimeMs(10 * HOUR_MS + 300_000),
+        arrived: TimeMs(day_ms + 10 * HOUR_MS),
+        departed: Some(TimeMs(day_ms + 11 * HOUR_MS)),
+        confirmed_at: TimeMs(day_ms + 10 * HOUR_MS + 300_000),
         presences: 1,
+    }
+}
+
+#[test]
+fn positions_that_wait_for_a_backfill_are_none_until_it_comes() {
+    let day_ms = TimeMs::EARLIEST_EVENT.0;
+    let visit = visit(day_ms);
+    let mut watch = Watch::new(&visit, 0);
+    let at = |hour: i64| TimeMs(day_ms + hour * HOUR_MS);
+    let position = |watch: &mut Watch<'_>, arrival: i64, event: TimeMs, exempt: bool| {
+        let position = Position { event_time: event, lon: 3.4, lat: 6.5, exempt, ..Position::default() };
+        watch.position(Some(at(arrival)), PositionRef { vehicle_id: "T1", spelling: None, position });
+        watch.positions.iter().map(|seen| seen.seq).collect::<Vec<_>>()
     };
+    assert_eq!(position(&mut watch, 12, at(10), true), [1], "it is not too late");
+    assert_eq!(position(&mut watch, 90, at(10), true), [1]);
+    assert_eq!(position(&mut watch, 90, at(11), true), [1]);
+    assert_eq!(position(&mut watch, 90, at(11), false), [1, 4], "a reject, as its row says");
+    watch.record(Some(at(91)), Record::Backfill { from: at(11), to: at(12) });
+    assert_eq!(watch.positions.iter().map(|seen| seen.seq).collect::<Vec<_>>(), [1, 3, 4]);
+    watch.record(Some(at(91)), Record::Backfill { from: at(0), to: at(12) });
+    assert_eq!(watch.positions.iter().map(|seen| seen.seq).collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn corrections_that_came_when_the_visit_was_final_say_nothing_about_it() {
+    let visit = visit(0);
     let mut watch = Watch::new(&visit, 0);
     let at = |watch: &mut Watch<'_>, hour: i64, records: Vec<Record>| {
         let instant = TimeMs(hour * HOUR_MS);

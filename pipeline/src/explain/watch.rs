@@ -49,6 +49,8 @@ pub(super) struct Watch<'a> {
     is_opened: bool,
     /// Corrections that came when the visit was final, and when they came.
     out_of_reach: Vec<(Control, TimeMs)>,
+    /// Those of the vehicle that came for a backfill which is still to come.
+    waiting: Vec<Seen>,
     /// Positions of the vehicle, in order of arrival.
     pub positions: Vec<Seen>,
     /// The fence as the visit knows it.
@@ -70,6 +72,7 @@ impl<'a> Watch<'a> {
             edits: BTreeMap::new(),
             is_opened: false,
             out_of_reach: Vec::new(),
+            waiting: Vec::new(),
             positions: Vec::new(),
             fence: Timeline::default(),
             settings,
@@ -140,13 +143,15 @@ impl RecordSink for Watch<'_> {
         self.intake.position(received, decoded);
         let time = decoded.position.event_time;
         if *decoded.vehicle_id == *self.visit.vehicle_id && (self.from..=self.to).contains(&time) {
-            self.positions.push(Seen {
+            let seen = Seen {
                 seq: self.intake.records(),
                 time,
                 received: self.intake.instant(),
                 lon: decoded.position.lon,
                 lat: decoded.position.lat,
-            });
+            };
+            let place = if self.intake.is_last_waiting() { &mut self.waiting } else { &mut self.positions };
+            place.push(seen);
         }
     }
 
@@ -157,6 +162,12 @@ impl RecordSink for Watch<'_> {
             Record::Backfill { from, to } => {
                 let ends_before = self.visit.departed.is_some_and(|departed| departed < *from);
                 self.is_opened |= self.visit.arrived < *to && !ends_before;
+                let (let_in, waiting) = std::mem::take(&mut self.waiting)
+                    .into_iter()
+                    .partition(|seen| (*from..*to).contains(&seen.time));
+                self.waiting = waiting;
+                self.positions.extend::<Vec<Seen>>(let_in);
+                self.positions.sort_by_key(|seen| seen.seq);
                 false
             }
             _ => false,

@@ -1,6 +1,7 @@
 //! Random walks around random fences, in random orders, with edits: incremental equals batch at every tick.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bench::oracle::{Input, recompute_rows};
 use model::{GraphSettings, PresenceRow, SettingValue};
@@ -11,18 +12,18 @@ use proptest::test_runner::{TestError, TestRunner};
 use crate::harness::disagreement;
 use crate::kept;
 use crate::steps::{any_time, colliding_time, inputs, step};
-use crate::walks::{at_an_edge, corrected_walks, walks};
+use crate::walks::{at_an_edge, corrected_walks, scheduled_walks, walks};
 
 /// An input, and how the graph takes it.
 #[derive(Clone, Debug)]
-struct Case {
+pub struct Case {
     inputs: Vec<Input>,
     /// How many records the ticks have, in turn.
     sizes: Vec<usize>,
     workers: usize,
 }
 
-fn cases(
+pub fn cases(
     inputs: impl Strategy<Value = Vec<Input>>,
     workers: impl Strategy<Value = usize>,
 ) -> impl Strategy<Value = Case> {
@@ -31,7 +32,7 @@ fn cases(
 }
 
 /// Runs a property. Where it fails, the shrunk input is shown, and written down as a scenario.
-fn hold(count: u32, cases: impl Strategy<Value = Case>) {
+pub fn hold(count: u32, cases: impl Strategy<Value = Case>) {
     let count = std::env::var("PROPTEST_CASES").ok().and_then(|v| v.parse().ok()).unwrap_or(count);
     let config = ProptestConfig {
         cases: count,
@@ -82,6 +83,11 @@ fn corrections_reach_as_far_as_history_is_kept() {
 }
 
 #[test]
+fn schedules_are_judged_as_corrections_leave_them() {
+    hold(1000, cases(scheduled_walks().prop_map(|steps| inputs(&steps)), 1_usize..=2));
+}
+
+#[test]
 fn several_workers_give_the_same() {
     hold(40, cases(walks().prop_map(|steps| inputs(&steps)), 2_usize..=4));
 }
@@ -112,6 +118,38 @@ fn everything_comes_up() {
         assert_eq!(ends.into_iter().collect::<Vec<_>>(), ["exit", "fence_deleted", "fence_ended"]);
         assert!(crossings > 100, "{crossings} crossings");
     }
+}
+
+/// In most of the walks through fences with schedules these make a difference, in many the zone does that is set, and
+/// in some what is final by then.
+#[test]
+fn schedules_and_zones_make_a_difference() {
+    let mut runner = TestRunner::deterministic();
+    let steps = scheduled_walks();
+    let (mut by_schedules, mut by_zones, mut by_order) = (0, 0, 0);
+    let rows = |inputs: &[Input]| recompute_rows(inputs, &GraphSettings::default()).presences;
+    for _ in 0..200 {
+        let inputs = inputs(&steps.new_tree(&mut runner).unwrap().current());
+        let presences = rows(&inputs);
+        let at_all_times: Vec<Input> = inputs.iter().cloned().map(without_schedule).collect();
+        by_schedules += usize::from(presences != rows(&at_all_times));
+        let (zones, others): (Vec<Input>, Vec<Input>) = inputs.into_iter().partition(sets_zone);
+        by_zones += usize::from(presences != rows(&others));
+        by_order += usize::from(presences != rows(&[zones, others].concat()));
+    }
+    let counts = format!("{by_schedules}, {by_zones} and {by_order} of 200");
+    assert!(by_schedules > 60 && by_zones > 10 && by_order > 5, "{counts}");
+}
+
+fn without_schedule(mut input: Input) -> Input {
+    if let Input::Fence { fence, .. } = &mut input {
+        Arc::make_mut(fence).settings.active = None;
+    }
+    input
+}
+
+fn sets_zone(input: &Input) -> bool {
+    matches!(input, Input::Settings { values, .. } if values.iter().any(|(name, _)| name == "zone"))
 }
 
 /// In many of the corrected walks something is final that would be otherwise with all history, of every table. And

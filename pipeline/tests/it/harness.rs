@@ -1,9 +1,10 @@
 //! Feeds inputs to the graph in ticks, and compares what stands with what the oracle says.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use bench::oracle::{self, Input, recompute_prefix};
-use model::{GraphSettings, PositionRef, Record, RecordSink, Table, Tables};
+use model::{ClosedTick, GraphSettings, PositionRef, Record, RecordSink, Table, Tables};
 use pipeline::{Driver, Intake};
 
 /// Hands one input to the intake.
@@ -18,6 +19,9 @@ pub fn feed(intake: &mut Intake, input: &Input) {
             intake.record(*received, Record::FenceDelete { id: id.as_str().into(), at: *at });
         }
         Input::Settings { received, values } => intake.record(*received, Record::Settings(values.clone())),
+        Input::Backfill { received, from, to } => {
+            intake.record(*received, Record::Backfill { from: *from, to: *to });
+        }
         Input::Clock { received } => intake.record(*received, Record::Clock),
         Input::Malformed { received } => {
             intake.record(*received, Record::Undecodable { reason: "bad".to_owned() });
@@ -39,37 +43,69 @@ pub fn run(
 ) -> Tables {
     let mut driver = Driver::start(settings.clone(), BTreeSet::new(), false, workers).unwrap();
     let mut tables = Tables::default();
-    let mut rest = inputs;
-    let mut sizes = sizes.iter().copied().cycle();
-    let mut ends = std::collections::VecDeque::new();
-    let mut tick = 0;
-    while !rest.is_empty() {
-        let (now, later) = rest.split_at(sizes.next().unwrap_or(1).clamp(1, rest.len()));
-        now.iter().for_each(|input| feed(&mut driver.intake, input));
-        rest = later;
-        tick += 1;
-        ends.push_back(inputs.len() - rest.len());
-        let input = driver.intake.finish_tick(None);
-        if let Some(closed) = driver.submit(tick, input).unwrap() {
-            apply(&mut tables, &closed, ends.pop_front().unwrap(), &mut at_tick);
+    let ticks = ticks(inputs, sizes);
+    let mut closed_ticks = ticks.iter();
+    let mut take = |tables: &mut Tables, closed: Option<ClosedTick>| {
+        if let Some(closed) = closed {
+            apply(tables, &closed);
+            at_tick(closed_ticks.next().unwrap().end, tables);
         }
+    };
+    for (tick, records) in (1..).zip(&ticks) {
+        take(&mut tables, submit(&mut driver, tick, &inputs[records.clone()]));
+        if driver.backfill_due().is_none() {
+            continue;
+        }
+        // What the tick itself closes as is told by the second pass.
+        while let Some(closed) = driver.close_next().unwrap() {
+            take(&mut tables, Some(closed).filter(|_| driver.backfill_begins().is_none()));
+        }
+        driver = driver.start_again(driver.intake.periods().to_vec()).unwrap();
+        tables = rows_after(&mut driver, inputs, &ticks[..tick as usize]);
+        take(&mut tables, Some(ClosedTick::default()));
     }
     while let Some(closed) = driver.close_next().unwrap() {
-        apply(&mut tables, &closed, ends.pop_front().unwrap(), &mut at_tick);
+        take(&mut tables, Some(closed));
     }
     tables
 }
 
-fn apply(
-    tables: &mut Tables,
-    closed: &model::ClosedTick,
-    end: usize,
-    at_tick: &mut impl FnMut(usize, &Tables),
-) {
+/// Which inputs are of which tick, ticks having `sizes` records in turn.
+pub fn ticks(inputs: &[Input], sizes: &[usize]) -> Vec<Range<usize>> {
+    let mut begin = 0;
+    let size = |size: &usize| {
+        let end = (begin + size).min(inputs.len());
+        let tick = begin..end;
+        begin = end;
+        tick
+    };
+    sizes.iter().cycle().map(size).take_while(|tick| !tick.is_empty()).collect()
+}
+
+fn submit(driver: &mut Driver, tick: u64, inputs: &[Input]) -> Option<ClosedTick> {
+    inputs.iter().for_each(|input| feed(&mut driver.intake, input));
+    let input = driver.intake.finish_tick(None);
+    driver.submit(tick, input).unwrap()
+}
+
+/// The rows that a driver gives after these ticks, which are its first.
+fn rows_after(driver: &mut Driver, inputs: &[Input], ticks: &[Range<usize>]) -> Tables {
+    let mut tables = Tables::default();
+    for (tick, records) in (1..).zip(ticks) {
+        let closed = submit(driver, tick, &inputs[records.clone()]);
+        closed.iter().for_each(|closed| apply(&mut tables, closed));
+    }
+    while let Some(closed) = driver.close_next().unwrap() {
+        apply(&mut tables, &closed);
+    }
+    assert_eq!(driver.backfill_due(), None, "all periods were told beforehand");
+    tables
+}
+
+fn apply(tables: &mut Tables, closed: &ClosedTick) {
     for change in &closed.changes {
         tables.apply(change).expect("every change fits what stands");
     }
-    at_tick(end, tables);
 }
 
 /// Where the graph first differs from the oracle at the end of a tick, in words.

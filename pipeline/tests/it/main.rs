@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod backfill;
+mod days;
 mod generated;
 mod harness;
 mod kept;

@@ -7,13 +7,25 @@ use std::sync::Arc;
 
 use bench::oracle::Input;
 use model::{
-    BadFields, Coord, Fence, FenceSettings, Position, SettingValue, Shape, TimeMs, ring_from_degrees,
+    BadFields, Coord, Fence, FenceSettings, Position, Schedule, SettingValue, Shape, TimeMs,
+    ring_from_degrees, time_zone,
 };
 use proptest::prelude::*;
 
 /// 2026-01-05T06:00:00Z
 const START_MS: i64 = 1_767_592_800_000;
 const STEP_MS: i64 = 30_000;
+/// Minutes of a day at the start, in UTC.
+const START_MIN: i16 = 6 * 60;
+/// Zones and what clocks there are ahead of UTC on that day, in minutes. In the last two it is midnight an hour
+/// after the start, so that days change among the times.
+const ZONES: [(&str, i16); 5] = [
+    ("Africa/Lagos", 60),
+    ("UTC", 0),
+    ("Europe/Berlin", 60),
+    ("America/Phoenix", -7 * 60),
+    ("America/Denver", -7 * 60),
+];
 /// About 50 m, near Lagos.
 const UNIT_DEGREES: f64 = 0.000_45;
 
@@ -34,6 +46,7 @@ pub enum Step {
         to: Option<i64>,
         rules: u8,
         crossed: bool,
+        active: Option<Active>,
     },
     Delete {
         id: u8,
@@ -63,6 +76,18 @@ pub struct Area {
     pub x: i8,
     pub y: i8,
     pub size: u8,
+}
+
+/// A schedule.
+#[derive(Clone, Debug)]
+pub struct Active {
+    /// Minutes after the start, and how many.
+    spans: Vec<(i16, i16)>,
+    /// Which of [`ZONES`] the times are meant in.
+    zone: u8,
+    /// Whether it is the fence's own; else it is the fleet's, for which the times may be meant or not.
+    is_own: bool,
+    days: u8,
 }
 
 /// What is peculiar about a fix.
@@ -108,6 +133,40 @@ pub fn area() -> impl Strategy<Value = Area> {
     (0..6_u8, -12..12_i8, -12..12_i8, 1..10_u8).prop_map(|(kind, x, y, size)| Area { kind, x, y, size })
 }
 
+/// Schedules whose spans begin and end among the times; some touch, overlap or begin with a version.
+pub fn active() -> impl Strategy<Value = Active> {
+    let whole = || (0..5_i16).prop_map(|n| n * 7);
+    let begin = prop_oneof![2 => 0..120_i16, 1 => whole()];
+    let minutes = prop_oneof![2 => 1..40_i16, 1 => whole().prop_map(|minutes| minutes + 7)];
+    let spans = prop::collection::vec((begin, minutes), 1..4);
+    let zone = prop_oneof![4 => Just(0_u8), 1 => 1..ZONES.len() as u8];
+    (spans, zone, prop::bool::weighted(0.3), 0..8_u8).prop_map(|(spans, zone, is_own, days)| Active {
+        spans,
+        zone,
+        is_own,
+        days,
+    })
+}
+
+fn schedule(active: &Active) -> Schedule {
+    let (zone, ahead_min) = ZONES[usize::from(active.zone)];
+    let clock = |minute: i16| {
+        let shown = (START_MIN + ahead_min + minute).rem_euclid(24 * 60);
+        format!("{:02}:{:02}", shown / 60, shown % 60)
+    };
+    let spans =
+        active.spans.iter().map(|&(begin, minutes)| format!("{}-{}", clock(begin), clock(begin + minutes)));
+    let spans = spans.collect::<Vec<_>>().join(",");
+    let text = match active.days {
+        0 => format!("Mo {spans}"),
+        1 => format!("Sa-Mo {spans}; Tu off"),
+        2 => format!("24/7; Mo {spans}"),
+        _ => spans,
+    };
+    let schedule = Schedule::parse(&text).expect("spans of a minute or more");
+    if active.is_own { schedule.in_zone(time_zone(zone).expect("a zone")) } else { schedule }
+}
+
 pub fn fence(ids: u8, times: BoxedStrategy<i64>) -> impl Strategy<Value = Step> {
     (
         (0..ids, area()),
@@ -115,14 +174,16 @@ pub fn fence(ids: u8, times: BoxedStrategy<i64>) -> impl Strategy<Value = Step> 
         prop::option::weighted(0.2, times),
         0..14_u8,
         any::<bool>(),
+        prop::option::weighted(0.3, active()),
     )
-        .prop_map(|((id, area), from, to, rules, crossed)| Step::Fence {
+        .prop_map(|((id, area), from, to, rules, crossed, active)| Step::Fence {
             id,
             area,
             from,
             to,
             rules,
             crossed,
+            active,
         })
 }
 
@@ -140,6 +201,11 @@ pub fn settings(which: u8) -> impl Strategy<Value = Step> {
     })
 }
 
+/// The fleet's zone.
+pub fn zone() -> impl Strategy<Value = Step> {
+    (0..4_u8).prop_map(|value| Step::Settings { which: 5, value, spoilt: false })
+}
+
 /// Any step, with times out of `times`.
 pub fn step(times: BoxedStrategy<i64>) -> impl Strategy<Value = Step> {
     let place = -12..12_i8;
@@ -152,6 +218,7 @@ pub fn step(times: BoxedStrategy<i64>) -> impl Strategy<Value = Step> {
         6 => fence(4, times.clone()),
         3 => delete(4, times.clone()),
         1 => settings(5),
+        1 => zone(),
         2 => times.prop_map(|time| Step::Clock { time }),
         1 => Just(Step::Malformed),
     ]
@@ -227,12 +294,12 @@ pub fn inputs(steps: &[Step]) -> Vec<Input> {
 }
 
 fn input(step: &Step) -> Input {
-    match *step {
+    match step.clone() {
         Step::Fix { vehicle, time, x, y, odd, received } => {
             let position = position(time, x, y, odd);
             Input::Position { received: received.map(at), vehicle_id: format!("T{vehicle}"), position }
         }
-        Step::Fence { id, area, from, to, rules, crossed } => {
+        Step::Fence { id, area, from, to, rules, crossed, active } => {
             let to = to.filter(|to| from.is_none_or(|from| *to > from));
             let mut fence = plain_fence(id, shape(area, crossed));
             (fence.valid_from, fence.valid_to) = (from.map(at), to.map(at));
@@ -249,6 +316,7 @@ fn input(step: &Step) -> Input {
                     _ => None,
                 },
                 crossed,
+                active: active.as_ref().map(schedule).map(Arc::new),
                 ..FenceSettings::default()
             };
             Input::Fence { received: None, fence: fence.into() }
@@ -258,14 +326,16 @@ fn input(step: &Step) -> Input {
         }
         Step::Settings { which, value, spoilt } => {
             // The value 0 is among them for each: no jumps, no buffer, no dwell, no absence, no horizon.
-            let (name, factor) = [
-                ("cleaning.max_speed_kmh", 60.0),
-                ("presence.exit_buffer_m", 40.0),
-                ("visits.min_dwell_s", 120.0),
-                ("visits.max_absence_s", 90.0),
-                ("cleaning.horizon_h", 0.1),
-            ][usize::from(which)];
-            let mut values = vec![(name.to_owned(), SettingValue::Number(f64::from(value) * factor))];
+            let times = |factor: f64| SettingValue::Number(f64::from(value) * factor);
+            let (name, setting) = match which {
+                0 => ("cleaning.max_speed_kmh", times(60.0)),
+                1 => ("presence.exit_buffer_m", times(40.0)),
+                2 => ("visits.min_dwell_s", times(120.0)),
+                3 => ("visits.max_absence_s", times(90.0)),
+                4 => ("cleaning.horizon_h", times(0.1)),
+                _ => ("zone", SettingValue::Text(ZONES[usize::from(value)].0.to_owned())),
+            };
+            let mut values = vec![(name.to_owned(), setting)];
             if spoilt {
                 let bad = ("visits.min_dwell_s".to_owned(), SettingValue::Number(-1.0));
                 values.insert(usize::from(value % 2), bad);

@@ -4,7 +4,9 @@ use bench::oracle::Input;
 use model::{Coord, Position, Shape, ring_from_degrees};
 use proptest::prelude::*;
 
-use crate::steps::{Area, Odd, Step, any_time, area, at, delete, fence, odd, plain_fence, settings, step};
+use crate::steps::{
+    Area, Odd, Step, active, any_time, area, at, delete, fence, odd, plain_fence, settings, step, zone,
+};
 
 /// Walks rather than noise: the vehicle's places change by little from one step of time to the next.
 pub fn walks() -> impl Strategy<Value = Vec<Step>> {
@@ -20,7 +22,7 @@ pub fn walks() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// A walk by moves: how many steps of time later, and how far.
-fn walk(vehicle: u8, moves: &[(i64, i8, i8, Odd)]) -> Vec<Step> {
+pub fn walk(vehicle: u8, moves: &[(i64, i8, i8, Odd)]) -> Vec<Step> {
     let (mut time, mut x, mut y) = (0_i64, 0_i8, 0_i8);
     let mut fixes = Vec::new();
     for &(later, dx, dy, odd) in moves {
@@ -35,6 +37,46 @@ fn walk(vehicle: u8, moves: &[(i64, i8, i8, Odd)]) -> Vec<Step> {
 /// Walks in about their order, while fences are shrunk, grown, moved and moved back, deleted and made anew, and
 /// only some of the past is kept, so that the edge of what corrections reach moves through all of it.
 pub fn corrected_walks() -> impl Strategy<Value = Vec<Step>> {
+    let other = prop_oneof![
+        6 => histories().boxed(),
+        1 => fence(2, any_time()).prop_map(|step| vec![step]).boxed(),
+        2 => delete(2, any_time()).prop_map(|step| vec![step]).boxed(),
+        3 => settings(5).prop_map(|step| vec![step]).boxed(),
+        1 => keep().prop_map(|step| vec![step]).boxed(),
+        1 => any_time().prop_map(|time| vec![Step::Clock { time }]).boxed(),
+    ];
+    corrected_by(other.boxed())
+}
+
+/// [`corrected_walks`] through fences that are large and have schedules, while schedules and the zone change.
+pub fn scheduled_walks() -> impl Strategy<Value = Vec<Step>> {
+    let area =
+        (0..6_u8, -4..4_i8, -4..4_i8, 4..14_u8).prop_map(|(kind, x, y, size)| Area { kind, x, y, size });
+    let schedule = prop::option::weighted(0.9, active());
+    let scheduled = (fence(2, any_time()), area, schedule).prop_map(|(step, area, active)| match step {
+        Step::Fence { id, from, to, rules, crossed, .. } => {
+            Step::Fence { id, area, from, to, rules, crossed, active }
+        }
+        other => other,
+    });
+    let other = prop_oneof![
+        5 => scheduled,
+        1 => delete(2, any_time()),
+        1 => settings(5),
+        4 => zone(),
+        1 => keep(),
+        2 => any_time().prop_map(|time| Step::Clock { time }),
+    ];
+    corrected_by(other.prop_map(|step| vec![step]).boxed())
+}
+
+fn keep() -> impl Strategy<Value = Step> {
+    (prop::option::weighted(0.9, 0..8_u8), prop::option::weighted(0.4, 0..8_u8))
+        .prop_map(|(tenths, horizon_tenths)| Step::Keep { tenths, horizon_tenths })
+}
+
+/// Walks in about their order, and some of the others among them.
+fn corrected_by(other: BoxedStrategy<Vec<Step>>) -> impl Strategy<Value = Vec<Step>> {
     // Ten steps are 300 s.
     let later = prop_oneof![12 => 1..5_i64, 1 => Just(10_i64), 2 => 10..14_i64];
     // Straight through most fences, too.
@@ -48,16 +90,6 @@ pub fn corrected_walks() -> impl Strategy<Value = Vec<Step>> {
         };
         walk(vehicle, &moves).into_iter().zip(late).map(arrives).collect::<Vec<_>>()
     });
-    let keep = (prop::option::weighted(0.9, 0..8_u8), prop::option::weighted(0.4, 0..8_u8))
-        .prop_map(|(tenths, horizon_tenths)| Step::Keep { tenths, horizon_tenths });
-    let other = prop_oneof![
-        6 => histories().boxed(),
-        1 => fence(2, any_time()).prop_map(|step| vec![step]).boxed(),
-        2 => delete(2, any_time()).prop_map(|step| vec![step]).boxed(),
-        3 => settings(5).prop_map(|step| vec![step]).boxed(),
-        1 => keep.prop_map(|step| vec![step]).boxed(),
-        1 => any_time().prop_map(|time| vec![Step::Clock { time }]).boxed(),
-    ];
     let others = prop::collection::vec((any_time(), 0..30_i64, other), 1..8);
     let start = (prop::option::weighted(0.8, 0..6_u8), 1..6_u8)
         .prop_map(|(tenths, horizon)| Step::Keep { tenths, horizon_tenths: Some(horizon) });
@@ -72,7 +104,7 @@ pub fn corrected_walks() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// What happens to one fence: it is made, changed in some ways, and made again as it was.
-fn histories() -> impl Strategy<Value = Vec<Step>> {
+pub fn histories() -> impl Strategy<Value = Vec<Step>> {
     #[derive(Clone, Debug)]
     enum Edit {
         Resize(i8),
@@ -91,12 +123,18 @@ fn histories() -> impl Strategy<Value = Vec<Step>> {
     let first = fence(2, any_time());
     let home = area().prop_map(|area| Area { x: area.x / 2, y: area.y / 2, ..area });
     (first, home, prop::collection::vec(edit, 0..4)).prop_map(|(first, home, edits)| {
-        let Step::Fence { id, from, crossed, mut rules, .. } = first else {
+        let Step::Fence { id, from, crossed, mut rules, active, .. } = first else {
             return vec![first];
         };
+        // There are more crossings where it is in force at all times.
+        let active = active.filter(|_| !crossed);
         // Mostly for all time: corrections.
         let from = from.filter(|time| time % 3 == 0);
-        let mut steps = vec![Step::Fence { id, area: home, from, to: None, rules, crossed }];
+        let made = |area: Area, rules: u8| {
+            let active = active.clone();
+            Step::Fence { id, area, from, to: None, rules, crossed, active }
+        };
+        let mut steps = vec![made(home, rules)];
         for edit in edits {
             let mut area = home;
             match edit {
@@ -109,7 +147,7 @@ fn histories() -> impl Strategy<Value = Vec<Step>> {
                     continue;
                 }
             }
-            steps.push(Step::Fence { id, area, from, to: None, rules, crossed });
+            steps.push(made(area, rules));
         }
         steps
     })

@@ -202,7 +202,7 @@ fn reads_fences_of_all_shapes() {
 fn schedules_of_fences_are_read_and_kept() {
     let fence = |properties: &str| fence_of_feature(&feature(SQUARE, properties)).unwrap();
     let hours = fence(r#""active":"Mo-Fr 06:00-18:00; Sa 08:00-12:00""#);
-    let expected = Schedule::parse("Mo-Fr 06:00-18:00;Sa 08:00-12:00").unwrap();
+    let expected = Schedule::parse("Mo-Fr 06:00-18:00; Sa 08:00-12:00").unwrap();
     assert_eq!(hours.settings.active.as_deref(), Some(&expected));
     assert!(hours.feature_json.contains(r#""active":"Mo-Fr 06:00-18:00; Sa 08:00-12:00""#));
     let nights = fence(r#""active":"22:00-05:00","active_zone":"Africa/Accra""#);

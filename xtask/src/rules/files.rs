@@ -9,10 +9,12 @@ use super::{Problem, text};
 use crate::steps::output_of;
 
 const LOCK_FILE: &str = "Cargo.lock";
+/// The files that git knows or would take.
+pub const KNOWN: [&str; 3] = ["--cached", "--others", "--exclude-standard"];
 
 pub fn check(root: &Path) -> anyhow::Result<Vec<Problem>> {
     let mut problems = Vec::new();
-    for path in listed(root, &["--cached", "--others", "--exclude-standard"])? {
+    for path in listed(root, &KNOWN)? {
         // Deleted and not yet committed, or a link to nowhere.
         let Ok(bytes) = std::fs::read(root.join(&path)) else { continue };
         if let Ok(content) = String::from_utf8(bytes) {
@@ -29,7 +31,8 @@ pub fn check(root: &Path) -> anyhow::Result<Vec<Problem>> {
     Ok(problems)
 }
 
-fn listed(root: &Path, which: &[&str]) -> anyhow::Result<Vec<String>> {
+/// Paths within `root`, as `git ls-files` gives them.
+pub fn listed(root: &Path, which: &[&str]) -> anyhow::Result<Vec<String>> {
     let mut git = Command::new("git");
     // The list of files is read and nothing in it run, so it does not matter who owns the folder.
     git.arg("-c").arg(format!("safe.directory={}", root.display()));

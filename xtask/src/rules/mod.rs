@@ -1,6 +1,6 @@
 //! The house rules: what this repository promises about itself and no compiler checks.
 
-mod files;
+pub mod files;
 mod layers;
 mod metadata;
 mod pins;

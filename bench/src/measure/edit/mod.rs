@@ -195,6 +195,7 @@ fn districts(
     figures.report.note("edit: districts");
     let mut edits = Edits::new("district", DISTRICT_RADIUS_M, SEED + 1);
     let mut all_times = Vec::new();
+    let changes_before = graph.changes();
     for _ in 0..passes {
         let mut times = Vec::new();
         for _ in 0..DISTRICT_EDITS {
@@ -202,9 +203,11 @@ fn districts(
         }
         all_times.push(times);
     }
+    let changes_an_edit = (graph.changes() - changes_before) / (passes * DISTRICT_EDITS);
     // They are no part of what is measured next.
     apply(graph, edits.delete_all())?;
-    figures.add_quantiles("one district", &[("radius_m", json!(DISTRICT_RADIUS_M))], all_times);
+    let more = [("radius_m", json!(DISTRICT_RADIUS_M)), ("changes_an_edit", json!(changes_an_edit))];
+    figures.add_quantiles("one district", &more, all_times);
     Ok(())
 }
 

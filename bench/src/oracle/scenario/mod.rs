@@ -8,10 +8,11 @@
 //! fence yard ring 3.3,6.4 3.4,6.4 3.4,6.5 hole 3.31,6.41 ... part 3.5,6.4 ...
 //! fence yard circle 3.30,6.40 300
 //! fence yard line 3.30,6.40 3.31,6.40 width 50
-//!     followed by any of: from T, to T, buffer M, dwell S, absence S, crossed, alert, limit KMH, name TEXT,
-//!     json TEXT
+//!     followed by any of: from T, to T, buffer M, dwell S, absence S, crossed, alert, limit KMH,
+//!     active "Mo-Fr 06:00-18:00", zone Europe/London (of the active times), name TEXT, json TEXT
 //! delete yard at 08:30              without `at`: at the record's instant
 //! set visits.min_dwell_s 60
+//! backfill 08:00 09:00              a period is computed anew
 //! clock 09:00
 //! malformed
 //! other                             a record without consequences

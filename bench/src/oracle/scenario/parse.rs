@@ -5,7 +5,8 @@ use std::slice::Iter;
 use std::sync::Arc;
 
 use model::{
-    BadFields, Coord, Fence, FenceSettings, Position, Ring, SettingValue, Shape, TimeMs, ring_from_degrees,
+    BadFields, Coord, Fence, FenceSettings, Position, Ring, Schedule, SettingValue, Shape, TimeMs,
+    ring_from_degrees, time_zone,
 };
 
 use super::words::{Word, split};
@@ -71,6 +72,10 @@ fn input(words: &[Word]) -> Result<Input, String> {
             Input::FenceDelete { received, id, at }
         }
         "set" => Input::Settings { received, values: settings(&mut rest)? },
+        "backfill" => {
+            let from = time(value(&mut rest, "backfill")?)?;
+            Input::Backfill { received, from, to: time(value(&mut rest, "its beginning")?)? }
+        }
         "clock" => {
             let until = rest.next().map(|word| time(word.plain())).transpose()?;
             Input::Clock { received: until.or(received) }
@@ -144,6 +149,7 @@ fn fence(words: &mut Words<'_>) -> Result<Fence, String> {
         feature_json: "{}".into(),
     };
     let ms = |seconds: f64| (seconds * 1000.0).round() as i64;
+    let (mut active, mut zone) = (None, None);
     while let Some(name) = words.next() {
         let settings = &mut fence.settings;
         match name.plain() {
@@ -155,11 +161,27 @@ fn fence(words: &mut Words<'_>) -> Result<Fence, String> {
             "limit" => settings.speed_limit_kmh = Some(number(value(words, "limit")?)?),
             "crossed" => settings.crossed = true,
             "alert" => settings.alert = true,
+            "active" => {
+                let text = &words.next().ok_or("active needs a text")?.text;
+                active = Some(Schedule::parse(text).map_err(|e| e.to_string())?);
+            }
+            "zone" => {
+                let name = value(words, "zone")?;
+                zone = Some(time_zone(name).map_err(|e| format!("{name:?} is {e}"))?);
+            }
             "name" => fence.name = words.next().ok_or("name needs a text")?.text.as_str().into(),
             "json" => fence.feature_json = words.next().ok_or("json needs a text")?.text.as_str().into(),
             _ => return Err(format!("{:?} is nothing that a fence has", name.text)),
         }
     }
+    if zone.is_some() && active.is_none() {
+        return Err("a zone without active times means nothing".to_owned());
+    }
+    let in_its_zone = |schedule: Schedule| match zone {
+        Some(zone) => schedule.in_zone(zone),
+        None => schedule,
+    };
+    fence.settings.active = active.map(in_its_zone).map(Arc::new);
     fence.check().map_err(|e| e.to_string())?;
     Ok(fence)
 }

@@ -17,8 +17,7 @@ const BAD_FIELDS: [(BadFields, &str); 5] = [
     (BadFields::RECEIVED_TIME, "bad-received"),
 ];
 
-/// A scenario that [`parse`](super::parse) reads as these inputs again, one line each. Schedules of fences have
-/// no words; a comment tells of them.
+/// A scenario that [`parse`](super::parse) reads as these inputs again, one line each.
 #[must_use]
 pub fn print_inputs(inputs: &[Input]) -> String {
     lines(|out| inputs.iter().try_for_each(|input| write_input(out, input)))
@@ -39,18 +38,12 @@ fn lines(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
 }
 
 fn write_input(out: &mut String, input: &Input) -> fmt::Result {
-    let mut comment = "";
     match input {
         Input::Position { vehicle_id, position, .. } => {
             write!(out, "{} {}", first_word(vehicle_id), short(position.event_time))?;
             write_position(out, position)?;
         }
-        Input::Fence { fence, .. } => {
-            write_fence(out, fence)?;
-            if fence.settings.active.is_some() {
-                comment = " # and a schedule";
-            }
-        }
+        Input::Fence { fence, .. } => write_fence(out, fence)?,
         Input::FenceDelete { id, at, .. } => {
             write!(out, "delete {}", word(id))?;
             if let Some(at) = at {
@@ -63,6 +56,7 @@ fn write_input(out: &mut String, input: &Input) -> fmt::Result {
                 write!(out, " {} {}", word(name), setting_value(value))?;
             }
         }
+        Input::Backfill { from, to, .. } => write!(out, "backfill {} {}", short(*from), short(*to))?,
         Input::Clock { .. } => out.push_str("clock"),
         Input::Malformed { .. } => out.push_str("malformed"),
         Input::Other { .. } => out.push_str("other"),
@@ -71,7 +65,7 @@ fn write_input(out: &mut String, input: &Input) -> fmt::Result {
         let mark = if matches!(input, Input::Clock { .. }) { "" } else { "@" };
         write!(out, " {mark}{}", short(received))?;
     }
-    writeln!(out, "{comment}")
+    writeln!(out)
 }
 
 fn write_position(out: &mut String, position: &Position) -> fmt::Result {
@@ -140,6 +134,10 @@ fn write_fence(out: &mut String, fence: &Fence) -> fmt::Result {
     write_value(out, "limit", settings.speed_limit_kmh)?;
     out.push_str(if settings.crossed { " crossed" } else { "" });
     out.push_str(if settings.alert { " alert" } else { "" });
+    let active = settings.active.as_ref();
+    write_value(out, "active", active.map(|active| word(active.text())))?;
+    let zone = active.and_then(|active| active.zone());
+    write_value(out, "zone", zone.and_then(|zone| zone.iana_name()).map(word))?;
     write_value(out, "name", (fence.name != fence.id).then(|| word(&fence.name)))?;
     write_value(out, "json", (&*fence.feature_json != "{}").then(|| word(&fence.feature_json)))
 }

@@ -23,12 +23,16 @@ fence yard square 3.3,6.4 3.31,6.41
 fence set ring 3.3,6.4 3.4,6.4 3.4,6.5 hole 3.39,6.41 3.39,6.42 3.38,6.41 part 4,6 5,6 5,7 hole 4.5,6.1 4.6,6.1 4.6,6.2
 fence across ring 179.99,-17 -179.99,-17 -179.99,-16.9 180,-16.8 179.99,-16.9 from 08:00 to 09:00:30
 fence all-of-it circle -180,89.9999999 10.25 buffer 0 dwell 0.001 absence 90 limit 30 crossed alert name "The \"yard\"" json "{\"a\":1}"
+fence nights circle 3.3,6.4 300 active 22:00-05:00
+fence hours circle 3.3,6.4 300 active "Mo-Fr 6:00-18:00;  sa off" zone Europe/London name Hours @08:00
 fence road line -179.9,0 179.9,0.1 179.9,0.2 width 50 @08:00
 delete yard
 delete at at 08:30 @08:31
 "fence" 08:00 3,6
 set visits.min_dwell_s 60 zone Africa/Lagos history.keep_h unlimited x "60" y true z "true" empty "" n NaN
 set
+backfill 08:00 +09:00
+backfill 08:00 09:00 @09:30
 clock
 clock 09:00
 malformed @2027-01-01T00:00:00Z
@@ -41,7 +45,7 @@ fn all_sorts_of_lines_are_printed_as_they_were_read() {
     assert_eq!(inputs.len(), ALL_SORTS.lines().count());
     assert_eq!(print_inputs(&inputs), ALL_SORTS);
     check_round_trip(&inputs);
-    let Input::Settings { values, .. } = &inputs[11] else { panic!("{:?}", inputs[11]) };
+    let Input::Settings { values, .. } = &inputs[13] else { panic!("{:?}", inputs[13]) };
     assert_eq!(values[3].1, SettingValue::Text("60".to_owned()));
     assert_eq!(values[4].1, SettingValue::Bool(true));
     assert_eq!(values[5].1, SettingValue::Text("true".to_owned()));
@@ -59,6 +63,9 @@ fn what_is_no_scenario_is_refused_by_line() {
         ("fence y circle 3,6 -5", "radius_m must be a positive number"),
         ("fence y square 3,6 3,7", "fewer than 3"),
         ("fence y circle 3,6 5 wide", "nothing that a fence has"),
+        ("fence y circle 3,6 5 active 8-9", "stands where a time"),
+        ("fence y circle 3,6 5 active 24/7 zone Mars/Base", "not an IANA time zone"),
+        ("fence y circle 3,6 5 zone Africa/Lagos", "means nothing"),
         ("fence y line 3,6 3,7", "needs a width"),
         ("delete y at 08:00 08:01", "one word too many"),
         ("set visits.min_dwell_s", "has no value"),

@@ -9,12 +9,14 @@ use super::scenario::{self, print_rows};
 use super::{Collector, Input, recompute, recompute_prefix, recompute_rows};
 
 mod admission;
+mod backfill;
 mod crossings;
 mod ends_of_fences;
 mod instants;
 mod jumps;
 mod presences_and_visits;
 mod reach;
+mod schedules;
 mod versions_of_fences;
 
 fn parse(text: &str) -> Vec<Input> {

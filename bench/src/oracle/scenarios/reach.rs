@@ -5,7 +5,7 @@ use super::{check, with_places};
 
 /// Where everything is kept for an hour; `yard` as in the other scenarios.
 #[track_caller]
-fn check_kept_1h(scenario: &str, expected: &str) {
+pub(super) fn check_kept_1h(scenario: &str, expected: &str) {
     let settings = "set history.keep_h 1 cleaning.horizon_h 1 @06:00\n";
     check(
         &with_places(&format!("{settings}fence yard square 3.30,6.40 3.31,6.41 @06:00\n{scenario}")),
@@ -14,9 +14,9 @@ fn check_kept_1h(scenario: &str, expected: &str) {
 }
 
 /// `yard` where nobody of these scenarios is.
-const AWAY: &str = "fence yard square 5.30,6.40 5.31,6.41";
+pub(super) const AWAY: &str = "fence yard square 5.30,6.40 5.31,6.41";
 /// `yard` as it was.
-const BACK: &str = "fence yard square 3.30,6.40 3.31,6.41";
+pub(super) const BACK: &str = "fence yard square 3.30,6.40 3.31,6.41";
 /// `yard` with `OUT` in it, and `IN` far from it.
 const EAST: &str = "fence yard square 3.3115,6.40 3.3125,6.41";
 

@@ -1,0 +1,103 @@
+//! Generated inputs as records of the product's own format.
+
+use bench::oracle::Input;
+use model::{Coord, Fence, PositionRef, Record, Ring, Shape, TimeMs};
+use serde_json::{Value, json};
+
+/// The same inputs, each with the time of its arrival, as a journal stamps them. A position that no file can
+/// hold is malformed.
+pub fn stamped(inputs: &[Input]) -> Vec<Input> {
+    let mut now = TimeMs(0);
+    inputs.iter().map(|input| stamp(input, &mut now)).collect()
+}
+
+fn stamp(input: &Input, now: &mut TimeMs) -> Input {
+    let own_time = match input {
+        Input::Position { position, .. } if model::range_ok(0.1, 0.1, position.event_time).is_ok() => {
+            Some(position.event_time)
+        }
+        _ => None,
+    };
+    *now = input.received().or(own_time).unwrap_or(*now).max(*now);
+    let mut input = input.clone();
+    match &mut input {
+        Input::Position { position, .. } if !position.lat.is_finite() => {
+            return Input::Malformed { received: Some(*now) };
+        }
+        Input::Position { received, .. }
+        | Input::Fence { received, .. }
+        | Input::FenceDelete { received, .. }
+        | Input::Settings { received, .. }
+        | Input::Backfill { received, .. }
+        | Input::Clock { received }
+        | Input::Malformed { received }
+        | Input::Other { received } => *received = Some(*now),
+    }
+    input
+}
+
+/// A stamped input as a line.
+pub fn line(input: &Input) -> Vec<u8> {
+    let received = input.received().expect("it is stamped");
+    let record = match input {
+        Input::Position { vehicle_id, position, .. } => {
+            let mut line = Vec::new();
+            let position = PositionRef { vehicle_id, spelling: None, position: *position };
+            sources::encode_position(&mut line, received, &position);
+            return line;
+        }
+        Input::Fence { fence, .. } => {
+            let feature_json = feature(fence).to_string().into();
+            Record::FenceUpsert(Fence { feature_json, ..Fence::clone(fence) }.into())
+        }
+        Input::FenceDelete { id, at, .. } => Record::FenceDelete { id: id.as_str().into(), at: *at },
+        Input::Settings { values, .. } => Record::Settings(values.clone()),
+        Input::Backfill { from, to, .. } => Record::Backfill { from: *from, to: *to },
+        Input::Clock { .. } | Input::Other { .. } => {
+            let json = r#"{"type":"vehicle","op":"delete","id":"V"}"#.to_owned();
+            Record::Other { kind: "vehicle", json }
+        }
+        Input::Malformed { .. } => Record::Undecodable { reason: "spoilt".to_owned() },
+    };
+    let mut line = Vec::new();
+    sources::encode_record(&mut line, received, &record);
+    line
+}
+
+fn feature(fence: &Fence) -> Value {
+    let degrees = |units: i64| units as f64 / 1e7;
+    let place = |at: &(i64, i64)| json!([degrees(at.0), degrees(at.1)]);
+    let places = |ring: &Ring| ring.vertices.iter().map(place).collect::<Vec<_>>();
+    let closed = |ring: &Ring| {
+        let mut places = places(ring);
+        places.extend(places.first().cloned());
+        places
+    };
+    let seconds = |ms: Option<i64>| ms.map(|ms| ms as f64 / 1000.0);
+    let settings = &fence.settings;
+    let mut properties = json!({
+        "exit_buffer_m": settings.exit_buffer_m,
+        "min_dwell_s": seconds(settings.min_dwell_ms),
+        "max_absence_s": seconds(settings.max_absence_ms),
+        "crossed": settings.crossed,
+        "active": settings.active.as_ref().map(|schedule| schedule.text()),
+        "active_zone": settings.active.as_ref().and_then(|schedule| schedule.zone()?.iana_name()),
+        "valid_from": fence.valid_from.map(|time| time.to_string()),
+        "valid_to": fence.valid_to.map(|time| time.to_string()),
+    });
+    let geometry = match &fence.shape {
+        Shape::Circle { centre: Coord { lon, lat }, radius_m } => {
+            properties["radius_m"] = json!(radius_m);
+            json!({"type": "Point", "coordinates": place(&(i64::from(*lon), i64::from(*lat)))})
+        }
+        Shape::Corridor { line, width_m } => {
+            properties["width_m"] = json!(width_m);
+            json!({"type": "LineString", "coordinates": places(line)})
+        }
+        Shape::Polygon { parts } => {
+            let parts: Vec<Vec<_>> = parts.iter().map(|part| part.iter().map(closed).collect()).collect();
+            json!({"type": "MultiPolygon", "coordinates": parts})
+        }
+    };
+    json!({"type": "Feature", "id": *fence.id, "properties": properties, "geometry": geometry})
+}

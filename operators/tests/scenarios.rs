@@ -53,6 +53,7 @@ scenarios!(
     fence_ends_by_its_own_validity,
     end_before_a_correction_in_its_tick,
     fence_comes_after_the_fixes,
+    final_row_of_a_fence_that_moved,
     fence_made_anew_between_two_fixes,
     settings_change,
     settings_of_one_fence_win,

@@ -137,6 +137,7 @@ impl PresenceWork {
 
     fn edit(&mut self, seq: u64, edge: i64, fence: FenceKey, edit: &Edit) {
         let edited = self.shared.world.edit(fence, edit);
+        self.shared.world.edge = self.shared.world.edge.max(edge);
         self.refence(&Refence { fence, edited: &edited, edge, why: Why { cause: edit.cause(), seq } });
     }
 
@@ -170,6 +171,7 @@ impl PresenceWork {
 
     fn change_settings(&mut self, seq: u64, edge: i64, settings: &GraphSettings) {
         let world = &mut self.shared.world;
+        world.edge = world.edge.max(edge);
         let judges_anew = world.settings.max_speed_kmh != settings.max_speed_kmh
             || world.settings.exit_buffer_m != settings.exit_buffer_m;
         let rescheduled = world.change_settings(settings);

@@ -88,7 +88,7 @@ impl Vehicle {
         let after = good.map_or(ALWAYS, |at| self.history.get(at).time);
         let before = self.history.get(new).time - 1;
         shared.scratch.edges.clear();
-        let set_before = self.set_after(after, before, ALWAYS, shared);
+        let set_before = self.set_after(after, before, shared.world.edge, shared);
         let start = Start { good, after, before, set_before, new: Some((new, replaced_good)) };
         self.walk(who, Some(new), &start, why, shared);
     }
@@ -273,9 +273,15 @@ impl Vehicle {
         }
     }
 
+    fn is_within(&self, fence: FenceKey, time: i64) -> bool {
+        self.intervals.iter().any(|i| i.fence == fence && i.holds(time))
+    }
+
     /// Replaces what is known of crossings in a window by what was found there.
     fn rebuild_crossings(&mut self, who: Who, window: &Window, why: Why, shared: &mut Shared) {
         let fresh = &mut shared.scratch.crossings;
+        // Whoever was in a presence that is final did not cross its fence, wherever that was moved.
+        fresh.retain(|c| c.from != window.after || !self.is_within(c.fence, c.from));
         fresh.sort_unstable();
         fresh.dedup();
         let first = self.crossings.partition_point(|c| c.from < window.after);

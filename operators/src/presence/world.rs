@@ -9,7 +9,7 @@ use super::blocks_index::leg_rects;
 use super::fix::Fix;
 use super::output::Crossing;
 use super::sets::{EMPTY_SET, SetTable};
-use crate::fences::{Edit, FenceKey, Timeline, Version};
+use crate::fences::{ALWAYS, Edit, FenceKey, Timeline, Version};
 use crate::spatial::{FenceIndex, PreparedShape, Rect, ShapeSlot, ShapeTree, grown_by_metres};
 
 /// Fixes farther apart in time do not show a crossing.
@@ -51,6 +51,8 @@ struct SlotOwner {
 pub(crate) struct World {
     pub(crate) settings: GraphSettings,
     pub(crate) instant: i64,
+    /// The edge of the last correction. What ended before it is final, or would be judged as it was.
+    pub(crate) edge: i64,
     pub(crate) sets: SetTable,
     index: FenceIndex,
     /// The shapes of versions that ask for crossings.
@@ -80,6 +82,7 @@ impl World {
         World {
             settings,
             instant: 0,
+            edge: ALWAYS,
             sets: SetTable::default(),
             index: FenceIndex::default(),
             crossable: ShapeTree::default(),

@@ -17,7 +17,7 @@ const BAD_FIELDS: [(BadFields, &str); 5] = [
     (BadFields::RECEIVED_TIME, "bad-received"),
 ];
 
-/// A scenario that [`parse`](super::parse) reads as these inputs again, one line each.
+/// A scenario that [`parse`](fn@super::parse) reads as these inputs again, one line each.
 #[must_use]
 pub fn print_inputs(inputs: &[Input]) -> String {
     lines(|out| inputs.iter().try_for_each(|input| write_input(out, input)))

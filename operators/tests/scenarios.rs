@@ -31,6 +31,9 @@ macro_rules! scenarios {
 scenarios!(
     in_five_lines,
     causes,
+    absence_longer_than_what_is_kept,
+    cause_of_an_end_that_a_fix_passes,
+    causes_within_one_tick,
     causes_of_jumps_and_ends,
     crossing_between_two_fixes,
     reach_of_corrections,

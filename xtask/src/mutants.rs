@@ -1,5 +1,5 @@
-//! `cargo xtask mutants`: plants faults in a copy of the operators, one at a time, and shows which test catches
-//! each.
+//! `cargo xtask mutants`: plants faults in a copy of the operators, one at a time, and shows which test
+//! catches each.
 
 mod list;
 mod page;

@@ -194,7 +194,7 @@ impl PresenceWork {
         }
         for place in 0..self.vehicles.len() {
             let members = self.shared.world.sets.members(self.vehicles[place].last_set);
-            if members.iter().any(|fence| ended.contains(fence)) {
+            if members.iter().any(|fence| ended.binary_search(fence).is_ok()) {
                 let who = self.who(place);
                 self.vehicles[place].end_tail(who, why, &mut self.shared);
             }

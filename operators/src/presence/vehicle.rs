@@ -87,6 +87,8 @@ impl Vehicle {
             let fresh = &mut shared.scratch.crossings;
             fresh.clear();
             world.crossed((good, set_before), (fix, set), fresh);
+            // Whoever was in a presence that is final did not cross its fence, wherever that was moved.
+            fresh.retain(|crossing| !self.is_within(crossing.fence, crossing.from));
             for crossing in fresh.iter() {
                 shared.out.came(who.key, crossing, why);
             }

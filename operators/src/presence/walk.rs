@@ -163,7 +163,8 @@ impl Vehicle {
             }
             let may_settle = new.is_some() && !is_new && !is_jump && !fix.is_jump;
             let unchanged = scratch.edges.is_empty() && set == start.set_before && !replaced_good;
-            if may_settle && unchanged && !is_cleaned && !has_crossings {
+            // Where legs are listed, so must be the one that begins with the new fix.
+            if may_settle && unchanged && !is_cleaned && !*legs_are_listed {
                 // The new fix made no difference: this one is judged as it was.
                 return;
             }
@@ -273,7 +274,7 @@ impl Vehicle {
         }
     }
 
-    fn is_within(&self, fence: FenceKey, time: i64) -> bool {
+    pub(crate) fn is_within(&self, fence: FenceKey, time: i64) -> bool {
         self.intervals.iter().any(|i| i.fence == fence && i.holds(time))
     }
 

@@ -15,8 +15,8 @@ fn shown(seconds: usize) -> String {
     time.strip_suffix(":00").map_or(time.clone(), str::to_owned)
 }
 
-/// Fences overlap in a row along which a truck drives, and at each fix it is in other ones. When most of these
-/// thousands of sets are out of use they are forgotten, and it still leaves the fences that it is in.
+/// Fences overlap in a row along which a truck drives, and at each fix it is in other ones. When most of
+/// these thousands of sets are out of use they are forgotten, and it still leaves the fences that it is in.
 #[test]
 fn sets_of_fences_are_forgotten() {
     const FENCES: usize = 4200;
@@ -69,12 +69,13 @@ fn a_gate_comes_after_the_long_leg_through_it() {
     }
 }
 
-/// A late fix among many, the only one within a kilometre.
+/// A late fix among many, the only one within a kilometre. The one before it splits the block that it comes
+/// to.
 #[test]
 fn a_fence_comes_after_the_late_fix_in_it() {
     let mut text = String::new();
     stand(&mut text, 0..100, 0);
-    text.push_str("tick\nT1 00:10:30 1500,0\ntick\nfence yard circle 1500,0 100\ntick\n");
+    text.push_str("tick\nT1 00:12:20 0,0\nT1 00:10:30 1500,0\ntick\nfence yard circle 1500,0 100\ntick\n");
     text.push_str("+ presence T1 yard 00:10:30..00:11 exit\n");
     check(&text);
 }
@@ -93,12 +94,15 @@ fn a_fence_comes_after_the_one_fix_in_it() {
     }
 }
 
-/// A block that a late fix brought to another part of its cell, when the index was swept after that.
+/// A block that a late fix brought to another part of its cell, when the index was swept after that. The one
+/// before it splits the block, so that there is room in it.
 #[test]
 fn a_late_fix_is_found_after_others_are_forgotten() {
     let mut text = "set cleaning.horizon_h 2\nset history.keep_h 2\n".to_owned();
     stand(&mut text, 0..140, 0);
-    text.push_str("tick\nT1 01:30:30 700,0\ntick\ntick 03:10\nfence yard circle 700,0 100\ntick\n");
-    text.push_str("+ presence T1 yard 01:30:30..01:31 exit\n");
+    text.push_str(
+        "tick\nT1 01:12:20 0,0\nT1 01:10:30 700,0\ntick\ntick 03:09\nfence yard circle 700,0 100\ntick\n",
+    );
+    text.push_str("+ presence T1 yard 01:10:30..01:11 exit\n");
     check(&text);
 }

@@ -8,16 +8,16 @@ use super::trial::Verdict;
 const INTRODUCTION: &str = "\
 # Planted faults
 
-Are the tests able to fail? `cargo xtask mutants` plants each fault of `operators/mutants.txt`, one at a time, in a
-copy of the sources under `target/mutants`, and runs, until something fails: the scenarios of `operators`, its unit
-tests where the list names some, then the kept scenarios, the generated inputs and the generated days of `pipeline`,
-which are held against the oracle. It ends with an error when a fault is not caught, or does not compile. Inputs are
-generated from a fixed seed. `cargo xtask mutants NAME...` tries some of the faults; with `--write` it brings this
-page up to date.
+Are the tests able to fail? `cargo xtask mutants` plants each fault of `operators/mutants.txt`, one at a time,
+in a copy of the sources under `target/mutants`, and runs, until something fails: the scenarios of `operators`,
+its unit tests where the list names some, then the kept scenarios, the generated inputs and the generated days
+of `pipeline`, which are held against the oracle. It ends with an error when a fault is not caught, or does not
+compile. Inputs are generated from a fixed seed. `cargo xtask mutants NAME...` tries some of the faults; with
+`--write` it brings this page up to date.
 
-To add a fault, append it to the list: a name, what it breaks, the file, the text that is there once, and the text in
-its place. A fault that no test can catch because nothing is different with it is none; for any other that survives a
-scenario is missing.
+To add a fault, append it to the list: a name, what it breaks, the file, the text that is there once, and the
+text in its place. One with which nothing is different is no fault. For any other that survives, a scenario is
+missing.
 ";
 
 /// The page of the documentation: a row a fault of the list. Those that were not tried now keep the row that they

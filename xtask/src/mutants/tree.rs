@@ -17,7 +17,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Makes the copy, or brings it up to date: what is the same is not touched, so that it is not built anew.
+    /// Makes the copy, or brings it up to date: what is the same is not touched, and so not built anew.
     pub fn copy(root: &Path, folder: PathBuf) -> anyhow::Result<Tree> {
         let mut known = BTreeSet::new();
         for path in files::listed(root, &files::KNOWN)? {

@@ -259,7 +259,16 @@ mod tests {
         let printed = "test b::two ... FAILED\ntest a::one ... FAILED\ntest a::none ... ok\n";
         assert_eq!(first_failed(printed).as_deref(), Some("a::one"));
         assert_eq!(first_failed("test a::none ... ok\n"), None);
-        let kept = "test kept::all ... FAILED\n\n---- kept::all stdout ----\n\nthread 'kept::all' panicked at x.rs:1:1:\n\nat_the_edge.txt, ticks of [1], 1 workers, after 3\nother.txt, ticks\n";
+        let kept = "\
+test kept::all ... FAILED
+
+---- kept::all stdout ----
+
+thread 'kept::all' panicked at x.rs:1:1:
+
+at_the_edge.txt, ticks of [1], 1 workers, after 3
+other.txt, ticks of [1], 1 workers, after 4
+";
         assert_eq!(first_failed(kept).as_deref(), Some("at_the_edge.txt"));
     }
 

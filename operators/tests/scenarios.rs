@@ -39,6 +39,7 @@ scenarios!(
     reach_of_corrections,
     buffer_keeps_who_is_near,
     late_fix_between_two_buffers,
+    leg_out_of_a_final_presence,
     late_fix_splits_a_presence,
     late_fix_joins_an_absence,
     late_fix_moves_an_arrival,

@@ -106,3 +106,19 @@ fn a_late_fix_is_found_after_others_are_forgotten() {
     text.push_str("+ presence T1 yard 01:10:30..01:11 exit\n");
     check(&text);
 }
+
+/// A leg that begins with a late fix, off the way that was known before, while no fence asks for crossings: one
+/// did before, and one does later.
+#[test]
+fn a_gate_comes_after_the_leg_from_a_late_fix() {
+    let other_gate = "fence other square -9000,-50 -8900,50";
+    let mut text = format!("{other_gate} crossed yes\n");
+    stand(&mut text, 0..50, 0);
+    stand(&mut text, 54..104, 5000);
+    writeln!(text, "tick\n{other_gate}\ntick").unwrap();
+    // The first splits the block that it comes to, so that there is room for the other.
+    text.push_str("T1 00:40:20 0,0\nT1 00:51:30 2500,4000\ntick\n");
+    text.push_str("fence gate square 3700,1950 3800,2050 crossed yes\ntick\n");
+    text.push_str("+ crossing T1 gate 00:51:30..00:54 at 00:52:45\n");
+    check(&text);
+}

@@ -111,7 +111,8 @@ fn a_full_queue_refuses_with_a_word_and_keeps_what_it_took() {
     });
     let acknowledged = acknowledged.into_inner().expect("no panic");
     eprintln!("{} taken, {} refused", acknowledged.len(), refused.into_inner());
-    assert_kept(&export(dir.path()), &acknowledged, &BTreeSet::new());
+    // Of a folder in use, the export goes to the last closed tick: what was acknowledged just now may be later.
     service.stop();
+    assert_kept(&export(dir.path()), &acknowledged, &BTreeSet::new());
     verify(dir.path());
 }

@@ -11,6 +11,7 @@ use journal::{Log, Options, Store};
 use model::{ClosedTick, TimeMs};
 use pipeline::config::Config;
 use pipeline::{Observer, Service};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::args::{RunArgs, load_config};
@@ -97,9 +98,10 @@ async fn serve(
         explain: Some(explain::over_http(&store)),
         config: api_config,
     };
+    // Whoever reads that the service is there may ask it to stop at once.
+    let signals = tokio::spawn(stop_on_signal(stop_signals()?, stop_tx.clone()));
     eprintln!("watchtower is at http://{address}/ with its data in {}", data.display());
     let demo = args.demo.then(|| tokio::spawn(drive_demo(address, newest_event, ready, stop.clone())));
-    let signals = tokio::spawn(stop_on_signal(stop_tx.clone()));
     api::serve(listener, api, stopped(stop)).await.context("the HTTP server failed")?;
     stop_tx.send_replace(true);
     signals.abort();
@@ -219,14 +221,13 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     stop.wait_for(|stop| *stop).await.ok();
 }
 
-async fn stop_on_signal(stop: watch::Sender<bool>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be received; stop with kill -9, nothing acknowledged is lost");
-        return;
-    };
+/// The two signals that ask to stop. They are awaited from here on, whenever the rest gets its turn.
+fn stop_signals() -> anyhow::Result<[Signal; 2]> {
+    let of = |kind| signal(kind).context("cannot listen for the signals that ask to stop");
+    Ok([of(SignalKind::terminate())?, of(SignalKind::interrupt())?])
+}
+
+async fn stop_on_signal([mut terminate, mut interrupt]: [Signal; 2], stop: watch::Sender<bool>) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

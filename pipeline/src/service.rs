@@ -72,6 +72,7 @@ impl Service<'_> {
             rebuilt: Some(Tables::default()),
             held: VecDeque::new(),
             live: crossbeam_channel::never(),
+            begun_to: 0,
             let_go_to: 0,
             behind: Box::new(std::iter::empty()),
             is_stopped: false,
@@ -119,7 +120,10 @@ struct Run<'a> {
     rebuilt: Option<Tables>,
     /// The ticks that are minted.
     live: Receiver<Arc<Tick>>,
-    /// The last one that came from there during a backfill, and was let go.
+    /// The last one that was handed over.
+    begun_to: u64,
+    /// The last one that came from there since a backfill began, and was let go; while it is later than what was
+    /// handed over, the service is behind.
     let_go_to: u64,
     /// Those that were let go, from the journal; they come before the live ones.
     behind: TicksOfJournal,
@@ -128,17 +132,28 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The next live tick, if there is one.
+    /// The next live tick, if there is one. Whoever is behind a backfill lets go of what comes until that is
+    /// caught up with: the journal would wait for room, and acknowledge nothing.
     fn next_tick(&mut self) -> Result<Option<Arc<Tick>>, ServiceError> {
-        match self.behind.next() {
-            Some(tick) => Ok(Some(Arc::new(tick?))),
-            None => Ok(self.live.try_recv().ok()),
+        if self.begun_to < self.let_go_to {
+            // Where no more will come, all that was let go is worked on all the same.
+            let_go(&self.live, &mut self.let_go_to);
+            let mut next = self.behind.next();
+            if next.is_none() {
+                self.behind = self.service.log.read(self.begun_to + 1, self.let_go_to);
+                next = self.behind.next();
+            }
+            if let Some(tick) = next {
+                return Ok(Some(Arc::new(tick?)));
+            }
         }
+        Ok(self.live.try_recv().ok())
     }
 
     /// Hands a live tick over; there is room.
     fn begin(&mut self, tick: Arc<Tick>) -> Result<(), ServiceError> {
         self.driver.submit_journal_tick(&tick)?;
+        self.begun_to = tick.number;
         self.held.push_back(tick);
         self.tell_warnings();
         Ok(())
@@ -222,9 +237,6 @@ impl Run<'_> {
             return Ok(None);
         };
         self.driver.intake.take_warnings();
-        if self.let_go_to > closed.tick {
-            self.behind = log.read(closed.tick + 1, self.let_go_to);
-        }
         Ok(Some(rows))
     }
 

@@ -97,13 +97,13 @@ impl BlocksIndex {
     }
 
     /// Lists a block in the cells of its fixes.
-    pub(crate) fn add_block(&mut self, vehicle: u32, block: &Block) {
+    pub(crate) fn add_block(&mut self, vehicle: u32, block: Block<'_>) {
         let parts = block.positions().map(|at| (cell_of(at), part_of(at)));
         self.add_all(Entry { vehicle, base_s: base_seconds(block.base_time()) }, parts);
     }
 
     /// Lists a block at a position that it has now; it may be listed there already.
-    pub(crate) fn add_position(&mut self, vehicle: u32, block: &Block, at: Coord) {
+    pub(crate) fn add_position(&mut self, vehicle: u32, block: Block<'_>, at: Coord) {
         let place = |at| (cell_of(at), part_of(at));
         if block.positions().filter(|&other| place(other) == place(at)).nth(1).is_none() {
             let entry = Entry { vehicle, base_s: base_seconds(block.base_time()) };

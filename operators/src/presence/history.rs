@@ -1,8 +1,8 @@
-//! The fixes of one vehicle in event-time order, 16 bytes each, in blocks of up to [`BLOCK_LEN`].
+//! The fixes of one vehicle in event-time order, in blocks of up to [`BLOCK_LEN`].
 //!
 //! ```text
-//!   sealed: [ base | fix fix ... fix ] [ base | fix ... ] ...      tail: [ base | fix fix ]
-//!                                                                         in order: push here
+//!   sealed: [ base | packed fixes ] [ base | packed fixes ] ...      tail: [ base | fix fix ]
+//!           late ones: a block is packed anew                              in order: push here
 //! ```
 //!
 //! A late fix moves one block, not a day. Within a block, times and sequence numbers are offsets from the
@@ -16,6 +16,9 @@ use std::ops::Range;
 use model::Coord;
 
 use super::fix::Fix;
+use packed::Packed;
+
+mod packed;
 
 /// Fixes a block: few enough that little more is kept than must be, and that an edit looks at few in vain;
 /// enough that what a block costs beside its fixes is little.
@@ -27,20 +30,27 @@ const SEQ_OFFSETS: u64 = 1 << 30;
 /// How far before its first fix the first block's base is put when a fix comes from before it.
 const FRONT_SLACK_MS: i64 = 3_600_000;
 
-/// A fix as it is kept.
+/// A fix as the tail has it, 16 bytes.
 #[derive(Clone, Copy, Debug)]
-struct KeptFix {
+struct LooseFix {
     time_offset: u32,
     at: Coord,
     seq_and_flags: u32,
 }
 
-/// Fixes that follow one another.
+/// The newest fixes of a vehicle.
 #[derive(Debug, Default)]
-pub(crate) struct Block {
+pub(crate) struct Loose {
     base_time: i64,
     base_seq: u64,
-    kept: Vec<KeptFix>,
+    kept: Vec<LooseFix>,
+}
+
+/// Fixes that follow one another.
+#[derive(Clone, Copy)]
+pub(crate) enum Block<'a> {
+    Sealed(&'a Packed),
+    Tail(&'a Loose),
 }
 
 /// Where a fix is. Good until a fix is inserted or dropped before it.
@@ -64,23 +74,19 @@ pub(crate) enum Touched {
 /// All fixes of one vehicle.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    sealed: Vec<Block>,
-    tail: Block,
+    sealed: Vec<Packed>,
+    tail: Loose,
 }
 
-impl Block {
-    fn starting_with(fix: &Fix, base_seq: u64) -> Block {
-        let mut block = Block { base_time: fix.time, base_seq, kept: Vec::new() };
-        block.kept.push(block.pack(fix));
-        block
+impl Loose {
+    /// Begins anew with a fix; the room for others stays.
+    fn begin(&mut self, fix: &Fix, base_seq: u64) {
+        (self.base_time, self.base_seq) = (fix.time, base_seq);
+        self.kept.clear();
+        self.kept.push(self.loose(fix));
     }
 
-    /// The name of the block within its vehicle.
-    pub(crate) fn base_time(&self) -> i64 {
-        self.base_time
-    }
-
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.kept.len()
     }
 
@@ -90,10 +96,10 @@ impl Block {
             && (self.base_seq..self.base_seq + SEQ_OFFSETS).contains(&fix.seq)
     }
 
-    fn pack(&self, fix: &Fix) -> KeptFix {
+    fn loose(&self, fix: &Fix) -> LooseFix {
         debug_assert!(self.fits(fix));
         let flags = if fix.is_jump { JUMP } else { 0 } | if fix.has_bad_value { BAD_VALUE } else { 0 };
-        KeptFix {
+        LooseFix {
             time_offset: (fix.time - self.base_time) as u32,
             at: fix.at,
             seq_and_flags: (fix.seq - self.base_seq) as u32 | flags,
@@ -101,7 +107,8 @@ impl Block {
     }
 
     #[inline]
-    fn unpack(&self, kept: &KeptFix) -> Fix {
+    fn fix(&self, index: usize) -> Fix {
+        let kept = &self.kept[index];
         Fix {
             time: self.base_time + i64::from(kept.time_offset),
             seq: self.base_seq + u64::from(kept.seq_and_flags & !(JUMP | BAD_VALUE)),
@@ -111,12 +118,10 @@ impl Block {
         }
     }
 
-    #[inline]
-    pub(crate) fn fix(&self, index: usize) -> Fix {
-        self.unpack(&self.kept[index])
+    fn fixes(&self) -> impl Iterator<Item = Fix> {
+        (0..self.len()).map(|index| self.fix(index))
     }
 
-    /// Where a time is, or would be.
     fn search(&self, time: i64) -> Result<usize, usize> {
         match u32::try_from(time.saturating_sub(self.base_time)) {
             Ok(offset) => self.kept.binary_search_by_key(&offset, |kept| kept.time_offset),
@@ -125,23 +130,58 @@ impl Block {
         }
     }
 
-    /// The positions of all fixes.
-    pub(crate) fn positions(&self) -> impl Iterator<Item = Coord> {
-        self.kept.iter().map(|kept| kept.at)
+    fn set_jump(&mut self, index: usize, is_jump: bool) {
+        let flags = &mut self.kept[index].seq_and_flags;
+        *flags = *flags & !JUMP | if is_jump { JUMP } else { 0 };
+    }
+}
+
+impl Block<'_> {
+    /// The name of the block within its vehicle.
+    pub(crate) fn base_time(&self) -> i64 {
+        match self {
+            Block::Sealed(packed) => packed.base_time(),
+            Block::Tail(loose) => loose.base_time,
+        }
     }
 
-    /// Moves the base to before the first fix.
-    fn rebase(&mut self, earlier_ms: i64) {
-        let room = u32::MAX - self.kept.last().map_or(0, |kept| kept.time_offset);
-        let step = u32::try_from(earlier_ms).unwrap_or(u32::MAX).min(room);
-        self.base_time -= i64::from(step);
-        self.kept.iter_mut().for_each(|kept| kept.time_offset += step);
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Block::Sealed(packed) => packed.len(),
+            Block::Tail(loose) => loose.len(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn fix(&self, index: usize) -> Fix {
+        match self {
+            Block::Sealed(packed) => packed.fix(index),
+            Block::Tail(loose) => loose.fix(index),
+        }
+    }
+
+    /// Where a time is, or would be.
+    fn search(&self, time: i64) -> Result<usize, usize> {
+        match self {
+            Block::Sealed(packed) => packed.search(time),
+            Block::Tail(loose) => loose.search(time),
+        }
+    }
+
+    /// The positions of all fixes.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = Coord> {
+        let (sealed, tail) = match self {
+            Block::Sealed(packed) => (Some(packed.positions()), None),
+            Block::Tail(loose) => (None, Some(loose.kept.iter().map(|kept| kept.at))),
+        };
+        sealed.into_iter().flatten().chain(tail.into_iter().flatten())
     }
 }
 
 impl History {
     pub(crate) fn len(&self) -> usize {
-        self.sealed.iter().map(Block::len).sum::<usize>() + self.tail.len()
+        self.sealed.iter().map(Packed::len).sum::<usize>() + self.tail.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -153,14 +193,10 @@ impl History {
     }
 
     #[inline]
-    pub(crate) fn block(&self, block: usize) -> &Block {
-        self.sealed.get(block).unwrap_or(&self.tail)
-    }
-
-    fn block_mut(&mut self, block: usize) -> &mut Block {
-        match self.sealed.get_mut(block) {
-            Some(block) => block,
-            None => &mut self.tail,
+    pub(crate) fn block(&self, block: usize) -> Block<'_> {
+        match self.sealed.get(block) {
+            Some(packed) => Block::Sealed(packed),
+            None => Block::Tail(&self.tail),
         }
     }
 
@@ -243,7 +279,7 @@ impl History {
         let block = if self.tail.len() > 0 && self.tail.base_time <= time {
             self.sealed.len()
         } else {
-            self.sealed.partition_point(|block| block.base_time <= time).saturating_sub(1)
+            self.sealed.partition_point(|block| block.base_time() <= time).saturating_sub(1)
         };
         let at = |index| Place { block, index };
         self.block(block).search(time).map(at).map_err(at)
@@ -251,8 +287,8 @@ impl History {
 
     /// The sealed blocks of that base time, to the second: one, none where it is gone, seldom more.
     pub(crate) fn blocks_at(&self, base_s: u32) -> Range<usize> {
-        let first = self.sealed.partition_point(|block| base_seconds(block.base_time) < base_s);
-        let same = self.sealed[first..].iter().take_while(|block| base_seconds(block.base_time) == base_s);
+        let first = self.sealed.partition_point(|block| base_seconds(block.base_time()) < base_s);
+        let same = self.sealed[first..].iter().take_while(|block| base_seconds(block.base_time()) == base_s);
         first..first + same.count()
     }
 
@@ -260,37 +296,53 @@ impl History {
     #[inline]
     pub(crate) fn push(&mut self, fix: &Fix) -> (Place, bool) {
         let sealed = self.tail.len() == BLOCK_LEN || (self.tail.len() > 0 && !self.tail.fits(fix));
+        if sealed {
+            self.seal();
+        }
         if sealed || self.tail.len() == 0 {
-            let full = std::mem::replace(&mut self.tail, Block::starting_with(fix, fix.seq));
-            if sealed {
-                // Doubling would leave room for twice as many blocks.
-                self.sealed.reserve_exact(1 + self.sealed.len() / 8);
-                self.sealed.push(full);
-            }
+            self.tail.begin(fix, fix.seq);
         } else {
-            let kept = self.tail.pack(fix);
-            self.tail.kept.push(kept);
+            let loose = self.tail.loose(fix);
+            self.tail.kept.push(loose);
         }
         (Place { block: self.sealed.len(), index: self.tail.len() - 1 }, sealed)
+    }
+
+    /// The tail is packed, and may begin anew.
+    fn seal(&mut self) {
+        let fixes: Vec<Fix> = self.tail.fixes().collect();
+        // Doubling would leave room for twice as many blocks.
+        self.sealed.reserve_exact(1 + self.sealed.len() / 8);
+        self.sealed.push(Packed::new(self.tail.base_time, &fixes));
     }
 
     /// Inserts a fix at a place that [`History::find`] gave, or puts it in the place of the one of its time.
     pub(crate) fn insert(&mut self, found: Result<Place, Place>, fix: &Fix) -> (Place, Touched) {
         let (Ok(place) | Err(place)) = found;
-        let is_sealed = place.block < self.sealed.len();
-        let block = self.block_mut(place.block);
-        if block.fits(fix) && (found.is_ok() || block.len() < BLOCK_LEN) {
-            let kept = block.pack(fix);
-            match found {
-                Ok(_) => block.kept[place.index] = kept,
-                Err(_) => block.kept.insert(place.index, kept),
-            }
-            return (place, if is_sealed { Touched::Block(place.block) } else { Touched::Tail });
-        }
-        let mut fixes: Vec<Fix> = (0..block.len()).map(|index| block.fix(index)).collect();
-        match found {
+        let put = |fixes: &mut Vec<Fix>| match found {
             Ok(_) => fixes[place.index] = *fix,
             Err(_) => fixes.insert(place.index, *fix),
+        };
+        let mut fixes: Vec<Fix>;
+        if let Some(sealed) = self.sealed.get_mut(place.block) {
+            fixes = sealed.fixes().collect();
+            put(&mut fixes);
+            if Packed::can_hold(sealed.base_time(), &fixes) {
+                *sealed = Packed::new(sealed.base_time(), &fixes);
+                return (place, Touched::Block(place.block));
+            }
+        } else {
+            let tail = &mut self.tail;
+            if tail.fits(fix) && (found.is_ok() || tail.len() < BLOCK_LEN) {
+                let loose = tail.loose(fix);
+                match found {
+                    Ok(_) => tail.kept[place.index] = loose,
+                    Err(_) => tail.kept.insert(place.index, loose),
+                }
+                return (place, Touched::Tail);
+            }
+            fixes = tail.fixes().collect();
+            put(&mut fixes);
         }
         let anew = self.repack(place.block, &fixes);
         let (Ok(place) | Err(place)) = self.find(fix.time);
@@ -300,56 +352,64 @@ impl History {
     /// Puts fixes in the place of a block's, in as many blocks as it takes.
     fn repack(&mut self, block: usize, fixes: &[Fix]) -> Range<usize> {
         let most = if fixes.len() > BLOCK_LEN { fixes.len().div_ceil(2) } else { BLOCK_LEN };
-        let (lowest, highest) =
-            fixes.iter().fold((u64::MAX, 0), |(low, high), fix| (low.min(fix.seq), high.max(fix.seq)));
-        let one_base_for_all = highest - lowest.min(highest) < SEQ_OFFSETS;
-        let mut packed: Vec<Block> = Vec::new();
-        for fix in fixes {
-            match packed.last_mut() {
-                Some(last) if last.len() < most && last.fits(fix) => {
-                    let kept = last.pack(fix);
-                    last.kept.push(kept);
-                }
-                _ => {
-                    let base_seq = if one_base_for_all { lowest } else { fix.seq };
-                    packed.push(Block::starting_with(fix, base_seq));
-                }
+        let mut parts: Vec<&[Fix]> = Vec::new();
+        let mut rest = fixes;
+        while let Some(first) = rest.first() {
+            let mut len = most.min(rest.len());
+            while !Packed::can_hold(first.time, &rest[..len]) {
+                len -= 1;
             }
+            let (part, later) = rest.split_at(len);
+            parts.push(part);
+            rest = later;
         }
         let is_tail = block >= self.sealed.len();
-        if block == 0 && !is_tail {
-            // More may come from before: they find a base that is early enough.
-            packed[0].rebase(FRONT_SLACK_MS);
-        }
-        let range = if is_tail {
-            self.tail = packed.pop().unwrap_or_default();
-            self.sealed.len()..self.sealed.len()
+        let end = if is_tail {
+            let newest = parts.pop().unwrap_or_default();
+            self.tail.kept.clear();
+            if let Some(first) = newest.first() {
+                let base_seq = newest.iter().map(|fix| fix.seq).min().unwrap_or(first.seq);
+                self.tail.begin(first, base_seq);
+                let later: Vec<LooseFix> = newest[1..].iter().map(|fix| self.tail.loose(fix)).collect();
+                self.tail.kept.extend(later);
+            }
+            block
         } else {
-            block..block + 1
+            block + 1
         };
-        let anew = block..block + packed.len();
-        self.sealed.splice(range, packed);
+        let anew = block..block + parts.len();
+        let packed = parts.iter().enumerate().map(|(n, part)| {
+            // More may come from before all: it finds a base that is early enough.
+            let slack_ms = if block + n == 0 && !is_tail { front_slack_ms(part) } else { 0 };
+            Packed::new(part[0].time - slack_ms, part)
+        });
+        let packed: Vec<Packed> = packed.collect();
+        self.sealed.splice(block..end, packed);
         anew
     }
 
     #[inline]
     pub(crate) fn set_jump(&mut self, place: Place, is_jump: bool) {
-        let kept = &mut self.block_mut(place.block).kept[place.index];
-        if is_jump {
-            kept.seq_and_flags |= JUMP;
-        } else {
-            kept.seq_and_flags &= !JUMP;
+        match self.sealed.get_mut(place.block) {
+            Some(packed) => packed.set_jump(place.index, is_jump),
+            None => self.tail.set_jump(place.index, is_jump),
         }
     }
 
     /// Drops whole blocks before the place, and gives them to `gone`.
-    pub(crate) fn drop_blocks_before(&mut self, place: Place, gone: impl FnMut(Block)) {
+    pub(crate) fn drop_blocks_before(&mut self, place: Place, gone: impl FnMut(Packed)) {
         let count = place.block.min(self.sealed.len());
         self.sealed.drain(..count).for_each(gone);
         if self.sealed.len() < self.sealed.capacity() / 4 {
             self.sealed.shrink_to(self.sealed.len() * 2);
         }
     }
+}
+
+/// How much earlier than its first fix the base of the first block may be.
+fn front_slack_ms(fixes: &[Fix]) -> i64 {
+    let span_ms = fixes.last().zip(fixes.first()).map_or(0, |(last, first)| last.time - first.time);
+    FRONT_SLACK_MS.min(i64::from(u32::MAX) - span_ms)
 }
 
 /// Seconds since 2000, which no event time precedes: a base time in 32 bits.

@@ -34,17 +34,17 @@ fn all(history: &History) -> Vec<Fix> {
 /// The invariants of the module, and that every base finds its block.
 fn check_blocks(history: &History) {
     let mut last = i64::MIN;
-    for (n, block) in history.sealed.iter().chain(std::iter::once(&history.tail)).enumerate() {
+    for (n, block) in (0..=history.sealed.len()).map(|n| (n, history.block(n))) {
         let is_tail = n == history.sealed.len();
         assert!(is_tail || block.len() > 0, "no sealed block is empty");
         assert!(block.len() <= BLOCK_LEN);
         if block.len() == 0 {
             continue;
         }
-        assert!(block.base_time > last && block.base_time <= block.fix(0).time);
+        assert!(block.base_time() > last && block.base_time() <= block.fix(0).time);
         last = block.fix(block.len() - 1).time;
         if !is_tail {
-            let found = history.blocks_at(base_seconds(block.base_time));
+            let found = history.blocks_at(base_seconds(block.base_time()));
             assert!(found.contains(&n), "a base finds its block");
         }
     }

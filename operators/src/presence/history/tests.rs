@@ -44,8 +44,16 @@ fn check_blocks(history: &History) {
         assert!(block.base_time() > last && block.base_time() <= block.fix(0).time);
         last = block.fix(block.len() - 1).time;
         if !is_tail {
-            let found = history.blocks_at(base_seconds(block.base_time()));
-            assert!(found.contains(&n), "a base finds its block");
+            let base_s = base_seconds(block.base_time());
+            let of_base = |n: &usize| base_seconds(history.block(*n).base_time()) == base_s;
+            let expected: Vec<usize> = (0..history.sealed.len()).filter(of_base).collect();
+            assert_eq!(history.blocks_at(base_s).collect::<Vec<_>>(), expected, "a base finds its block");
+            let is_known = |base_s| {
+                (0..history.sealed.len()).any(|n| base_seconds(history.block(n).base_time()) == base_s)
+            };
+            for other in [base_s - 1, base_s + 1] {
+                assert_eq!(history.blocks_at(other).is_empty(), !is_known(other), "no base finds nothing");
+            }
         }
     }
 }

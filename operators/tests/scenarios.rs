@@ -33,6 +33,7 @@ scenarios!(
     causes,
     absence_longer_than_what_is_kept,
     cause_of_an_end_that_a_fix_passes,
+    causes_of_ends_found_late,
     causes_within_one_tick,
     causes_of_jumps_and_ends,
     crossing_between_two_fixes,

@@ -13,6 +13,7 @@
 mod kept;
 
 use std::collections::BTreeMap;
+use std::iter::Peekable;
 
 use journal::{Log, RowsSnapshot, StoreError};
 use model::{
@@ -28,9 +29,32 @@ pub(crate) fn apply(rows: &mut Tables, closed: &ClosedTick) -> Result<(), Unfit>
     closed.changes.iter().try_for_each(|change| rows.apply(change))
 }
 
-/// Runs a driver that has seen nothing over all ticks of a journal up to one, and begins again where a
-/// backfill record comes up that it was not told of. Gives the rows that stand then; `None` when `goes_on`,
-/// which is told of each tick that closes, says to stop.
+/// The periods of the backfill records of a journal up to and with a tick, as `watchtower backfill` wrote them:
+/// where only the rows of that tick matter, one pass that knows all of them is enough.
+pub(crate) fn periods(log: &dyn Log, to_tick: u64) -> Result<Vec<Period>, StoreError> {
+    let mut found = Found(Vec::new());
+    for tick in log.read(1, to_tick) {
+        for entry in tick?.entries.iter().filter(|entry| entry.source == sources::code::BACKFILL) {
+            sources::decode(entry.source, &entry.context, &entry.payload, &mut found);
+        }
+    }
+    Ok(found.0)
+}
+
+struct Found(Vec<Period>);
+
+impl RecordSink for Found {
+    fn position(&mut self, _: Option<TimeMs>, _: PositionRef<'_>) {}
+
+    fn record(&mut self, _: Option<TimeMs>, record: Record) {
+        if let Record::Backfill { from, to } = record {
+            self.0.push(Period { from, to });
+        }
+    }
+}
+
+/// Runs a driver that has seen nothing, and knows all periods, over all ticks of a journal up to one. Gives the
+/// rows that stand then; `None` when `goes_on`, which is told at each step how many ticks are done, says to stop.
 pub(crate) fn recompute<E>(
     driver: &mut Driver,
     log: &dyn Log,
@@ -40,50 +64,25 @@ pub(crate) fn recompute<E>(
 where
     E: From<StoreError> + From<GraphError> + From<Unfit>,
 {
-    'from_the_beginning: loop {
-        let mut rows = Tables::default();
-        for tick in log.read(1, to_tick) {
-            let tick = tick?;
-            if let Some(closed) = driver.submit_journal_tick(&tick)? {
-                apply(&mut rows, &closed)?;
-                if !goes_on(closed.tick) {
-                    return Ok(None);
-                }
-            }
-            if driver.backfill_due().is_some() {
-                let periods = all_periods(driver, log, tick.number, to_tick)?;
-                *driver = driver.start_again(periods)?;
-                continue 'from_the_beginning;
-            }
+    let mut rows = Tables::default();
+    let mut done_ticks = 0;
+    for tick in log.read(1, to_tick) {
+        if !goes_on(done_ticks) {
+            return Ok(None);
         }
-        while let Some(closed) = driver.close_next()? {
+        if let Some(closed) = driver.submit_journal_tick(&tick?)? {
             apply(&mut rows, &closed)?;
-            if !goes_on(closed.tick) {
-                return Ok(None);
-            }
-        }
-        return Ok(Some(rows));
-    }
-}
-
-/// What a driver knows of periods after a tick, and those that `watchtower backfill` wrote after it: so that
-/// all of them take one pass, where only the end matters.
-pub(crate) fn all_periods(
-    driver: &Driver,
-    log: &dyn Log,
-    tick: u64,
-    to_tick: u64,
-) -> Result<Vec<Period>, StoreError> {
-    let mut later = Later(driver.intake.periods().to_vec());
-    if to_tick <= tick {
-        return Ok(later.0);
-    }
-    for tick in log.read(tick + 1, to_tick) {
-        for entry in tick?.entries.iter().filter(|entry| entry.source == sources::code::BACKFILL) {
-            sources::decode(entry.source, &entry.context, &entry.payload, &mut later);
+            done_ticks = closed.tick;
         }
     }
-    Ok(later.0)
+    debug_assert_eq!(driver.backfill_due(), None, "all periods were told beforehand");
+    while let Some(closed) = driver.close_next()? {
+        apply(&mut rows, &closed)?;
+        if !goes_on(closed.tick) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(rows))
 }
 
 /// How far a pass is, in the program's log: some lines, however long it takes.
@@ -103,18 +102,6 @@ impl Progress {
         if tenth >= self.next_tenth && done_ticks < self.all_ticks {
             tracing::info!(done_ticks, all_ticks = self.all_ticks, "a backfill is computed");
             self.next_tenth = tenth + 1;
-        }
-    }
-}
-
-struct Later(Vec<Period>);
-
-impl RecordSink for Later {
-    fn position(&mut self, _: Option<TimeMs>, _: PositionRef<'_>) {}
-
-    fn record(&mut self, _: Option<TimeMs>, record: Record) {
-        if let Record::Backfill { from, to } = record {
-            self.0.push(Period { from, to });
         }
     }
 }
@@ -145,44 +132,56 @@ impl<'a> Difference<'a> {
         for table in Table::ALL {
             let mut new = after.table(table).iter().peekable();
             for (key, old) in before.table(table) {
-                while let Some((_, row)) = new.next_if(|(new_key, _)| *new_key < key) {
-                    self.push(1, row.clone());
+                if self.is_gone(key, |row| row == old, &mut new) {
+                    self.push(-1, old.clone());
                 }
-                let same_key = new.next_if(|(new_key, _)| *new_key == key);
-                if same_key.is_some_and(|(_, row)| row == old) {
-                    continue;
-                }
-                self.push(-1, old.clone());
-                self.extend(same_key.map(|(_, row)| row));
             }
-            self.extend(new.map(|(_, row)| row));
+            self.came(new);
         }
         self.sorted()
     }
 
-    /// From kept rows.
-    pub fn kept_to(mut self, before: &RowsSnapshot, after: &Tables) -> Result<Vec<Change>, StoreError> {
+    /// From kept rows; `at_each` is called at each of them.
+    pub fn kept_to(
+        mut self,
+        before: &RowsSnapshot,
+        after: &Tables,
+        at_each: &mut dyn FnMut(),
+    ) -> Result<Vec<Change>, StoreError> {
         for table in Table::ALL {
             let mut new = after.table(table).iter().peekable();
             for kept in before.iter(table.code()) {
+                at_each();
                 let (key, old) = kept?;
-                while let Some((_, row)) = new.next_if(|(new_key, _)| **new_key < key) {
-                    self.push(1, row.clone());
+                if self.is_gone(&key, |row| row.to_json().as_bytes() == old, &mut new) {
+                    self.push(-1, kept::row(table, &old)?);
                 }
-                let same_key = new.next_if(|(new_key, _)| **new_key == key);
-                if same_key.is_some_and(|(_, row)| row.to_json().as_bytes() == old) {
-                    continue;
-                }
-                self.push(-1, kept::row(table, &old)?);
-                self.extend(same_key.map(|(_, row)| row));
             }
-            self.extend(new.map(|(_, row)| row));
+            self.came(new);
         }
         Ok(self.sorted())
     }
 
-    fn extend<'b>(&mut self, rows: impl IntoIterator<Item = &'b Row>) {
-        for row in rows {
+    /// Whether a row that stood before stands no more; what is new up to its key came.
+    fn is_gone<'r>(
+        &mut self,
+        key: &[u8],
+        is_old: impl FnOnce(&Row) -> bool,
+        new: &mut Peekable<impl Iterator<Item = (&'r Vec<u8>, &'r Row)>>,
+    ) -> bool {
+        while let Some(earlier) = new.next_if(|(new_key, _)| new_key.as_slice() < key) {
+            self.came([earlier]);
+        }
+        let same_key = new.next_if(|(new_key, _)| new_key.as_slice() == key);
+        if same_key.is_some_and(|(_, row)| is_old(row)) {
+            return false;
+        }
+        self.came(same_key);
+        true
+    }
+
+    fn came<'r>(&mut self, rows: impl IntoIterator<Item = (&'r Vec<u8>, &'r Row)>) {
+        for (_, row) in rows {
             self.push(1, row.clone());
         }
     }
@@ -196,5 +195,74 @@ impl<'a> Difference<'a> {
     fn sorted(mut self) -> Vec<Change> {
         self.changes.sort_by(Change::cmp_in_tick);
         self.changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use journal::{ChangeBytes, Options, Store};
+    use model::{CrossingRow, VisitRow};
+
+    use super::*;
+
+    fn visit(vehicle_id: &str, presences: u32) -> Row {
+        let (arrived, confirmed_at) = (TimeMs(0), TimeMs(300_000));
+        let (vehicle_id, fence_id) = (vehicle_id.into(), "yard".into());
+        Row::Visit(VisitRow { vehicle_id, fence_id, arrived, departed: None, confirmed_at, presences })
+    }
+
+    fn crossing(vehicle_id: &str) -> Row {
+        let (from_time, to_time, at) = (TimeMs(0), TimeMs(2), TimeMs(1));
+        let (vehicle_id, fence_id) = (vehicle_id.into(), "gate".into());
+        Row::Crossing(CrossingRow { vehicle_id, fence_id, from_time, to_time, at })
+    }
+
+    fn change(diff: i8, row: Row, why: Why) -> Change {
+        Change { diff, row, why }
+    }
+
+    fn tables(rows: &[Row]) -> Tables {
+        let mut tables = Tables::default();
+        rows.iter().for_each(|row| tables.apply(&change(1, row.clone(), Why::first(1))).unwrap());
+        tables
+    }
+
+    fn keep(rows: &[Row], store: &Store) -> RowsSnapshot {
+        let bytes = |row: &Row| ChangeBytes {
+            table: row.table().code(),
+            key: row.key_bytes(),
+            diff: 1,
+            row: row.to_json().into_bytes(),
+            ..ChangeBytes::default()
+        };
+        let changes: Vec<ChangeBytes> = rows.iter().map(bytes).collect();
+        store.changelog().append(1, 0, &changes).unwrap();
+        store.changelog().rows()
+    }
+
+    #[test]
+    fn rows_that_are_kept_and_rows_in_memory_differ_alike_with_a_stop_at_each() {
+        let before = [visit("B", 1), visit("C", 1), visit("D", 1), crossing("A"), crossing("B")];
+        let after = [visit("A", 1), visit("C", 2), visit("D", 1), crossing("B"), crossing("C")];
+        let ordinary = [change(1, visit("A", 1), Why::first(7))];
+        let of_backfill = Why { cause: Cause::Backfill, seq: 8 };
+        let mut expected = vec![
+            change(-1, crossing("A"), of_backfill),
+            change(1, crossing("C"), of_backfill),
+            change(1, visit("A", 1), Why::first(7)),
+            change(-1, visit("B", 1), of_backfill),
+            change(-1, visit("C", 1), of_backfill),
+            change(1, visit("C", 2), of_backfill),
+        ];
+        expected.sort_by(Change::cmp_in_tick);
+        let (before_tables, after_tables) = (tables(&before), tables(&after));
+        assert_eq!(Difference::new(&ordinary, 8).between(&before_tables, &after_tables), expected);
+
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), Options::default()).unwrap();
+        let kept = keep(&before, &store);
+        let mut stops = 0;
+        let found = Difference::new(&ordinary, 8).kept_to(&kept, &after_tables, &mut || stops += 1).unwrap();
+        assert_eq!((found, stops), (expected, before.len()));
     }
 }

@@ -37,6 +37,17 @@ impl Driver {
         Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers }, Vec::new())
     }
 
+    /// Starts a graph for the records of a journal: it begins with the defaults of the product, since what is
+    /// configured comes as a record, and knows beforehand which periods the first backfill records open.
+    pub(crate) fn of_journal(
+        periods: Vec<Period>,
+        keep_view_fixes: bool,
+        workers: usize,
+    ) -> Result<Driver, GraphError> {
+        let (settings, pinned) = (GraphSettings::default(), BTreeSet::new());
+        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers }, periods)
+    }
+
     /// Another one that has seen nothing, and knows beforehand which periods backfill records will open.
     pub fn start_again(&self, periods: Vec<Period>) -> Result<Driver, GraphError> {
         Driver::begin(self.beginning.clone(), periods)

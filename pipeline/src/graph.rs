@@ -34,7 +34,7 @@ use crate::intake::{Intake, TickInput};
 use crate::names::Names;
 
 /// How many ticks may be with the workers at once.
-pub const MAX_IN_FLIGHT: usize = 8;
+const MAX_IN_FLIGHT: usize = 8;
 
 /// Why the graph stopped.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +87,7 @@ struct Pending {
 }
 
 /// A running graph.
-pub struct Graph {
+pub(crate) struct Graph {
     work: Vec<Sender<Work>>,
     done: Receiver<Done>,
     /// What workers gave back for ticks that not all of them have closed, oldest first.

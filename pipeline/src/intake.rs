@@ -88,12 +88,6 @@ impl Intake {
         self.periods.all()
     }
 
-    /// How many of these were told beforehand.
-    #[must_use]
-    pub fn known_periods(&self) -> usize {
-        self.periods.known_count()
-    }
-
     /// The last backfill record that came and was not told beforehand: what it opens was closed so far.
     #[must_use]
     pub fn unopened(&self) -> Option<u64> {

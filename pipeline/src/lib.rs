@@ -25,7 +25,7 @@ mod verify;
 
 pub use drive::Driver;
 pub use export::{ExportError, export};
-pub use graph::{Graph, GraphError, MAX_IN_FLIGHT};
+pub use graph::GraphError;
 pub use intake::{Intake, TickInput};
 pub use periods::Period;
 pub use replay::{BadLine, Follower, ReplayError, ReplayOptions, ReplaySummary, TICK_RECORDS, replay};

@@ -16,8 +16,6 @@ pub struct Period {
 /// still open, since each is open from the beginning of the input up to its record.
 pub(crate) struct Periods {
     all: Vec<Period>,
-    /// How many of them were told beforehand.
-    known: usize,
     /// How many backfill records came.
     met: usize,
     /// The beginning of the earliest period that is open, ms.
@@ -35,18 +33,13 @@ impl Default for Periods {
 impl Periods {
     /// Those of the first backfill records.
     pub fn known(all: Vec<Period>) -> Periods {
-        let known = all.len();
-        let mut periods = Periods { all, known, met: 0, open_from: i64::MAX, unopened: None };
+        let mut periods = Periods { all, met: 0, open_from: i64::MAX, unopened: None };
         periods.find_open_from();
         periods
     }
 
     pub fn all(&self) -> &[Period] {
         &self.all
-    }
-
-    pub fn known_count(&self) -> usize {
-        self.known
     }
 
     pub fn unopened(&self) -> Option<u64> {
@@ -68,7 +61,6 @@ impl Periods {
     pub fn meet(&mut self, period: Period, seq: u64) {
         if self.all.get(self.met) != Some(&period) {
             self.all.truncate(self.met);
-            self.known = self.known.min(self.met);
             self.all.push(period);
             self.unopened = Some(seq);
         }
@@ -107,8 +99,8 @@ mod tests {
     fn what_was_not_told_or_told_otherwise_is_kept_in_mind() {
         let mut periods = Periods::known(vec![period(10, 20), period(30, 40)]);
         periods.meet(period(10, 21), 3);
-        assert_eq!((periods.unopened(), periods.known_count()), (Some(3), 0));
-        assert_eq!((periods.all(), periods.reach(100)), (&[period(10, 21)][..], 100));
+        assert_eq!((periods.unopened(), periods.all()), (Some(3), &[period(10, 21)][..]));
+        assert_eq!(periods.reach(100), 100);
         periods.meet(period(30, 40), 5);
         assert_eq!((periods.unopened(), periods.all().len()), (Some(5), 2));
     }

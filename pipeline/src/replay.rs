@@ -164,8 +164,8 @@ impl Run<'_> {
         let periods = self.driver.intake.periods().to_vec();
         let is_of_tick = (self.driver.intake.records(), self.driver.intake.instant());
         if self.standing.is_none() {
-            let known_so_far = periods[..self.driver.intake.known_periods()].to_vec();
-            self.standing = Some(self.recompute(known_so_far, closed.tick - 1, follower)?);
+            // This is the first backfill: nothing was opened before it.
+            self.standing = Some(self.recompute(Vec::new(), closed.tick - 1, follower)?);
         }
         let rows = self.recompute(periods, closed.tick, follower)?;
         let intake = &self.driver.intake;

@@ -7,7 +7,7 @@
 //! A tick with a backfill takes a second pass over the journal. While it runs, ticks are not held: they are
 //! let go of as they come, so that the journal goes on committing, and read from it again afterwards.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, TryRecvError};
@@ -61,15 +61,20 @@ pub trait Observer {
 impl Service<'_> {
     /// Runs until the log is stopped.
     pub fn run(&self, observer: &mut dyn Observer) -> Result<(), ServiceError> {
-        // The graph begins with the defaults of the product: what is configured comes as a record.
-        let driver = Driver::start(GraphSettings::default(), BTreeSet::new(), true, self.workers)?;
+        let last_tick = self.log.last_tick().map_or(0, |(tick, _)| tick);
         let changelog_tick = self.changelog.last_tick().map_or(0, |(tick, _)| tick);
+        if last_tick < changelog_tick {
+            return Err(ServiceError::JournalBehind { journal: last_tick, changelog: changelog_tick });
+        }
+        // Of the ticks whose changes are kept only the last one's rows matter: one pass gives them that knows all
+        // backfills until then. A later one changes rows at its tick, and those before it are told without it.
+        let periods = backfill::periods(self.log, changelog_tick)?;
         let mut run = Run {
             service: self,
-            driver,
+            driver: Driver::of_journal(periods, true, self.workers)?,
             observer,
             changelog_tick,
-            rebuilt: Some(Tables::default()),
+            rebuilt: (changelog_tick > 0).then(Tables::default),
             held: VecDeque::new(),
             live: crossbeam_channel::never(),
             begun_to: 0,
@@ -77,7 +82,7 @@ impl Service<'_> {
             behind: Box::new(std::iter::empty()),
             is_stopped: false,
         };
-        run.replay_journal()?;
+        run.replay_journal(last_tick)?;
         if *run.driver.intake.settings() != self.settings {
             let payload = sources::settings::encode(&self.settings.values());
             // The first entry of the first tick: nobody may append before the service is ready.
@@ -86,6 +91,10 @@ impl Service<'_> {
         run.live = self.log.start()?;
         run.observer.ready();
         while !run.is_stopped {
+            if run.is_behind() {
+                // Where no more will come, all that was let go is worked on all the same.
+                let_go(&run.live, &mut run.let_go_to);
+            }
             if run.driver.has_room()
                 && let Some(tick) = run.next_tick()?
             {
@@ -132,12 +141,15 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The next live tick, if there is one. Whoever is behind a backfill lets go of what comes until that is
-    /// caught up with: the journal would wait for room, and acknowledge nothing.
+    /// Whether a backfill is due or not caught up with yet. Until then live ticks are let go of: the journal would
+    /// wait for room, and acknowledge nothing.
+    fn is_behind(&self) -> bool {
+        self.begun_to < self.let_go_to || self.driver.backfill_due().is_some()
+    }
+
+    /// The next live tick, if there is one; what was let go comes first.
     fn next_tick(&mut self) -> Result<Option<Arc<Tick>>, ServiceError> {
         if self.begun_to < self.let_go_to {
-            // Where no more will come, all that was let go is worked on all the same.
-            let_go(&self.live, &mut self.let_go_to);
             let mut next = self.behind.next();
             if next.is_none() {
                 self.behind = self.service.log.read(self.begun_to + 1, self.let_go_to);
@@ -159,14 +171,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn replay_journal(&mut self) -> Result<(), ServiceError> {
-        let last_tick = self.service.log.last_tick().map_or(0, |(tick, _)| tick);
-        if last_tick < self.changelog_tick {
-            return Err(ServiceError::JournalBehind { journal: last_tick, changelog: self.changelog_tick });
-        }
-        if self.changelog_tick == 0 {
-            self.rebuilt = None;
-        }
+    fn replay_journal(&mut self, last_tick: u64) -> Result<(), ServiceError> {
         for tick in self.service.log.read(1, last_tick) {
             if let Some(closed) = self.driver.submit_journal_tick(&tick?)? {
                 self.observer.replayed(closed.tick, last_tick);
@@ -197,7 +202,10 @@ impl Run<'_> {
             closed.changes = match &self.rebuilt {
                 Some(rebuilt) => difference.between(rebuilt, &rows),
                 // What is kept is what the observer was told.
-                None => difference.kept_to(&self.service.changelog.rows(), &rows)?,
+                None => {
+                    let at_each = &mut || _ = let_go(&self.live, &mut self.let_go_to);
+                    difference.kept_to(&self.service.changelog.rows(), &rows, at_each)?
+                }
             };
         }
         if let Some(rebuilt) = &mut self.rebuilt {
@@ -220,11 +228,8 @@ impl Run<'_> {
     /// from there. `None` when the log is stopped meanwhile: the next start does it.
     fn backfill(&mut self, closed: &ClosedTick) -> Result<Option<Tables>, ServiceError> {
         let log = self.service.log;
-        // Of the ticks whose changes are kept already only the last one's rows matter.
-        let to_know = closed.tick.max(self.changelog_tick);
-        let periods = backfill::all_periods(&self.driver, log, closed.tick, to_know)?;
         tracing::info!(tick = closed.tick, "a backfill: everything up to its tick is computed again");
-        self.driver = self.driver.start_again(periods)?;
+        self.driver = self.driver.start_again(self.driver.intake.periods().to_vec())?;
         let mut progress = backfill::Progress::new(closed.tick);
         let goes_on = &mut |done_ticks| {
             progress.tell(done_ticks);

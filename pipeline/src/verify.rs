@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use journal::{Changelog, Cursor, Log, ReadError, StoreError};
-use model::{GraphSettings, Table, Tables, Unfit};
+use model::{Table, Tables, Unfit};
 
 use crate::backfill;
 use crate::drive::Driver;
@@ -93,7 +93,7 @@ fn recompute(
     workers: usize,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(Tables, u64), VerifyError> {
-    let mut driver = Driver::start(GraphSettings::default(), BTreeSet::new(), false, workers)?;
+    let mut driver = Driver::of_journal(backfill::periods(log, last_tick)?, false, workers)?;
     let rows = backfill::recompute::<VerifyError>(&mut driver, log, last_tick, &mut |done| {
         progress(done, last_tick);
         true

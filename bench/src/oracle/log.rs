@@ -50,6 +50,8 @@ impl Log {
         self.admitted.arrive(record);
         let settings = self.admitted.changed_settings(record).and_then(Result::ok);
         let settings_now = settings.as_ref().unwrap_or(&self.admitted.settings);
+        // Up to a record of settings the old ones hold, and so they do at its own instant.
+        self.edge.advance(self.admitted.instant(), &self.admitted.settings);
         let edge = self.edge.advance(self.admitted.instant(), settings_now);
         let backfills = self.backfills.clone();
         let opening = Opening::of_record(self.records, edge, &backfills);

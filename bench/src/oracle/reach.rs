@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The *edge* after a record is the largest of "instant - max(keep, horizon)" of all records so far, with the
-//! settings in force at each; there is none while all history is kept. A *correction* is an edit of a fence, for
+//! settings in force before and after each; there is none while all history is kept. A *correction* is an edit of a fence, for
 //! that fence, or a settings record that changes something, for all. Rows that ended before the correction's
 //! edge are final from then on. All else is computed anew from `g0`, the last good fix before the edge.
 
@@ -22,7 +22,7 @@ use super::presence::{Presence, Stay};
 pub(super) struct Edge(Option<TimeMs>);
 
 impl Edge {
-    /// Takes the next record, with the settings in force after it, and gives the edge.
+    /// Time comes to an instant with these settings; gives the edge.
     pub fn advance(&mut self, instant: TimeMs, settings: &GraphSettings) -> Option<TimeMs> {
         let reach_ms = settings.keep_ms.map(|keep_ms| keep_ms.max(settings.horizon_ms));
         // `None` is less than any time.

@@ -65,11 +65,29 @@ pub struct Crossing {
 /// A row that is put under a vehicle's number when it goes out.
 pub(crate) trait OfVehicle: Ord + Copy {
     fn row(&self, vehicle: VehicleKey) -> Derived;
+
+    /// Why it came or went, where these rows stood before and those after; both are in order.
+    fn why(&self, _before: &[Self], _after: &[Self], why: Why) -> Why {
+        why
+    }
 }
 
 impl OfVehicle for Interval {
     fn row(&self, vehicle: VehicleKey) -> Derived {
         Derived::presence(vehicle, self)
+    }
+
+    /// A fence's end that closes a presence and closed none of the vehicle before is a cause of its own.
+    fn why(&self, before: &[Interval], after: &[Interval], why: Why) -> Why {
+        let key = |i: &Interval| (i.entered, i.fence);
+        let at = after.partition_point(|i| key(i) < key(self));
+        let now = after.get(at).filter(|now| key(now) == key(self));
+        let Some((exited, reason)) = now.and_then(Interval::end) else { return why };
+        // Presences in one fence do not overlap: only the last that began by then can have ended then.
+        let begun = &before[..before.partition_point(|i| i.entered < exited)];
+        let was_last = begun.iter().rfind(|i| i.fence == self.fence);
+        let is_known = was_last.and_then(Interval::end) == Some((exited, reason));
+        if is_known { why } else { ended_by_fence(reason, why) }
     }
 }
 
@@ -122,15 +140,15 @@ impl Output {
                     n.next();
                 }
                 (Some(&a), Some(&b)) if a < b => {
-                    self.went(vehicle, a, why);
+                    self.went(vehicle, a, a.why(old, new, why));
                     o.next();
                 }
                 (Some(&a), None) => {
-                    self.went(vehicle, a, why);
+                    self.went(vehicle, a, a.why(old, new, why));
                     o.next();
                 }
                 (_, Some(&b)) => {
-                    self.came(vehicle, b, why);
+                    self.came(vehicle, b, b.why(old, new, why));
                     n.next();
                 }
                 (None, None) => return,

@@ -28,6 +28,8 @@ pub(crate) struct Scratch {
     members: Vec<FenceKey>,
     carried: Vec<(usize, Interval)>,
     fresh: Vec<Interval>,
+    known: Vec<Interval>,
+    anew: Vec<Interval>,
 }
 
 /// A stretch of time whose edges were computed anew: from after the good fix at `after`, at fixes later than
@@ -211,7 +213,7 @@ impl Vehicle {
     /// Replaces what is known of presences in a window by what its edges say.
     fn rebuild_presences(&mut self, who: Who, window: &Window, why: Why, shared: &mut Shared) {
         let Shared { world, scratch, out, .. } = shared;
-        let Scratch { edges, carried, fresh, .. } = scratch;
+        let Scratch { edges, carried, fresh, known, anew, .. } = scratch;
         let first = self.intervals.partition_point(|i| i.entered <= window.before);
         let end = self.intervals.partition_point(|i| i.entered <= window.until);
         carried.clear();
@@ -252,25 +254,27 @@ impl Vehicle {
                 *interval = interval.with_end(known_end(interval.fence));
             }
         }
+        carried.retain(|&(at, interval)| self.intervals[at] != interval);
         fresh.sort_unstable();
-        if self.intervals[first..end] != fresh[..] {
-            out.difference(who.key, &self.intervals[first..end], fresh, why);
-            self.intervals.splice(first..end, fresh.iter().copied());
+        if carried.is_empty() && self.intervals[first..end] == fresh[..] {
+            return;
         }
+        carried.sort_unstable();
+        known.clear();
+        known.extend(carried.iter().map(|&(at, _)| self.intervals[at]));
+        known.extend_from_slice(&self.intervals[first..end]);
+        // One that would end where it began never was.
+        let is_any = |interval: &Interval| interval.exited() > interval.entered;
+        anew.clear();
+        anew.extend(carried.iter().map(|&(_, interval)| interval).filter(is_any));
+        anew.extend_from_slice(fresh);
+        out.difference(who.key, known, anew, why);
+        self.intervals.splice(first..end, fresh.drain(..));
         for &(at, interval) in carried.iter() {
-            let old = self.intervals[at];
-            if old == interval {
-                continue;
-            }
-            out.went(who.key, &old, why);
-            if interval.exited() > interval.entered {
-                out.came(who.key, &interval, why);
-            }
             self.intervals[at] = interval;
         }
-        // One that would end where it began never was.
-        if carried.iter().any(|(_, i)| i.exited() == i.entered) {
-            self.intervals.retain(|i| i.exited() > i.entered);
+        if !carried.iter().all(|(_, interval)| is_any(interval)) {
+            self.intervals.retain(is_any);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Backfills: what is shown at their tick, and after, is what the oracle computes who always knew of them.
 
+mod minting;
 mod records;
 mod replay;
 mod service;

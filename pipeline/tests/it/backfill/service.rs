@@ -26,11 +26,14 @@ struct Prepared {
     /// It is stopped as soon as all have come.
     is_stopping: bool,
     live: Mutex<Option<Sender<Arc<Tick>>>>,
+    /// From where to where it was read, each time.
+    reads: Mutex<Vec<(u64, u64)>>,
 }
 
 impl Prepared {
     fn new(ticks: &[Tick], durable: usize, is_eager: bool) -> Prepared {
-        Prepared { ticks: ticks.to_vec(), durable, is_eager, is_stopping: false, live: Mutex::new(None) }
+        let (ticks, live, reads) = (ticks.to_vec(), Mutex::default(), Mutex::default());
+        Prepared { ticks, durable, is_eager, is_stopping: false, live, reads }
     }
 
     /// Mints the tick after the `closed`th.
@@ -53,6 +56,7 @@ impl Log for Prepared {
     }
 
     fn read(&self, from: u64, to: u64) -> Box<dyn Iterator<Item = Result<Tick, StoreError>> + Send> {
+        self.reads.lock().unwrap().push((from, to));
         let wanted = move |tick: &Tick| (from..=to).contains(&tick.number);
         Box::new(self.ticks.clone().into_iter().filter(wanted).map(Ok))
     }
@@ -76,27 +80,39 @@ impl Log for Prepared {
     }
 }
 
-/// Sums what it is told, and ends the service after a tick.
+/// What an observer was told, summed.
+pub struct Told<'a> {
+    scene: &'a Scene,
+    tables: Tables,
+    /// What was not as the oracle says, first.
+    pub wrong: Option<String>,
+}
+
+impl Told<'_> {
+    /// Compares what stands after a tick; what was closed before the start counts only in the end.
+    pub fn closed(&mut self, closed: &ClosedTick, replayed: bool) {
+        for change in &closed.changes {
+            self.tables.apply(change).expect("every change fits what stands");
+        }
+        let end = self.scene.ends[closed.tick as usize - 1];
+        if self.wrong.is_none() && !replayed {
+            let truth = recompute_prefix(&self.scene.inputs, end, &GraphSettings::default());
+            self.wrong = difference(&self.tables, &truth)
+                .map(|text| format!("after tick {}, {end} records: {text}", closed.tick));
+        }
+    }
+}
+
+/// Ends the service after a tick.
 struct Follower<'a> {
     log: &'a Prepared,
     until: u64,
-    inputs: &'a [Input],
-    ends: &'a [usize],
-    tables: Tables,
-    wrong: Option<String>,
+    told: Told<'a>,
 }
 
 impl Observer for Follower<'_> {
     fn closed(&mut self, closed: &ClosedTick, replayed: bool) {
-        for change in &closed.changes {
-            self.tables.apply(change).expect("every change fits what stands");
-        }
-        let end = self.ends[closed.tick as usize - 1];
-        if self.wrong.is_none() && !replayed {
-            let truth = recompute_prefix(self.inputs, end, &GraphSettings::default());
-            self.wrong = difference(&self.tables, &truth)
-                .map(|text| format!("after tick {}, {end} records: {text}", closed.tick));
-        }
+        self.told.closed(closed, replayed);
         if closed.tick >= self.until {
             self.log.stop();
         } else {
@@ -114,7 +130,7 @@ impl Observer for Follower<'_> {
 }
 
 /// A changelog, and what it is in.
-fn empty() -> (tempfile::TempDir, Store) {
+pub fn empty() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), Options { changes_keep_ms: 0, ..Options::default() }).unwrap();
     (dir, store)
@@ -131,14 +147,14 @@ fn settings_after(inputs: &[Input]) -> GraphSettings {
     intake.settings().clone()
 }
 
-struct Scene {
+pub struct Scene {
     inputs: Vec<Input>,
     ends: Vec<usize>,
-    ticks: Vec<Tick>,
+    pub ticks: Vec<Tick>,
 }
 
 impl Scene {
-    fn new(inputs: &[Input], sizes: &[usize]) -> Scene {
+    pub fn new(inputs: &[Input], sizes: &[usize]) -> Scene {
         let inputs = stamped(inputs);
         let ranges = ticks(&inputs, sizes);
         let mut instant_ms = 0;
@@ -161,21 +177,19 @@ impl Scene {
     fn run(&self, changelog: &Changelog, log: &Prepared) -> Result<(), String> {
         let at_start = log.durable.checked_sub(1).map_or(0, |tick| self.ends[tick]);
         let settings = settings_after(&self.inputs[..at_start]);
-        let mut follower = Follower {
-            log,
-            until: log.ticks.len() as u64,
-            inputs: &self.inputs,
-            ends: &self.ends,
-            tables: Tables::default(),
-            wrong: None,
-        };
+        let mut follower = Follower { log, until: log.ticks.len() as u64, told: self.told() };
         let service = Service { log, changelog, settings, workers: 1 };
         service.run(&mut follower).map_err(|error| error.to_string())?;
-        follower.wrong.map_or(Ok(()), Err)
+        follower.told.wrong.map_or(Ok(()), Err)
     }
 
-    /// Runs a service, and compares what it keeps in the end: of the journal's ticks `durable` are there at its start, and it ends after tick
-    /// `until`.
+    /// Nothing is told yet.
+    pub fn told(&self) -> Told<'_> {
+        Told { scene: self, tables: Tables::default(), wrong: None }
+    }
+
+    /// Runs a service, and compares what it keeps in the end: of the journal's ticks `durable` are there at its
+    /// start, and it ends after tick `until`.
     fn serve(
         &self,
         changelog: &Changelog,
@@ -185,6 +199,11 @@ impl Scene {
     ) -> Result<(), String> {
         let last = if is_eager { self.ticks.len() } else { until };
         self.run(changelog, &Prepared::new(&self.ticks[..last], durable, is_eager))?;
+        self.compare_kept(changelog, last)
+    }
+
+    /// Compares what is kept after a tick.
+    pub fn compare_kept(&self, changelog: &Changelog, last: usize) -> Result<(), String> {
         let truth = recompute_prefix(&self.inputs, self.ends[last - 1], &GraphSettings::default());
         let kept = kept(changelog);
         let expected =
@@ -262,6 +281,38 @@ T2 08:00 3.305,6.405
 backfill 06:00 07:00";
     let inputs = oracle::scenario::parse(scenario).unwrap();
     Scene::new(&inputs, &[6, 2])
+}
+
+#[test]
+fn a_start_computes_everything_once_whatever_backfills_were_told() {
+    let scenario = "
+set cleaning.horizon_h 1
+fence yard square 3.30,6.40 3.31,6.41
+T1 06:00 3.315,6.405
+T1 08:00 3.315,6.405
+T1 06:10 3.305,6.405
+backfill 06:00 06:15
+T1 06:20 3.315,6.405
+backfill 06:15 07:00";
+    let scene = Scene::new(&oracle::scenario::parse(scenario).unwrap(), &[1]);
+    let last = scene.ticks.len() as u64;
+    let (_dir, store) = empty();
+    let changelog = store.changelog();
+    scene.serve(&changelog, 0, false, scene.ticks.len()).unwrap();
+
+    let again = log_of(&scene.ticks);
+    scene.run(&changelog, &again).unwrap();
+    // For the periods first, without computing anything, and then for the rows.
+    assert_eq!(*again.reads.lock().unwrap(), [(1, last), (1, last)]);
+
+    // A process that was killed left the second backfill to the journal alone: it is told at its tick.
+    let (_other_dir, other_store) = empty();
+    let behind = other_store.changelog();
+    scene.serve(&behind, 0, false, scene.ticks.len() - 1).unwrap();
+    let again = log_of(&scene.ticks);
+    scene.run(&behind, &again).unwrap();
+    assert_eq!(*again.reads.lock().unwrap(), [(1, last - 1), (1, last), (1, last)]);
+    assert_eq!(all_changes(&behind), all_changes(&changelog));
 }
 
 #[test]

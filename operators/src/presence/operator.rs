@@ -17,6 +17,7 @@ use super::world::World;
 use crate::control::Control;
 use crate::fences::{ALWAYS, Edit, FenceKey};
 use crate::rows::{Delta, Derived};
+use crate::spatial::Looked;
 use crate::ticks::TickStash;
 
 /// So many fixes are looked ahead: enough to wait for memory once instead of each time, few enough to stay in
@@ -32,6 +33,8 @@ pub struct PresenceWork {
     /// Vehicle numbers are spread over workers by remainder; this worker keeps every `peers`-th.
     peers: u32,
     remainder: u32,
+    /// Of the fixes that are looked ahead.
+    looked: Vec<Looked>,
     listed: Vec<Entry>,
     near: Vec<Near>,
     /// Which vehicle is trimmed next.
@@ -54,6 +57,7 @@ impl PresenceWork {
             },
             peers: peers as u32,
             remainder: index as u32,
+            looked: Vec::new(),
             listed: Vec::new(),
             near: Vec::new(),
             trim_next: 0,
@@ -112,27 +116,38 @@ impl PresenceWork {
 
     fn apply_all(&mut self, fixes: &[FixIn]) {
         for chunk in fixes.chunks(LOOK_AHEAD) {
-            // What a fix needs is far apart in memory. Asked for all together, it comes all together.
-            let looked_at = chunk.iter().fold(0, |sum: u32, fix| {
-                let vehicle = self.vehicles.get((fix.vehicle / self.peers) as usize);
-                let newest = vehicle.map_or(0, |vehicle| vehicle.history.newest_offset());
-                sum.wrapping_add(newest).wrapping_add(self.shared.world.look_at(fix.at))
-            });
-            std::hint::black_box(looked_at);
-            chunk.iter().for_each(|fix| self.apply(fix));
+            self.look_ahead(chunk);
+            let looked = std::mem::take(&mut self.looked);
+            chunk.iter().zip(&looked).for_each(|(fix, looked)| self.apply(fix, *looked));
+            self.looked = looked;
         }
     }
 
+    /// Looks up the places of fixes, and touches what they need of their vehicles. What a fix needs is far
+    /// apart in memory, and found from one place to the next. Each step here is for all fixes, so that the
+    /// waiting is too.
+    fn look_ahead(&mut self, fixes: &[FixIn]) {
+        let PresenceWork { vehicles, shared, peers, looked, .. } = self;
+        let place_of = |fix: &FixIn| (fix.vehicle / *peers) as usize;
+        let places = fixes.iter().map(place_of).max().map_or(0, |last| last + 1);
+        while vehicles.len() < places {
+            vehicles.push(Vehicle::default());
+            shared.index.add_vehicle();
+        }
+        let of_fixes = || fixes.iter().map(|fix| &vehicles[place_of(fix)]);
+        let headers = of_fixes().fold(0, |sum: u32, vehicle| sum.wrapping_add(vehicle.touch()));
+        shared.world.look_up(fixes.iter().map(|fix| fix.at), looked);
+        let newest =
+            of_fixes().fold(0, |sum: u32, vehicle| sum.wrapping_add(vehicle.history.newest_offset()));
+        std::hint::black_box((headers, newest));
+    }
+
     #[inline]
-    fn apply(&mut self, fix: &FixIn) {
+    fn apply(&mut self, fix: &FixIn, looked: Looked) {
         debug_assert_eq!(fix.vehicle % self.peers, self.remainder);
         let place = (fix.vehicle / self.peers) as usize;
-        while place >= self.vehicles.len() {
-            self.vehicles.push(Vehicle::default());
-            self.shared.index.add_vehicle();
-        }
         let who = Who { key: fix.vehicle, place: place as u32 };
-        self.vehicles[place].apply(who, fix, &mut self.shared);
+        self.vehicles[place].apply(who, fix, looked, &mut self.shared);
     }
 
     fn edit(&mut self, seq: u64, edge: i64, fence: FenceKey, edit: &Edit) {

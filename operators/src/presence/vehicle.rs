@@ -11,6 +11,7 @@ use super::sets::EMPTY_SET;
 use super::walk::Scratch;
 use super::world::{Edge, EdgeKind, MAX_CROSSING_GAP_MS, World};
 use crate::fences::{ALWAYS, FenceKey};
+use crate::spatial::Looked;
 
 /// What all vehicles of a worker share.
 pub(crate) struct Shared {
@@ -43,12 +44,19 @@ pub(crate) struct Vehicle {
 }
 
 impl Vehicle {
-    /// Takes in a fix, in whatever order it comes.
+    /// Touches the memory of the vehicle itself.
     #[inline]
-    pub(crate) fn apply(&mut self, who: Who, fix: &FixIn, shared: &mut Shared) {
+    pub(crate) fn touch(&self) -> u32 {
+        let lengths = self.history.sealed_count() + self.intervals.len() + self.crossings.len();
+        self.last_set.wrapping_add(lengths as u32)
+    }
+
+    /// Takes in a fix, in whatever order it comes. `looked`: its position was looked up.
+    #[inline]
+    pub(crate) fn apply(&mut self, who: Who, fix: &FixIn, looked: Looked, shared: &mut Shared) {
         let last = self.history.last().map(|place| self.history.get(place));
         if last.is_none_or(|last| last.time < fix.time) {
-            self.append(who, &Fix::from(fix), last, shared);
+            self.append(who, &Fix::from(fix), last, looked, shared);
         } else {
             self.apply_late(who, &Fix::from(fix), shared);
         }
@@ -56,7 +64,7 @@ impl Vehicle {
 
     /// The common case: the fix is the newest.
     #[inline]
-    fn append(&mut self, who: Who, fix: &Fix, last: Option<Fix>, shared: &mut Shared) {
+    fn append(&mut self, who: Who, fix: &Fix, last: Option<Fix>, looked: Looked, shared: &mut Shared) {
         let why = Why { cause: Cause::First, seq: fix.seq };
         let good = last.and_then(|last| {
             if last.is_jump { self.history.last_good().map(|at| self.history.get(at)) } else { Some(last) }
@@ -76,7 +84,7 @@ impl Vehicle {
         let edges = &mut shared.scratch.edges;
         edges.clear();
         let time_before = good.map_or(ALWAYS, |good| good.time);
-        let set = world.step((time_before, set_before), fix.time, fix.at, edges);
+        let set = world.step_to((time_before, set_before), fix.time, (fix.at, looked), edges);
         self.last_set = set;
         if set != EMPTY_SET {
             world.ends_after((fix.time, set), edges);

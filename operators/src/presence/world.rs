@@ -10,7 +10,7 @@ use super::fix::Fix;
 use super::output::Crossing;
 use super::sets::{EMPTY_SET, SetTable};
 use crate::fences::{ALWAYS, Edit, FenceKey, Timeline, Version};
-use crate::spatial::{FenceIndex, PreparedShape, Rect, ShapeSlot, ShapeTree, grown_by_metres};
+use crate::spatial::{FenceIndex, Looked, PreparedShape, Rect, ShapeSlot, ShapeTree, grown_by_metres};
 
 /// Fixes farther apart in time do not show a crossing.
 pub(crate) const MAX_CROSSING_GAP_MS: i64 = 300_000;
@@ -203,10 +203,13 @@ impl World {
         ended
     }
 
-    /// Touches the memory that [`World::step`] will need.
-    #[inline]
-    pub(crate) fn look_at(&self, at: Coord) -> u32 {
-        self.index.look_at(at)
+    /// Looks up what is listed where some positions are; it is found again, one by one, if it changes.
+    pub(crate) fn look_up(
+        &mut self,
+        positions: impl Iterator<Item = Coord> + Clone,
+        found: &mut Vec<Looked>,
+    ) {
+        self.index.look_up(positions, found);
     }
 
     /// Whether a position is inside a fence at a time.
@@ -233,12 +236,24 @@ impl World {
     }
 
     /// The set after a good fix, given the set after the good fix before it; adds what happened between.
-    #[inline]
     pub(crate) fn step(&mut self, before: (i64, u32), time: i64, at: Coord, edges: &mut Vec<Edge>) -> u32 {
+        let looked = self.index.look(at);
+        self.step_to(before, time, (at, looked), edges)
+    }
+
+    /// [`World::step`] to a position that was looked up.
+    #[inline]
+    pub(crate) fn step_to(
+        &mut self,
+        before: (i64, u32),
+        time: i64,
+        (at, looked): (Coord, Looked),
+        edges: &mut Vec<Edge>,
+    ) -> u32 {
         let (time_before, set_before) = before;
         let World { index, owners, inside, timelines, .. } = self;
         inside.clear();
-        index.covering(at, |slot| {
+        index.covering_of(looked, at, |slot| {
             let SlotOwner { fence, from, to, is_scheduled } = owners[slot as usize];
             let is_valid = from <= time && time < to;
             if is_valid && (!is_scheduled || timelines[fence as usize].at(time).is_some()) {

@@ -1,6 +1,7 @@
 //! Geometry of fences: exact tests, distances, and the index over many of them.
 
 mod approach;
+mod cover;
 mod grid;
 mod index;
 mod metric;
@@ -17,6 +18,6 @@ pub use rect::Rect;
 pub use segment::segment_rects;
 
 pub(crate) use grid::{CellKey, CellParts, CellRange, cell_of, part_of, parts_met};
-pub(crate) use index::ShapeTree;
+pub(crate) use index::{Looked, ShapeTree};
 pub(crate) use metric::geodesic_at_most;
 pub(crate) use prepared::grown_by_metres;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::{Aim, Grid, POLE, aims, circles, corridors, grids, lines_on, marks, polygons, polygons_on};
-use crate::spatial::{FenceIndex, PreparedShape, ShapeSlot};
+use crate::spatial::{FenceIndex, Looked, PreparedShape, ShapeSlot};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -46,31 +46,42 @@ impl Model {
         assert_eq!(self.index.len(), self.live.len());
     }
 
-    fn check(&mut self, at: Coord) -> Result<(), TestCaseError> {
-        let mut found = Vec::new();
-        self.index.covering(at, |slot| found.push(slot));
-        found.sort_unstable();
+    /// Asks about a position; where it was looked up before, perhaps before an edit, by that too.
+    fn check(&mut self, at: Coord, looked: Option<Looked>) -> Result<(), TestCaseError> {
         let covering = self.live.iter().filter(|(_, shape, _)| shape.covers(at));
         let mut expected: Vec<ShapeSlot> = covering.map(|(slot, ..)| *slot).collect();
         expected.sort_unstable();
+        let mut found = Vec::new();
+        if let Some(looked) = looked {
+            self.index.covering_of(looked, at, |slot| found.push(slot));
+            found.sort_unstable();
+            prop_assert_eq!(&found, &expected, "{:?} looked up before", at);
+            found.clear();
+        }
+        self.index.covering(at, |slot| found.push(slot));
+        found.sort_unstable();
         prop_assert_eq!(found, expected, "{:?}", at);
         Ok(())
     }
 
     fn run(&mut self, steps: &[Step], aims: &[Aim]) -> Result<(), TestCaseError> {
         let mut asked: Vec<Coord> = Vec::new();
+        let mut looked = Vec::new();
         for step in steps {
             self.apply(step);
-            // The same positions again after every edit, so that their cells are cached.
-            for &at in &asked {
-                self.check(at)?;
+            // The same positions again after every edit, so that their cells are cached: by what was looked up
+            // before the edit, and together.
+            for (&at, &looked) in asked.iter().zip(&looked) {
+                self.check(at, Some(looked))?;
             }
-            let Some((_, _, marks)) = self.live.last() else { continue };
-            let fresh: Vec<Coord> = aims.iter().map(|aim| aim.at(marks)).collect();
-            for &at in &fresh {
-                self.check(at)?;
+            if let Some((_, _, marks)) = self.live.last() {
+                asked.extend(aims.iter().map(|aim| aim.at(marks)));
             }
-            asked.extend(fresh);
+            self.index.look_up(asked.iter().copied(), &mut looked);
+            prop_assert_eq!(looked.len(), asked.len());
+            for (&at, &looked) in asked.iter().zip(&looked) {
+                self.check(at, Some(looked))?;
+            }
         }
         Ok(())
     }
@@ -150,7 +161,7 @@ fn shapes_at_the_poles_are_found() {
         model.apply(&Step::Insert(Shape::Corridor { line, width_m: 800.0 }));
         for lat in [pole, centre.lat, pole - pole.signum() * 20_000, pole - pole.signum() * 60_000] {
             for lon in [-1_800_000_000, -1_000_000_000, 0, 50_000_000] {
-                model.check(Coord { lon, lat }).unwrap();
+                model.check(Coord { lon, lat }, None).unwrap();
             }
         }
         let mut found = 0;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use fjall::Readable;
 
-use crate::embedded::StoreInner;
+use crate::embedded::{Db, StoreInner};
 use crate::format::{change_key, decode_cell, decode_change, encode_cell, encode_change, row_key};
 use crate::index::{Index, IndexOps};
 use crate::{ReadError, RowsSnapshot, StoreError};
@@ -274,10 +274,7 @@ impl Changelog {
         let failed = StoreError::database("read the changelog");
         let snapshot = db.database.snapshot();
         // From the same view, so that no trim comes in between.
-        let trimmed = match snapshot.get(&db.meta, TRIMMED_CELL).map_err(&failed)? {
-            Some(cell) => decode_cell::<2>(&cell).map(decode_cursor).map_err(damaged_change)?,
-            None => Cursor::default(),
-        };
+        let trimmed = read_trimmed(&snapshot, db)?;
         if cursor < trimmed {
             return Err(ReadError::Gone { asked: cursor, oldest: trimmed });
         }
@@ -358,6 +355,13 @@ impl Changelog {
 /// Rows by table and key; `None` where there is none any more.
 type RowsAfter<'a> = BTreeMap<(u8, &'a [u8]), Option<&'a [u8]>>;
 
+/// Up to where changes are trimmed.
+pub(crate) fn read_trimmed(snapshot: &fjall::Snapshot, db: &Db) -> Result<Cursor, StoreError> {
+    let cell = snapshot.get(&db.meta, TRIMMED_CELL).map_err(StoreError::database("read the changelog"))?;
+    let trimmed = cell.map(|cell| decode_cell::<2>(&cell).map(decode_cursor)).transpose();
+    Ok(trimmed.map_err(damaged_change)?.unwrap_or_default())
+}
+
 fn decode_cursor([tick, index]: [u64; 2]) -> Cursor {
     Cursor { tick, index: u32::try_from(index).unwrap_or(u32::MAX) }
 }
@@ -421,7 +425,9 @@ mod tests {
         let reopened = |changelog: &Changelog| Changelog::open(Arc::clone(&changelog.store)).unwrap();
         assert_eq!(reopened(&changelog).last_change_tick(), 4);
         assert_eq!(reopened(&changelog).last_tick(), Some((5, 50)));
+        assert_eq!(changelog.rows().trimmed().unwrap(), Cursor::default());
         assert_eq!(changelog.trim(1000).unwrap(), 2);
+        assert_eq!(changelog.rows().trimmed().unwrap(), Cursor { tick: 4, index: 1 });
         assert_eq!(reopened(&changelog).last_change_tick(), 4, "what is trimmed was there");
     }
 

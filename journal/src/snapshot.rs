@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fjall::{Readable, Snapshot};
 
-use crate::changelog::damaged_change;
+use crate::changelog::{damaged_change, read_trimmed};
 use crate::embedded::StoreInner;
 use crate::format::{
     change_key, decode_change, read_change_key, row_key, subject_changes_key, subject_rows_key,
@@ -44,6 +44,11 @@ impl RowsSnapshot {
     #[must_use]
     pub fn last_tick(&self) -> Option<(u64, i64)> {
         self.last
+    }
+
+    /// Up to where changes are trimmed, which may be in the middle of a tick.
+    pub fn trimmed(&self) -> Result<Cursor, StoreError> {
+        read_trimmed(&self.snapshot, &self.store.db)
     }
 
     /// The keys and rows of a table, in the order of the keys' bytes.

@@ -41,6 +41,19 @@ pub(crate) struct WeekSpan {
 
 impl WeekSpan {
     pub(crate) const WHOLE_WEEK: WeekSpan = WeekSpan { start_min: 0, end_min: MINUTES_PER_WEEK };
+
+    fn of_next_week(self) -> WeekSpan {
+        WeekSpan { start_min: self.start_min + MINUTES_PER_WEEK, end_min: self.end_min + MINUTES_PER_WEEK }
+    }
+
+    /// Takes in a span that begins no earlier, where the two overlap or touch.
+    fn join(&mut self, later: WeekSpan) -> bool {
+        let meet = later.start_min <= self.end_min;
+        if meet {
+            self.end_min = self.end_min.max(later.end_min);
+        }
+        meet
+    }
 }
 
 /// Why a text is no schedule.
@@ -115,28 +128,24 @@ impl Schedule {
 
 /// The days of a week as one round: what overlaps or touches becomes one span.
 fn maximal_spans(spans_of_days: &[Vec<(u16, u16)>; 7]) -> Vec<WeekSpan> {
-    let week = usize::from(MINUTES_PER_WEEK);
-    let mut is_active = vec![false; week];
-    for (midnight, spans) in (0..MINUTES_PER_WEEK).step_by(MINUTES_PER_DAY.into()).zip(spans_of_days) {
-        for minute in spans.iter().flat_map(|&(start, end)| midnight + start..midnight + end) {
-            is_active[usize::from(minute) % week] = true;
-        }
-    }
-    if is_active.iter().all(|active| *active) {
-        return vec![WeekSpan::WHOLE_WEEK];
-    }
-    let begins = |minute: &u16| {
-        let minute = usize::from(*minute);
-        is_active[minute] && !is_active[(minute + week - 1) % week]
+    let midnights = (0..MINUTES_PER_WEEK).step_by(MINUTES_PER_DAY.into());
+    let of_day = |(midnight, spans): (u16, &Vec<(u16, u16)>)| {
+        let of_week = |&(start, end)| WeekSpan { start_min: midnight + start, end_min: midnight + end };
+        spans.iter().map(of_week).collect::<Vec<_>>()
     };
-    let span_from = |start_min: u16| {
-        let mut end_min = start_min;
-        while is_active[usize::from(end_min) % week] {
-            end_min += 1;
-        }
-        WeekSpan { start_min, end_min }
-    };
-    (0..MINUTES_PER_WEEK).filter(begins).map(span_from).collect()
+    let mut spans: Vec<WeekSpan> = midnights.zip(spans_of_days).flat_map(of_day).collect();
+    spans.sort_unstable_by_key(|span| span.start_min);
+    spans.dedup_by(|next, span| span.join(*next));
+    // What runs over the week's end goes on at its beginning.
+    while let [first, .., last] = spans.as_mut_slice()
+        && last.join(first.of_next_week())
+    {
+        spans.remove(0);
+    }
+    match spans.first() {
+        Some(span) if span.end_min - span.start_min >= MINUTES_PER_WEEK => vec![WeekSpan::WHOLE_WEEK],
+        _ => spans,
+    }
 }
 
 /// One rule: which days it is about, and the minutes of each, counted from its midnight.
@@ -274,6 +283,8 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::time_zone;
     use proptest::prelude::*;
@@ -394,7 +405,39 @@ mod tests {
         assert!(!schedule.follows_fleet_zone() && !schedule.resolve(&lagos).is_active(six_in_lagos_ms));
     }
 
+    /// The minutes of a week in which any of the spans holds.
+    fn minutes(spans: impl IntoIterator<Item = (u16, u16)>) -> BTreeSet<u16> {
+        spans
+            .into_iter()
+            .flat_map(|(start, end)| start..end)
+            .map(|minute| minute % MINUTES_PER_WEEK)
+            .collect()
+    }
+
     proptest! {
+        #[test]
+        fn spans_are_those_minutes_and_no_two_meet(
+            days in prop::array::uniform7(prop::collection::vec((0..24_u16, 1..=24_u16), 0..3)),
+        ) {
+            // Whole hours, so that much overlaps and touches.
+            let days = days.map(|spans| {
+                spans.into_iter().map(|(start, hours)| (start * 60, (start + hours) * 60)).collect::<Vec<_>>()
+            });
+            let spans = maximal_spans(&days);
+            let of_day = |(midnight, spans): (u16, &Vec<(u16, u16)>)| {
+                spans.iter().map(|(start, end)| (midnight + start, midnight + end)).collect::<Vec<_>>()
+            };
+            let midnights = (0..MINUTES_PER_WEEK).step_by(MINUTES_PER_DAY.into());
+            let expected = minutes(midnights.zip(&days).flat_map(of_day));
+            prop_assert_eq!(minutes(spans.iter().map(|span| (span.start_min, span.end_min))), expected);
+            prop_assert!(spans.iter().all(|span| span.start_min < MINUTES_PER_WEEK));
+            let next_ones = spans.iter().skip(1).copied().chain(spans.first().map(|span| span.of_next_week()));
+            for (span, next) in spans.iter().zip(next_ones) {
+                let is_apart = span.end_min < next.start_min || *span == WeekSpan::WHOLE_WEEK;
+                prop_assert!(span.start_min < span.end_min && is_apart, "{span:?} {next:?}");
+            }
+        }
+
         #[test]
         fn any_text_is_read_or_refused(
             text in "([MTWFS]?[oeuhra]|[0-9]{1,6}|[:;, -]|off|24/7|24:00|é){0,12}|\\PC{0,20}",

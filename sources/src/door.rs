@@ -31,6 +31,8 @@ pub struct Checked {
     pub refused_count: usize,
     /// What was accepted but looks wrong.
     pub warnings: Vec<String>,
+    /// Whether a fence may become another with it.
+    pub edits_fences: bool,
 }
 
 /// A refused part of a body.
@@ -165,6 +167,7 @@ impl<'a> Collector<'a> {
             refused: self.refused,
             refused_count: self.refused_count,
             warnings: self.sink.warnings,
+            edits_fences: self.sink.edits_fences,
         }
     }
 }
@@ -190,15 +193,16 @@ fn push_as_line(out: &mut Vec<u8>, part: &[u8]) {
     out.push(b'\n');
 }
 
-/// Swallows records; only remembers what to warn of.
+/// Swallows records; only remembers what to warn of, and whether fences are edited.
 pub(crate) struct DoorSink {
     pub(crate) warnings: Vec<String>,
+    edits_fences: bool,
     geometry_budget: u64,
 }
 
 impl DoorSink {
     pub(crate) fn new() -> DoorSink {
-        DoorSink { warnings: Vec::new(), geometry_budget: shape::INTERSECTION_BUDGET }
+        DoorSink { warnings: Vec::new(), edits_fences: false, geometry_budget: shape::INTERSECTION_BUDGET }
     }
 }
 
@@ -206,6 +210,7 @@ impl RecordSink for DoorSink {
     fn position(&mut self, _received_time: Option<TimeMs>, _position: PositionRef<'_>) {}
 
     fn record(&mut self, _received_time: Option<TimeMs>, record: Record) {
+        self.edits_fences |= matches!(record, Record::FenceUpsert(_) | Record::FenceDelete { .. });
         if let Record::FenceUpsert(fence) = record {
             self.warnings.extend(shape::self_intersection(&fence, &mut self.geometry_budget));
         }

@@ -7,14 +7,12 @@ use axum::extract::State;
 use axum::http::{Response, StatusCode};
 use journal::{DeadLetter, StoreError};
 use model::TimeMs;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use super::ingest::WriteHead;
 use super::openapi::{DeadLetterDoc, DeadLetterPageDoc, ProblemDoc, ReceiptDoc};
-use super::params::{self, Id, Params};
-use super::submit::{Door, Undone, append_checked};
-use super::{Shared, begin_object, ingest, json, list, read_cursor, write_text, write_time};
+use super::params::{self, Id, ListParams, Params};
+use super::submit::{Door, FenceTurn, Undone, append_checked};
+use super::{Shared, begin_object, ingest, json, list, read_cursor, run_aside, write_text, write_time};
 use crate::problem::Problem;
 use crate::views::CursorWriter;
 
@@ -24,21 +22,6 @@ const EXCERPT_BYTES: usize = 200;
 /// How many letters are in memory, whole, at a time.
 const LETTERS_AT_ONCE: usize = 16;
 
-/// A page of dead letters.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct LettersParams {
-    /// Letters a page, 1 to 1000; 100 if not given.
-    #[param(value_type = Option<u32>)]
-    limit: Option<String>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    /// Wait (at most 5 s) until this tick is shown.
-    #[param(value_type = Option<u64>)]
-    min_tick: Option<String>,
-}
-
 /// A letter without most of its payload.
 struct Summary {
     letter: DeadLetter,
@@ -46,19 +29,19 @@ struct Summary {
 }
 
 /// What was refused at the door, oldest first.
-#[utoipa::path(get, path = "/api/v1/dead-letters", tag = "dead letters", params(LettersParams), responses(
+#[utoipa::path(get, path = "/api/v1/dead-letters", tag = "dead letters", params(ListParams), responses(
     (status = 200, body = DeadLetterPageDoc),
     (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
 ))]
 pub(super) async fn list_dead_letters(
     State(shared): State<Arc<Shared>>,
-    Params(params): Params<LettersParams>,
+    Params(params): Params<ListParams>,
 ) -> Result<Response<Body>, Problem> {
     let limit = params::limit(params.limit.as_deref(), 100)?;
     let after = read_cursor(LETTERS, params.cursor.as_deref(), |cursor| cursor.number())?;
     shared.at_tick(params.min_tick.as_deref()).await?;
     let letters = shared.api.dead_letters.clone();
-    let found = shared.on_disk_in_turn(move || read_page(&letters, after.unwrap_or(0), limit)).await?;
+    let found = shared.reads.run(move || read_page(&letters, after.unwrap_or(0), limit)).await?;
     let (rows, next) = found.map_err(store_problem)?;
     let next = next.map(|id| CursorWriter::new(LETTERS).number(id).finish());
     let write = |out: &mut Vec<u8>, summary: Summary| {
@@ -172,7 +155,7 @@ async fn send_again(shared: &Arc<Shared>, id: &str, corrected: Bytes) -> Result<
         )));
     };
     let body = if corrected.is_empty() { Bytes::from(letter.payload) } else { corrected };
-    let receipt = match append_checked(shared, door, &body).await {
+    let receipt = match append_checked(shared, door, &body, FenceTurn::NotHeld).await {
         Ok(receipt) => receipt,
         Err(Undone::NotABody(reason)) => return Err(Problem::bad_body(reason)),
         Err(Undone::Problem(problem)) => return Err(problem),
@@ -195,13 +178,13 @@ fn letter_id(id: &str) -> Result<u64, Problem> {
 async fn find(shared: &Shared, id: &str) -> Result<DeadLetter, Problem> {
     let number = letter_id(id)?;
     let letters = shared.api.dead_letters.clone();
-    let found = shared.on_disk(move || letters.get(number)).await?.map_err(store_problem)?;
+    let found = run_aside(move || letters.get(number)).await?.map_err(store_problem)?;
     found.ok_or_else(|| Problem::not_found("dead letter", id))
 }
 
 async fn remove(shared: &Shared, id: u64) -> Result<bool, Problem> {
     let letters = shared.api.dead_letters.clone();
-    shared.on_disk(move || letters.remove(id)).await?.map_err(store_problem)
+    run_aside(move || letters.remove(id)).await?.map_err(store_problem)
 }
 
 fn store_problem(err: StoreError) -> Problem {

@@ -1,6 +1,7 @@
 //! Fences: read as GeoJSON, and edited through the journal like everything else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -13,42 +14,19 @@ use utoipa::IntoParams;
 
 use super::ingest::WriteHead;
 use super::openapi::{FeatureDoc, FencePageDoc, LiveFeatureDoc, ProblemDoc, ReceiptDoc};
-use super::params::{self, Id, Params};
-use super::submit::{Door, keep_unreadable, submit};
+use super::params::{self, Id, ListParams, LiveParams, Params};
+use super::submit::{Door, FenceTurn, keep_unreadable, submit};
 use super::{
-    MIN_TICK_WAIT, Shared, begin_object, ingest, json as json_answer, read_cursor, write_cursor, write_text,
+    MIN_TICK_WAIT, Shared, begin_object, end_with_list, ingest, json as json_answer, read_cursor, write_text,
 };
 use crate::problem::Problem;
 use crate::views::{CursorWriter, FenceView};
 
 const FENCES: u8 = b'f';
+/// How long an edit that has the turn waits for what came before it. All others wait meanwhile.
+const WAIT_IN_TURN: Duration = Duration::from_secs(1);
 /// Members that answers add to a feature, and that come back when it is edited and sent again.
 const ADDED_MEMBERS: [&str; 2] = ["as_of", "tick"];
-
-/// A page of fences.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct FencesParams {
-    /// Fences a page, 1 to 1000; 100 if not given. A page of large fences may hold fewer.
-    #[param(value_type = Option<u32>)]
-    limit: Option<String>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    /// Wait (at most 5 s) until this tick is shown.
-    #[param(value_type = Option<u64>)]
-    min_tick: Option<String>,
-}
-
-/// One fence.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct FenceParams {
-    /// Wait (at most 5 s) until this tick is shown.
-    #[param(value_type = Option<u64>)]
-    min_tick: Option<String>,
-}
 
 /// How a fence is put.
 #[derive(Deserialize, IntoParams)]
@@ -69,14 +47,14 @@ pub(super) struct DeleteParams {
     at: Option<String>,
 }
 
-/// The fences that are valid now, in order of their ids.
-#[utoipa::path(get, path = "/api/v1/fences", tag = "fences", params(FencesParams), responses(
+/// The fences that are valid now, in order of their ids. A page of large ones may hold fewer than `limit`.
+#[utoipa::path(get, path = "/api/v1/fences", tag = "fences", params(ListParams), responses(
     (status = 200, body = FencePageDoc),
     (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
 ))]
 pub(super) async fn list_fences(
     State(shared): State<Arc<Shared>>,
-    Params(params): Params<FencesParams>,
+    Params(params): Params<ListParams>,
 ) -> Result<Response<Body>, Problem> {
     let limit = params::limit(params.limit.as_deref(), 100)?;
     let after = read_cursor(FENCES, params.cursor.as_deref(), |cursor| cursor.text())?;
@@ -86,28 +64,28 @@ pub(super) async fn list_fences(
         (state.stamp, state.fences.page(state.stamp.instant, after.as_deref(), limit))
     };
     let mut out = begin_object(stamp);
-    out.extend_from_slice(b",\"type\":\"FeatureCollection\",\"features\":[");
-    for (i, fence) in page.rows.iter().enumerate() {
-        out.extend_from_slice(if i > 0 { b",{" } else { b"{" });
-        write_feature(&mut out, fence)?;
+    out.extend_from_slice(b",\"type\":\"FeatureCollection\"");
+    let features = page.rows.iter().map(Feature::of).collect::<Result<Vec<_>, _>>()?;
+    let next = page.next.map(|id| CursorWriter::new(FENCES).text(&id).finish());
+    let write = |out: &mut Vec<u8>, feature: Feature<'_>| {
+        out.push(b'{');
+        feature.write(out);
         out.push(b'}');
-    }
-    out.push(b']');
-    write_cursor(&mut out, page.next.map(|id| CursorWriter::new(FENCES).text(&id).finish()));
-    out.push(b'}');
+    };
+    end_with_list(&mut out, "features", features, write, next);
     Ok(json_answer(out))
 }
 
 /// One fence that is valid now. Its `ETag` changes with every edit, of its past and future versions too.
 #[utoipa::path(get, path = "/api/v1/fences/{id}", tag = "fences",
-    params(("id" = String, Path, description = "The fence's id."), FenceParams), responses(
+    params(("id" = String, Path, description = "The fence's id."), LiveParams), responses(
     (status = 200, body = LiveFeatureDoc, headers(("ETag" = String, description = "For `If-Match`."))),
     (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
 ))]
 pub(super) async fn get_fence(
     State(shared): State<Arc<Shared>>,
     Id(id): Id,
-    Params(params): Params<FenceParams>,
+    Params(params): Params<LiveParams>,
 ) -> Result<Response<Body>, Problem> {
     shared.at_tick(params.min_tick.as_deref()).await?;
     let (stamp, found) = {
@@ -118,34 +96,45 @@ pub(super) async fn get_fence(
     let (fence, fingerprint) = found.ok_or_else(|| Problem::not_found("fence", &id))?;
     let mut out = begin_object(stamp);
     out.push(b',');
-    write_feature(&mut out, &fence)?;
+    Feature::of(&fence)?.write(&mut out);
     out.push(b'}');
     let mut answer = json_answer(out);
     answer.headers_mut().insert(header::ETAG, fingerprint.etag());
     Ok(answer)
 }
 
-/// The members of a feature that every feature has, as they were received.
-#[derive(Deserialize)]
+/// A feature as it was received, but for its id, which is always at its place.
 struct Feature<'a> {
+    id: &'a str,
+    members: FeatureMembers<'a>,
+}
+
+/// The members that every feature has.
+#[derive(Deserialize)]
+struct FeatureMembers<'a> {
     #[serde(borrow)]
     properties: Option<&'a RawValue>,
     #[serde(borrow)]
     geometry: Option<&'a RawValue>,
 }
 
-/// The members of a feature, without braces. The id is always at its place, wherever it was received.
-fn write_feature(out: &mut Vec<u8>, fence: &FenceView) -> Result<(), Problem> {
-    let feature: Feature<'_> = serde_json::from_str(&fence.feature_json)
-        .map_err(|err| Problem::internal(format!("the kept feature of fence {:?}: {err}", fence.id)))?;
-    let raw = |value: Option<&RawValue>| value.map_or("null", RawValue::get).to_owned();
-    out.extend_from_slice(b"\"type\":\"Feature\",\"id\":");
-    write_text(out, Some(&fence.id));
-    out.extend_from_slice(b",\"properties\":");
-    out.extend_from_slice(raw(feature.properties).as_bytes());
-    out.extend_from_slice(b",\"geometry\":");
-    out.extend_from_slice(raw(feature.geometry).as_bytes());
-    Ok(())
+impl<'a> Feature<'a> {
+    fn of(fence: &'a FenceView) -> Result<Feature<'a>, Problem> {
+        let members = serde_json::from_str(&fence.feature_json)
+            .map_err(|err| Problem::internal(format!("the kept feature of fence {:?}: {err}", fence.id)))?;
+        Ok(Feature { id: &fence.id, members })
+    }
+
+    /// The members, without braces.
+    fn write(&self, out: &mut Vec<u8>) {
+        let raw = |value: Option<&'a RawValue>| value.map_or("null", RawValue::get).as_bytes();
+        out.extend_from_slice(b"\"type\":\"Feature\",\"id\":");
+        write_text(out, Some(self.id));
+        out.extend_from_slice(b",\"properties\":");
+        out.extend_from_slice(raw(self.members.properties));
+        out.extend_from_slice(b",\"geometry\":");
+        out.extend_from_slice(raw(self.members.geometry));
+    }
 }
 
 /// Creates or replaces a fence. Without `valid_from` it corrects all of the fence's past.
@@ -162,12 +151,11 @@ pub(super) async fn put_fence(
     State(shared): State<Arc<Shared>>,
     Id(id): Id,
     Params(params): Params<PutParams>,
-    headers: HeaderMap,
     head: WriteHead,
     body: Body,
 ) -> Result<Response<Body>, Problem> {
     let correct_history = params::yes_or_no("correct_history", params.correct_history.as_deref())?;
-    let edited = tags_of_edited(&headers)?;
+    let edited = tags_of_edited(&head.headers)?;
     let (body, held) = ingest::read_write(&shared, Door::Records, &head, body).await?;
     let feature = match read_feature(&id, &body) {
         Ok(feature) => feature,
@@ -177,13 +165,17 @@ pub(super) async fn put_fence(
         }
     };
     let has_valid_from = feature.pointer("/properties/valid_from").is_some_and(|time| !time.is_null());
-    let turn = shared.fence_edits.clone().lock_owned().await;
+    let may_come_back = has_valid_from || correct_history;
+    let is_judged = edited.is_some() || !may_come_back;
+    if is_judged {
+        catch_up(&shared, MIN_TICK_WAIT).await?;
+    }
+    let turn = shared.fence_edits.clone().write_owned().await;
     let shared_too = shared.clone();
     let work = async move {
         let _held = held;
-        let may_come_back = has_valid_from || correct_history;
-        if edited.is_some() || !may_come_back {
-            catch_up(&shared_too).await?;
+        if is_judged {
+            catch_up(&shared_too, WAIT_IN_TURN).await?;
         }
         if let Some(tags) = edited {
             refuse_changed(&shared_too, &id, &tags)?;
@@ -192,19 +184,26 @@ pub(super) async fn put_fence(
             refuse_deleted(&shared_too, &id)?;
         }
         let record = json!({"type": "fence", "op": "upsert", "feature": feature});
-        submit(&shared_too, Door::Records, record.to_string().into()).await
+        submit(&shared_too, Door::Records, record.to_string().into(), FenceTurn::Held).await
     };
     shared.to_the_end(turn, work).await
 }
 
 /// The tags of `If-Match`, where it is given.
 fn tags_of_edited(headers: &HeaderMap) -> Result<Option<Vec<String>>, Problem> {
+    if !headers.contains_key(header::IF_MATCH) {
+        return Ok(None);
+    }
     let mut tags = Vec::new();
     for value in headers.get_all(header::IF_MATCH) {
         let text = value.to_str().map_err(|_| Problem::bad_request("If-Match must be text"))?;
         tags.extend(text.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));
     }
-    Ok(Some(tags).filter(|tags| !tags.is_empty()))
+    if tags.is_empty() {
+        let detail = "If-Match is empty; give the ETag of the fence that was read, or leave the header out";
+        return Err(Problem::bad_request(detail));
+    }
+    Ok(Some(tags))
 }
 
 /// An edit made of one state of a fence must not take away what another edit has made of it since.
@@ -220,7 +219,7 @@ fn refuse_changed(shared: &Shared, id: &str, tags: &[String]) -> Result<(), Prob
     let detail = if now.is_some() {
         format!("fence {id:?} was changed since it was read; read it again, and edit what it is now")
     } else {
-        format!("fence {id:?} is not there any more; put it without If-Match to create it anew")
+        format!("fence {id:?} is not there any more; without If-Match, a PUT creates it anew")
     };
     let title = "The fence is not what was edited";
     Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", title, detail))
@@ -267,8 +266,12 @@ fn read_feature(id: &str, body: &[u8]) -> Result<Value, String> {
 
 /// Deletes a fence from a time on.
 #[utoipa::path(delete, path = "/api/v1/fences/{id}", tag = "fences",
-    params(("id" = String, Path, description = "The fence's id."), DeleteParams), responses(
+    params(("id" = String, Path, description = "The fence's id."), DeleteParams,
+        ("If-Match" = Option<String>, Header, description = "`ETag` of the fence that is meant.")),
+    responses(
     (status = 200, description = "Durable.", body = ReceiptDoc),
+    (status = 412, description = "The fence was changed since.", body = ProblemDoc,
+        content_type = "application/problem+json"),
     (status = "4XX", body = ProblemDoc, content_type = "application/problem+json"),
 ))]
 pub(super) async fn delete_fence(
@@ -279,11 +282,16 @@ pub(super) async fn delete_fence(
     body: Body,
 ) -> Result<Response<Body>, Problem> {
     let at = params::time("at", params.at.as_deref())?;
+    let edited = tags_of_edited(&head.headers)?;
     ingest::read_write(&shared, Door::Records, &head, body).await?;
-    let turn = shared.fence_edits.clone().lock_owned().await;
+    catch_up(&shared, MIN_TICK_WAIT).await?;
+    let turn = shared.fence_edits.clone().write_owned().await;
     let shared_too = shared.clone();
     let work = async move {
-        catch_up(&shared_too).await?;
+        catch_up(&shared_too, WAIT_IN_TURN).await?;
+        if let Some(tags) = edited {
+            refuse_changed(&shared_too, &id, &tags)?;
+        }
         if !shared_too.api.views.read().fences.is_known(&id) {
             return Err(Problem::not_found("fence", &id));
         }
@@ -291,20 +299,24 @@ pub(super) async fn delete_fence(
         if let Some(at) = at {
             record["at"] = at.to_string().into();
         }
-        submit(&shared_too, Door::Records, record.to_string().into()).await
+        submit(&shared_too, Door::Records, record.to_string().into(), FenceTurn::Held).await
     };
     shared.to_the_end(turn, work).await
 }
 
 /// Waits until everything that is durable is shown: an edit that was acknowledged must count.
-async fn catch_up(shared: &Shared) -> Result<(), Problem> {
+///
+/// While a backfill is computed that takes long. So edits wait for it before they take the turn, all at once,
+/// and in the turn only for what came meanwhile.
+async fn catch_up(shared: &Shared, at_most: Duration) -> Result<(), Problem> {
     shared.check_started()?;
     let Some((durable, _)) = shared.api.log.last_tick() else { return Ok(()) };
-    if shared.api.views.wait_for_tick(durable, MIN_TICK_WAIT).await {
+    if shared.api.views.wait_for_tick(durable, at_most).await {
         return Ok(());
     }
     let detail = format!(
-        "what is durable up to tick {durable} is not shown yet, so the edit cannot be judged; try again"
+        "what is durable up to tick {durable} is not shown yet, as while a backfill is computed, so the edit \
+         cannot be judged; nothing was kept, try again"
     );
     Err(Problem::unavailable(detail, 1))
 }

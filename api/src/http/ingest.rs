@@ -16,7 +16,7 @@ use sources::loconav::Endpoint;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::openapi::{ProblemDoc, ReceiptDoc};
-use super::submit::{Door, keep_unreadable, submit};
+use super::submit::{Door, FenceTurn, keep_unreadable, submit};
 use super::{Shared, now_ms};
 use crate::metrics::Refusal;
 use crate::problem::Problem;
@@ -88,7 +88,7 @@ async fn take(shared: &Arc<Shared>, door: Door, request: Request<Body>) -> Resul
     let (head, body) = request.into_parts();
     // Wherever there is a secret, records must be signed.
     let (body, _held) = read(shared, door, &head.headers, body, Signed::Body).await?;
-    submit(shared, door, body).await
+    submit(shared, door, body, FenceTurn::NotHeld).await
 }
 
 /// A body as bytes, and the part of the budget that it takes.
@@ -98,7 +98,7 @@ type Read = (Bytes, Vec<OwnedSemaphorePermit>);
 pub(super) struct WriteHead {
     method: Method,
     uri: Uri,
-    headers: HeaderMap,
+    pub headers: HeaderMap,
 }
 
 impl<S: Sync> FromRequestParts<S> for WriteHead {
@@ -256,9 +256,8 @@ async fn inflate(
     let limit = shared.api.config.max_inflated_bytes;
     let body = received.clone();
     let inflated = shared
-        .on_disk_in_turn(move || {
-            sources::inflate(&body, Some(encoding), limit).map(|inflated| inflated.into_owned())
-        })
+        .inflating
+        .run(move || sources::inflate(&body, Some(encoding), limit).map(|inflated| inflated.into_owned()))
         .await?;
     match inflated {
         Ok(inflated) => Ok(inflated.into()),

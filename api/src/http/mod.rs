@@ -12,6 +12,7 @@ mod rejects;
 mod rows;
 mod submit;
 mod trucks;
+mod turns;
 mod visits;
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use axum::http::header::{self, HeaderValue};
 use axum::http::{Method, Response, Uri};
 use journal::{RowsSnapshot, StoreError};
 use model::TimeMs;
-use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, watch};
+use tokio::sync::{Mutex, RwLock, Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -34,10 +35,11 @@ use crate::views::{CursorReader, Stamp};
 use crate::{Api, page};
 
 pub use openapi::openapi_json;
+use turns::{Turns, run_aside};
 
 /// How long `min_tick` waits.
 const MIN_TICK_WAIT: Duration = Duration::from_secs(5);
-/// How many pieces of work that hold megabytes run in the background at a time.
+/// How many pieces of work of one kind that hold megabytes, or read much, run in the background at a time.
 const HEAVY_WORK: usize = 8;
 
 /// What handlers share.
@@ -47,15 +49,21 @@ pub(crate) struct Shared {
     /// Kilobytes that large bodies may hold together.
     pub body_budget_kb: Arc<Semaphore>,
     pub sse_slots: Arc<Semaphore>,
-    heavy_work: Semaphore,
+    /// Answers that are read from what is kept on disk.
+    pub reads: Turns,
+    /// Bodies that are inflated.
+    pub inflating: Turns,
+    /// Large bodies that are checked.
+    pub checks: Turns,
     /// Held while a visit is explained, which may read all of the journal: one at a time is enough.
     explaining: Arc<Semaphore>,
     /// Turns true when the service stops: endless answers end then.
     pub stopping: watch::Receiver<bool>,
     /// Whether every write must be signed, not only bodies of records.
     pub sign_all_writes: bool,
-    /// Held while a fence edit is judged and appended: each is judged by all that came before it.
-    fence_edits: Arc<Mutex<()>>,
+    /// Held alone while a fence edit is judged and appended, and together by others until theirs are durable:
+    /// what is judged is judged by all that came before it, and nothing waits in the journal's queue meanwhile.
+    fence_edits: Arc<RwLock<()>>,
     /// Held while a dead letter is sent again or thrown away, so that each is sent again once.
     letter_work: Arc<Mutex<()>>,
     /// Set while the journal refuses to write.
@@ -69,7 +77,9 @@ impl Shared {
             metrics: Metrics::default(),
             body_budget_kb: Arc::new(Semaphore::new((config.max_bytes_in_work >> 10).max(1))),
             sse_slots: Arc::new(Semaphore::new(config.max_sse_clients)),
-            heavy_work: Semaphore::new(HEAVY_WORK),
+            reads: Turns::new(HEAVY_WORK),
+            inflating: Turns::new(HEAVY_WORK),
+            checks: Turns::new(HEAVY_WORK),
             explaining: Arc::new(Semaphore::new(1)),
             stopping,
             sign_all_writes: config.sign_all_writes.unwrap_or(reachable_from_elsewhere),
@@ -95,41 +105,22 @@ impl Shared {
         Err(Problem::unavailable(detail, 1))
     }
 
-    /// Runs work that may wait for the disk where it holds up nobody.
-    pub async fn on_disk<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Problem> {
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|err| Problem::internal(format!("work in the background failed: {err}")))
-    }
-
-    /// [`Shared::on_disk`] for work that may hold megabytes; little of it at a time.
-    pub async fn on_disk_in_turn<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Problem> {
-        let _turn = self.heavy_work.acquire().await.map_err(|_| Problem::unavailable("stopping", 5))?;
-        self.on_disk(work).await
-    }
-
     /// Why nothing can be found by id or vehicle yet, while that is so: a folder that an older release wrote has
     /// no index until its first start with this one is over.
     pub async fn check_indexed(&self) -> Result<(), Problem> {
         let changelog = self.api.changelog.clone();
-        if self.on_disk(move || changelog.is_indexed()).await?.map_err(unreadable)? {
+        if run_aside(move || changelog.is_indexed()).await?.map_err(unreadable)? {
             return Ok(());
         }
         let detail = "the rows of an older release are being indexed; ask again when /readyz answers 200";
         Err(Problem::unavailable(detail, 1))
     }
 
-    /// Does work of several steps, alone with what `turn` stands for. It comes to its end even when the
+    /// Does work of several steps while it holds `turn`. It comes to its end even when the
     /// client goes or the time for an answer is over: half of it would be worse than none.
     pub async fn to_the_end<T: Send + 'static>(
         &self,
-        turn: OwnedMutexGuard<()>,
+        turn: impl Send + 'static,
         work: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) -> Result<T, Problem> {
         let working = tokio::spawn(async move {
@@ -277,39 +268,47 @@ fn write_text(out: &mut Vec<u8>, text: Option<&str>) {
     }
 }
 
-fn write_cursor(out: &mut Vec<u8>, cursor: Option<String>) {
-    out.extend_from_slice(b",\"next_cursor\":");
-    write_text(out, cursor.as_deref());
-}
-
 /// The contract's list: `{"as_of":...,"tick":n,"items":[...],"next_cursor":...}`.
 fn list<R>(
     stamp: Stamp,
     rows: impl IntoIterator<Item = R>,
-    mut write: impl FnMut(&mut Vec<u8>, R),
+    write: impl FnMut(&mut Vec<u8>, R),
     next_cursor: Option<String>,
 ) -> Response<Body> {
     let mut out = begin_object(stamp);
-    open_list(&mut out);
+    end_with_list(&mut out, "items", rows, write, next_cursor);
+    json(out)
+}
+
+/// Ends an object with a list and the cursor of the next page.
+fn end_with_list<R>(
+    out: &mut Vec<u8>,
+    name: &str,
+    rows: impl IntoIterator<Item = R>,
+    write: impl FnMut(&mut Vec<u8>, R),
+    next_cursor: Option<String>,
+) {
+    write_list(out, name, rows, write);
+    out.extend_from_slice(b",\"next_cursor\":");
+    write_text(out, next_cursor.as_deref());
+    out.push(b'}');
+}
+
+/// A member that is a list, behind others.
+fn write_list<R>(
+    out: &mut Vec<u8>,
+    name: &str,
+    rows: impl IntoIterator<Item = R>,
+    mut write: impl FnMut(&mut Vec<u8>, R),
+) {
+    out.extend_from_slice(format!(",\"{name}\":[").as_bytes());
     for (i, row) in rows.into_iter().enumerate() {
         if i > 0 {
             out.push(b',');
         }
-        write(&mut out, row);
+        write(out, row);
     }
-    close_list(&mut out, next_cursor);
-    json(out)
-}
-
-fn open_list(out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"items\":[");
-}
-
-/// Ends the list, and the object that it is in.
-fn close_list(out: &mut Vec<u8>, next_cursor: Option<String>) {
     out.push(b']');
-    write_cursor(out, next_cursor);
-    out.push(b'}');
 }
 
 /// Which state kept rows are exact for.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use model::TimeMs;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
 
 use crate::problem::Problem;
 
@@ -26,6 +28,31 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
             Err(err) => Err(Problem::bad_request(format!("the query cannot be used: {}", err.body_text()))),
         }
     }
+}
+
+/// A page of a list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListParams {
+    /// Rows a page, 1 to 1000; 100 if not given.
+    #[param(value_type = Option<u32>)]
+    pub(super) limit: Option<String>,
+    /// `next_cursor` of the page before.
+    pub(super) cursor: Option<String>,
+    /// Wait (at most 5 s) until this tick is shown.
+    #[param(value_type = Option<u64>)]
+    pub(super) min_tick: Option<String>,
+}
+
+/// What every live answer can be asked for.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LiveParams {
+    /// Wait (at most 5 s) until this tick is shown.
+    #[param(value_type = Option<u64>)]
+    pub(super) min_tick: Option<String>,
 }
 
 /// The id in the path.

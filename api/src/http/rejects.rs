@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 
 use super::openapi::{ProblemDoc, RejectCountsPageDoc, RejectPageDoc};
 use super::params::{self, Params};
-use super::{Shared, begin_object, close_list, json, list, open_list, read_cursor, stamp_of, write_text};
+use super::{Shared, begin_object, end_with_list, json, list, read_cursor, stamp_of, write_text};
 use crate::problem::Problem;
 use crate::views::{CursorWriter, MAX_STEPS, Page, ReasonCounts};
 
@@ -82,7 +82,7 @@ pub(super) async fn list_rejects(
         shared.check_indexed().await?;
     }
     let changelog = shared.api.changelog.clone();
-    let read = shared.on_disk(move || {
+    let read = shared.reads.run(move || {
         let snapshot = changelog.rows();
         let page = page_of(&snapshot, vehicle_id.as_deref(), &filter, after.unwrap_or(0), limit);
         page.map(|page| (stamp_of(&snapshot), page))
@@ -123,15 +123,14 @@ pub(super) async fn count_rejects(
     let mut out = begin_object(stamp);
     out.extend_from_slice(b",\"totals\":");
     write_counts(&mut out, totals);
-    open_list(&mut out);
-    for (i, (vehicle_id, counts)) in page.rows.iter().enumerate() {
-        out.extend_from_slice(if i > 0 { b",{\"vehicle_id\":" } else { b"{\"vehicle_id\":" });
-        write_text(&mut out, Some(vehicle_id));
+    let write = |out: &mut Vec<u8>, (vehicle_id, counts): (Arc<str>, ReasonCounts)| {
+        out.extend_from_slice(b"{\"vehicle_id\":");
+        write_text(out, Some(&vehicle_id));
         out.extend_from_slice(b",\"counts\":");
-        write_counts(&mut out, *counts);
+        write_counts(out, counts);
         out.push(b'}');
-    }
-    close_list(&mut out, next);
+    };
+    end_with_list(&mut out, "items", page.rows, write, next);
     Ok(json(out))
 }
 

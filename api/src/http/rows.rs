@@ -13,7 +13,7 @@ use super::openapi::{CrossingPageDoc, PresencePageDoc, ProblemDoc, VisitPageDoc}
 use super::params::{self, Params};
 use super::{Shared, list, read_cursor};
 use crate::problem::Problem;
-use crate::views::{CursorWriter, Page, SpanFilter, SpanKey, Stamp};
+use crate::views::{CursorWriter, SpanFilter, SpanKey, SpanRow, SpanTable, State as ViewState};
 
 const PRESENCES: u8 = b'p';
 const VISITS: u8 = b'v';
@@ -52,13 +52,8 @@ pub(super) async fn list_presences(
     State(shared): State<Arc<Shared>>,
     Params(params): Params<SpanParams>,
 ) -> Result<Response<Body>, Problem> {
-    let (filter, after, limit) = read_span_query(PRESENCES, &params)?;
-    shared.at_tick(params.min_tick.as_deref()).await?;
-    let (stamp, page) = {
-        let state = shared.api.views.read();
-        (state.stamp, state.presences.page(&filter, after.as_ref(), limit))
-    };
-    Ok(span_page(PRESENCES, stamp, page, |out, row| Row::Presence(row).write_json(out)))
+    let write = |out: &mut Vec<u8>, row| Row::Presence(row).write_json(out);
+    list_spans(&shared, PRESENCES, &params, |state| &state.presences, write).await
 }
 
 /// Stays that were long enough to be visits, in order of vehicle, fence and `arrived`. Each has its `id` behind
@@ -71,17 +66,12 @@ pub(super) async fn list_visits(
     State(shared): State<Arc<Shared>>,
     Params(params): Params<SpanParams>,
 ) -> Result<Response<Body>, Problem> {
-    let (filter, after, limit) = read_span_query(VISITS, &params)?;
-    shared.at_tick(params.min_tick.as_deref()).await?;
-    let (stamp, page) = {
-        let state = shared.api.views.read();
-        (state.stamp, state.visits.page(&filter, after.as_ref(), limit))
-    };
-    Ok(span_page(VISITS, stamp, page, |out, visit| {
+    let write = |out: &mut Vec<u8>, visit| {
         out.push(b'{');
         write_visit(out, &visit);
         out.push(b'}');
-    }))
+    };
+    list_spans(&shared, VISITS, &params, |state| &state.visits, write).await
 }
 
 /// Vehicles that passed through fences between two fixes, in order of vehicle, fence and `from_time`.
@@ -93,13 +83,8 @@ pub(super) async fn list_crossings(
     State(shared): State<Arc<Shared>>,
     Params(params): Params<SpanParams>,
 ) -> Result<Response<Body>, Problem> {
-    let (filter, after, limit) = read_span_query(CROSSINGS, &params)?;
-    shared.at_tick(params.min_tick.as_deref()).await?;
-    let (stamp, page) = {
-        let state = shared.api.views.read();
-        (state.stamp, state.crossings.page(&filter, after.as_ref(), limit))
-    };
-    Ok(span_page(CROSSINGS, stamp, page, |out, row| Row::Crossing(row).write_json(out)))
+    let write = |out: &mut Vec<u8>, row| Row::Crossing(row).write_json(out);
+    list_spans(&shared, CROSSINGS, &params, |state| &state.crossings, write).await
 }
 
 /// Writes the members of a visit: those of its row, and its id behind them.
@@ -111,7 +96,13 @@ pub(super) fn write_visit(out: &mut Vec<u8>, visit: &VisitRow) {
     out.extend_from_slice(format!(",\"id\":\"{}\"", VisitId::of(visit)).as_bytes());
 }
 
-fn read_span_query(letter: u8, params: &SpanParams) -> Result<(SpanFilter, Option<SpanKey>, usize), Problem> {
+async fn list_spans<R: SpanRow>(
+    shared: &Shared,
+    letter: u8,
+    params: &SpanParams,
+    table: impl FnOnce(&ViewState) -> &SpanTable<R>,
+    write: impl FnMut(&mut Vec<u8>, R),
+) -> Result<Response<Body>, Problem> {
     let (from, to) = params::period(params.from.as_deref(), params.to.as_deref())?;
     let filter = SpanFilter {
         vehicle_id: params::shared_text(params.vehicle_id.as_deref()),
@@ -126,21 +117,15 @@ fn read_span_query(letter: u8, params: &SpanParams) -> Result<(SpanFilter, Optio
             start: TimeMs(cursor.number()?.cast_signed()),
         })
     })?;
-    Ok((filter, after, params::limit(params.limit.as_deref(), 100)?))
-}
-
-fn span_page<R>(
-    letter: u8,
-    stamp: Stamp,
-    page: Page<R, SpanKey>,
-    write: impl FnMut(&mut Vec<u8>, R),
-) -> Response<Body> {
+    let limit = params::limit(params.limit.as_deref(), 100)?;
+    shared.at_tick(params.min_tick.as_deref()).await?;
+    let (stamp, page) = {
+        let state = shared.api.views.read();
+        (state.stamp, table(&state).page(&filter, after.as_ref(), limit))
+    };
     let next = page.next.map(|key| {
-        CursorWriter::new(letter)
-            .text(&key.vehicle_id)
-            .text(&key.fence_id)
-            .number(key.start.0.cast_unsigned())
-            .finish()
+        let cursor = CursorWriter::new(letter).text(&key.vehicle_id).text(&key.fence_id);
+        cursor.number(key.start.0.cast_unsigned()).finish()
     });
-    list(stamp, page.rows, write, next)
+    Ok(list(stamp, page.rows, write, next))
 }

@@ -12,7 +12,7 @@ use sources::loconav::Endpoint;
 use sources::records::Backfill;
 use sources::{BodyError, Checked, Refused, code};
 
-use super::{Shared, json as json_answer, now_ms};
+use super::{Shared, json as json_answer, now_ms, run_aside};
 use crate::metrics::Refusal;
 use crate::problem::Problem;
 
@@ -79,9 +79,23 @@ pub(super) struct Receipt {
     pub failures: Vec<String>,
 }
 
+/// Whether the sender has the turn for fence edits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FenceTurn {
+    /// Alone: its edit was judged by what is there.
+    Held,
+    /// It is taken where the body edits fences.
+    NotHeld,
+}
+
 /// Sends a body through its door; what is refused becomes dead letters.
-pub(super) async fn submit(shared: &Arc<Shared>, door: Door, body: Bytes) -> Result<Response<Body>, Problem> {
-    let receipt = match append_checked(shared, door, &body).await {
+pub(super) async fn submit(
+    shared: &Arc<Shared>,
+    door: Door,
+    body: Bytes,
+    turn: FenceTurn,
+) -> Result<Response<Body>, Problem> {
+    let receipt = match append_checked(shared, door, &body, turn).await {
         Ok(receipt) => receipt,
         Err(Undone::NotABody(reason)) => {
             keep_letters(shared, door, vec![whole_body(&body, &reason)]).await?;
@@ -110,12 +124,16 @@ pub(super) async fn append_checked(
     shared: &Arc<Shared>,
     door: Door,
     body: &Bytes,
+    turn: FenceTurn,
 ) -> Result<Receipt, Undone> {
     let checked = check(shared, door, body).await?;
-    let Checked { payload, context, accepted, refused, refused_count, warnings } = checked;
+    let Checked { payload, context, accepted, refused, refused_count, warnings, edits_fences } = checked;
     let tick = match payload {
-        Some(payload) => Some(append(shared, door, &context, payload).await?),
         None => None,
+        Some(payload) if edits_fences && turn == FenceTurn::NotHeld => {
+            Some(append_among_fence_edits(shared, door, context, payload).await?)
+        }
+        Some(payload) => Some(append(shared, door, &context, payload).await?),
     };
     // What the journal did not take comes again, and counts then.
     note(shared, door, (accepted, refused_count), &warnings);
@@ -137,7 +155,7 @@ async fn check(shared: &Arc<Shared>, door: Door, body: &Bytes) -> Result<Checked
         door.check(body, &shared.api.config.loconav)
     } else {
         let (shared_too, body) = (shared.clone(), body.clone());
-        shared.on_disk(move || door.check(&body, &shared_too.api.config.loconav)).await?
+        shared.checks.run(move || door.check(&body, &shared_too.api.config.loconav)).await?
     };
     checked.map_err(|err| match err {
         BodyError::NotABody(reason) => {
@@ -153,6 +171,19 @@ async fn check(shared: &Arc<Shared>, door: Door, body: &Bytes) -> Result<Checked
             Undone::Problem(Problem::unauthorized(reason))
         }
     })
+}
+
+/// [`append`] for what was not judged by what is there. It goes together with others of its kind, and never
+/// while an edit is judged: that one would not know of it.
+async fn append_among_fence_edits(
+    shared: &Arc<Shared>,
+    door: Door,
+    context: String,
+    payload: Vec<u8>,
+) -> Result<u64, Problem> {
+    let turn = shared.fence_edits.clone().read_owned().await;
+    let shared_too = shared.clone();
+    shared.to_the_end(turn, async move { append(&shared_too, door, &context, payload).await }).await
 }
 
 async fn append(shared: &Shared, door: Door, context: &str, payload: Vec<u8>) -> Result<u64, Problem> {
@@ -216,21 +247,20 @@ pub(super) async fn keep_letters(
 ) -> Result<(), Problem> {
     let letters_of = shared.api.dead_letters.clone();
     let received_ms = now_ms();
-    let kept = shared
-        .on_disk(move || {
-            let letters: Vec<NewDeadLetter<'_>> = refused
-                .iter()
-                .map(|part| NewDeadLetter {
-                    received_ms,
-                    source: door.source(),
-                    context: door.context(),
-                    reason: &part.reason,
-                    payload: &part.bytes,
-                })
-                .collect();
-            letters_of.add_all(&letters)
-        })
-        .await?;
+    let kept = run_aside(move || {
+        let letters: Vec<NewDeadLetter<'_>> = refused
+            .iter()
+            .map(|part| NewDeadLetter {
+                received_ms,
+                source: door.source(),
+                context: door.context(),
+                reason: &part.reason,
+                payload: &part.bytes,
+            })
+            .collect();
+        letters_of.add_all(&letters)
+    })
+    .await?;
     match kept {
         Ok(_) => Ok(()),
         Err(err) => {

@@ -10,8 +10,10 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::openapi::{LocationDoc, NearPageDoc, ProblemDoc, TrackPageDoc, TruckDoc, TruckPageDoc};
-use super::params::{self, Id, Params};
-use super::{Shared, begin_object, json, list, read_cursor, write_cursor, write_text, write_time};
+use super::params::{self, Id, ListParams, LiveParams, Params};
+use super::{
+    Shared, begin_object, end_with_list, json, list, read_cursor, write_list, write_text, write_time,
+};
 use crate::problem::Problem;
 use crate::views::{CursorWriter, Near, NearKey, State as ViewState, TrackFix, TruckView};
 
@@ -20,31 +22,6 @@ const NEAR: u8 = b'n';
 const TRACK: u8 = b'k';
 /// More than half way round the earth.
 const MAX_RADIUS_M: f64 = 20_100_000.0;
-
-/// A page of a list.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ListParams {
-    /// Rows a page, 1 to 1000; 100 if not given.
-    #[param(value_type = Option<u32>)]
-    pub(super) limit: Option<String>,
-    /// `next_cursor` of the page before.
-    pub(super) cursor: Option<String>,
-    /// Wait (at most 5 s) until this tick is shown.
-    #[param(value_type = Option<u64>)]
-    pub(super) min_tick: Option<String>,
-}
-
-/// What every live answer can be asked for.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct LiveParams {
-    /// Wait (at most 5 s) until this tick is shown.
-    #[param(value_type = Option<u64>)]
-    pub(super) min_tick: Option<String>,
-}
 
 /// A search around a place.
 #[derive(Deserialize, IntoParams)]
@@ -248,16 +225,13 @@ pub(super) async fn get_track(
     let mut out = begin_object(stamp);
     out.extend_from_slice(b",\"vehicle_id\":");
     write_text(&mut out, Some(&vehicle_id));
-    out.extend_from_slice(b",\"items\":[");
-    for (i, fix) in page.rows.iter().enumerate() {
-        out.extend_from_slice(if i > 0 { b",{" } else { b"{" });
-        write_fix(&mut out, fix);
-        out.push(b'}');
-    }
-    out.push(b']');
     let next = page.next.map(|time| CursorWriter::new(TRACK).number(time.0.cast_unsigned()).finish());
-    write_cursor(&mut out, next);
-    out.push(b'}');
+    let write = |out: &mut Vec<u8>, fix: TrackFix| {
+        out.push(b'{');
+        write_fix(out, &fix);
+        out.push(b'}');
+    };
+    end_with_list(&mut out, "items", page.rows, write, next);
     Ok(json(out))
 }
 
@@ -280,15 +254,13 @@ fn write_truck(out: &mut Vec<u8>, truck: &TruckView) {
     }
     out.extend_from_slice(b",\"last_received\":");
     write_time(out, Some(truck.last_received).filter(|time| time.0 != i64::MIN));
-    out.extend_from_slice(b",\"fences\":[");
-    for (i, (fence_id, entered)) in truck.fences.iter().enumerate() {
-        out.extend_from_slice(if i > 0 { b",{\"fence_id\":" } else { b"{\"fence_id\":" });
+    write_list(out, "fences", &truck.fences, |out, (fence_id, entered)| {
+        out.extend_from_slice(b"{\"fence_id\":");
         write_text(out, Some(fence_id));
         out.extend_from_slice(b",\"entered\":");
         write_time(out, Some(*entered));
         out.push(b'}');
-    }
-    out.push(b']');
+    });
 }
 
 /// [`write_fix`] of a truck without a usable position.

@@ -10,11 +10,10 @@ use journal::{Cursor, RowsSnapshot};
 use model::{Row, VisitId, VisitRow};
 
 use super::openapi::{LiveVisitDoc, ProblemDoc, VisitHistoryDoc};
-use super::params::{self, Id, Params};
+use super::params::{self, Id, ListParams, LiveParams, Params};
 use super::rows::write_visit;
-use super::trucks::{ListParams, LiveParams};
 use super::{
-    Shared, begin_object, close_list, json, open_list, read_cursor, stamp_of, unreadable, write_text,
+    Shared, begin_object, end_with_list, json, read_cursor, run_aside, stamp_of, unreadable, write_text,
     write_time,
 };
 use crate::ExplainError;
@@ -101,14 +100,7 @@ pub(super) async fn get_history(
     out.extend_from_slice(format!(",\"id\":\"{visit_id}\",\"current\":").as_bytes());
     write_text(&mut out, current.as_deref());
     out.extend_from_slice(format!(",\"complete\":{is_complete}").as_bytes());
-    open_list(&mut out);
-    for (i, event) in page.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        write_story_event(&mut out, event);
-    }
-    close_list(&mut out, next);
+    end_with_list(&mut out, "items", page, write_story_event, next);
     Ok(json(out))
 }
 
@@ -160,7 +152,7 @@ pub(super) async fn explain_visit(
     let slot = slot.map_err(|_| Problem::unavailable("another visit is being explained; ask again", 5))?;
     // Time is left for the answer.
     let deadline = Instant::now() + shared.api.config.request_timeout * 2 / 3;
-    let explained = shared.on_disk(move || {
+    let explained = run_aside(move || {
         // Held until the work is over, also where nobody waits for it any more.
         let _slot = slot;
         explain(visit_id, &|| Instant::now() < deadline)
@@ -186,7 +178,7 @@ async fn read<T: Send + 'static>(
 ) -> Result<T, Problem> {
     shared.check_indexed().await?;
     let changelog = shared.api.changelog.clone();
-    shared.on_disk_in_turn(move || work(&changelog.rows())).await?.map_err(unreadable)
+    shared.reads.run(move || work(&changelog.rows())).await?.map_err(unreadable)
 }
 
 fn read_id(text: &str) -> Result<VisitId, Problem> {

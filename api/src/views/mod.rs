@@ -10,7 +10,7 @@ mod rows;
 mod trucks;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use model::{ClosedTick, CrossingRow, PresenceRow, RejectReason, Row, TimeMs, VisitRow};
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 pub(crate) use fences::{FenceView, Fences};
 pub(crate) use pages::{BadCursor, CursorReader, CursorWriter, MAX_STEPS, Page};
 pub(crate) use rejects::{ReasonCounts, RejectCounts};
-pub(crate) use rows::{SpanFilter, SpanKey, SpanTable};
+pub(crate) use rows::{SpanFilter, SpanKey, SpanRow, SpanTable};
 pub(crate) use trucks::{Near, NearKey, TrackFix, TruckView, Trucks};
 
 /// Which state an answer is exact for.
@@ -120,7 +120,11 @@ impl State {
     fn apply(&mut self, closed: &ClosedTick) {
         debug_assert!(closed.tick > self.stamp.tick, "ticks come in order");
         for fix in &closed.fixes {
+            let is_known = self.trucks.is_known(&fix.vehicle_id);
             self.trucks.add_fix(fix, closed.instant);
+            if !is_known {
+                self.show_presences_before(&fix.vehicle_id);
+            }
         }
         for edit in &closed.fence_edits {
             self.fences.apply(edit);
@@ -150,5 +154,12 @@ impl State {
         self.records = closed.records;
         self.stamp.tick = closed.tick;
         self.stamp.instant = closed.instant;
+    }
+
+    /// A truck that becomes known may have been in fences before, as far as a backfill has told.
+    fn show_presences_before(&mut self, vehicle_id: &Arc<str>) {
+        for presence in self.presences.open_ones_of(vehicle_id) {
+            self.trucks.set_present(vehicle_id, &presence.fence_id, presence.entered, true);
+        }
     }
 }

@@ -143,6 +143,14 @@ impl<R: SpanRow> SpanTable<R> {
         }
     }
 
+    /// The rows of a vehicle that last.
+    pub fn open_ones_of(&self, vehicle_id: &Arc<str>) -> impl Iterator<Item = &R> {
+        let pairs = self.by_pair.range((vehicle_id.clone(), Arc::from(""))..);
+        let of_vehicle = pairs.take_while(move |(pair, _)| pair.0 == *vehicle_id);
+        // Spans of one pair do not overlap: only the last one can last.
+        of_vehicle.filter_map(|(_, rows)| rows.last().filter(|row| row.end().is_none()))
+    }
+
     fn remove(&mut self, row: &R) {
         let pair = (row.vehicle_id().clone(), row.fence_id().clone());
         let Some(rows) = self.by_pair.get_mut(&pair) else { return };

@@ -154,6 +154,11 @@ impl Trucks {
         slot
     }
 
+    /// Whether a truck is known: a fix of it came.
+    pub fn is_known(&self, vehicle_id: &str) -> bool {
+        self.by_id.contains_key(vehicle_id)
+    }
+
     /// Takes a fix of a tick that closes at `instant`. Jumps are flagged afterwards.
     pub fn add_fix(&mut self, fix: &Fix, instant: TimeMs) {
         self.keep_from = instant.plus_ms(self.track_keep_ms.saturating_neg());
@@ -193,9 +198,10 @@ impl Trucks {
         self.set_location(slot, location);
     }
 
-    /// Notes that a truck is in a fence since `entered`, or no longer.
-    pub fn set_present(&mut self, vehicle_id: &Arc<str>, fence_id: &Arc<str>, entered: TimeMs, is_in: bool) {
-        let slot = self.slot_of(vehicle_id);
+    /// Notes that a truck is in a fence since `entered`, or no longer. One that no fix makes known stays
+    /// unknown: a backfill tells where vehicles were, and makes no trucks.
+    pub fn set_present(&mut self, vehicle_id: &str, fence_id: &Arc<str>, entered: TimeMs, is_in: bool) {
+        let Some(&slot) = self.by_id.get(vehicle_id) else { return };
         let fences = &mut self.slots[slot].shown.fences;
         let found = fences.binary_search_by(|(id, since)| (&**id, *since).cmp(&(&**fence_id, entered)));
         match (found, is_in) {

@@ -1,6 +1,9 @@
 //! Fences over HTTP: GeoJSON in and out, through the journal.
 
+use std::time::Duration;
+
 use api::ApiConfig;
+use journal::Log;
 use serde_json::{Value, json};
 
 use crate::harness::{Service, Wiring};
@@ -148,4 +151,92 @@ fn an_edit_of_what_was_changed_meanwhile_is_refused() {
     put_if(&second, &circle("C")).problem(412);
     assert_eq!(tag(tick_of(&put_if(&third, &circle("A")))), tag(0), "a tag is good until the next edit");
     assert_eq!(put_if("*", &circle("D")).status, 200);
+}
+
+#[test]
+fn a_deletion_is_of_what_was_read() {
+    let service = service();
+    let delete_if = |tags: &str| service.request("DELETE", "/api/v1/fences/a", &[("If-Match", tags)], b"");
+    let tag = |tick: &Value| {
+        let answer = service.get(&format!("/api/v1/fences/a?min_tick={tick}"));
+        answer.header("etag").expect("one fence has a tag").to_owned()
+    };
+    delete_if("*").problem(412);
+    let first = tag(&put(&service, "a", &circle("A")).json()["tick"]);
+    let second = tag(&put(&service, "a", &circle("B")).json()["tick"]);
+    assert!(delete_if(&first).problem(412).contains("read it again"));
+    for empty in ["", " , "] {
+        assert!(delete_if(empty).problem(400).contains("If-Match is empty"));
+        let body = circle("C").to_string();
+        let put = service.request("PUT", "/api/v1/fences/a", &[("If-Match", empty)], body.as_bytes());
+        assert!(put.problem(400).contains("If-Match is empty"));
+    }
+    assert_eq!(service.get_json("/api/v1/fences/a")["properties"]["name"], "B");
+    let tick = delete_if(&second).json()["tick"].as_u64().unwrap();
+    service.get(&format!("/api/v1/fences/a?min_tick={tick}")).problem(404);
+    assert!(delete_if(&second).problem(412).contains("not there"));
+}
+
+/// The names that fences were given from a tick on, in the order of the journal.
+fn names_in_the_journal(service: &Service, from_tick: u64) -> Vec<String> {
+    let log = service.store.log();
+    let (last, _) = log.last_tick().unwrap();
+    let entries = log.read(from_tick, last).flat_map(|tick| tick.unwrap().entries);
+    let name = |payload: &[u8]| {
+        let record: Value = serde_json::from_slice(payload).unwrap();
+        record["feature"]["properties"]["name"].as_str().unwrap().to_owned()
+    };
+    entries.map(|entry| name(&entry.payload)).collect()
+}
+
+#[test]
+fn an_edit_is_judged_by_records_that_wait_for_the_journal_too() {
+    let service = service();
+    for round in 0..60 {
+        let tick = put(&service, "a", &circle("first")).json()["tick"].as_u64().unwrap();
+        let read = service.get(&format!("/api/v1/fences/a?min_tick={tick}"));
+        let tag = read.header("etag").unwrap().to_owned();
+        let mut feature = circle("posted");
+        feature["id"] = "a".into();
+        let record = json!({"type": "fence", "op": "upsert", "feature": feature}).to_string();
+        let letter = service.store.dead_letters().add(1, 2, "", "bad", record.as_bytes()).unwrap();
+        let post = || match round % 2 {
+            0 => service.post(&format!("/api/v1/dead-letters/{letter}/replay"), b""),
+            _ => service.post("/api/v1/records", record.as_bytes()),
+        };
+        let (posted, edited) = std::thread::scope(|scope| {
+            let posting = scope.spawn(post);
+            // Now a little before the other, now a little behind it.
+            std::thread::sleep(Duration::from_micros(round * 100));
+            let body = circle("edited").to_string();
+            let edited = service.request("PUT", "/api/v1/fences/a", &[("If-Match", &tag)], body.as_bytes());
+            (posting.join().unwrap(), edited)
+        });
+        assert_eq!(posted.status, 200, "{}", posted.text());
+        let names = names_in_the_journal(&service, tick);
+        if edited.status == 200 {
+            assert_eq!(names, ["first", "edited", "posted"], "the edit was of the first");
+        } else {
+            edited.problem(412);
+            assert_eq!(names, ["first", "posted"]);
+        }
+    }
+}
+
+#[test]
+fn an_edit_that_waits_for_what_is_durable_holds_up_no_other() {
+    // Nothing is shown but what the test closes, as while a backfill is computed.
+    let service = Service::start(ApiConfig::default());
+    service.post("/api/v1/records", crate::harness::position_line("T1", 1).as_bytes());
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| service.request("DELETE", "/api/v1/fences/a", &[], b""));
+        std::thread::sleep(Duration::from_millis(300));
+        let mut change = circle("A");
+        change["properties"]["valid_from"] = "2026-02-01T00:00:00Z".into();
+        assert_eq!(put(&service, "b", &change).status, 200, "nothing is judged of it");
+        assert!(!waiting.is_finished(), "it waits for the first tick all the while");
+        service.close(vec![], vec![], vec![]);
+        service.close(vec![], vec![], vec![]);
+        waiting.join().unwrap().problem(404);
+    });
 }

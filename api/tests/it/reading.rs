@@ -152,6 +152,34 @@ fn trucks_have_a_location_a_track_and_fences() {
 }
 
 #[test]
+fn what_a_backfill_tells_of_a_vehicle_makes_no_truck() {
+    let service = Service::start(ApiConfig::default());
+    let gone = |change: Change| Change { diff: -1, ..change };
+    let told = vec![
+        presence(1, "T9", "depot", 0, None),
+        presence(1, "T9", "yard", 0, Some(20)),
+        presence(1, "T9", "yard", 30, None),
+        presence(1, "T91", "yard", 0, None),
+    ];
+    service.close(vec![], told, vec![]);
+    assert_eq!(service.get_json("/api/v1/trucks")["items"], json!([]));
+    service.get("/api/v1/trucks/T9").problem(404);
+    // It is one from its first fix on, and in the fences that it is in after that tick.
+    let left = vec![
+        gone(presence(1, "T9", "depot", 0, None)),
+        presence(1, "T9", "depot", 0, Some(40)),
+        presence(1, "T9", "gate", 60, None),
+    ];
+    service.close(vec![fix("T9", 1, 60, 3.4, 6.5)], left, vec![]);
+    let trucks = service.get_json("/api/v1/trucks")["items"].clone();
+    let fences = json!([
+        {"fence_id": "gate", "entered": "2026-01-05T00:01:00Z"},
+        {"fence_id": "yard", "entered": "2026-01-05T00:00:30Z"},
+    ]);
+    assert_eq!((trucks.as_array().unwrap().len(), &trucks[0]["fences"]), (1, &fences));
+}
+
+#[test]
 fn near_crosses_the_antimeridian() {
     let service = Service::start(ApiConfig::default());
     let places = [("WEST", -179.95, 0.0), ("EAST", 179.95, 0.0), ("FAR", 178.0, 0.0), ("LAGOS", 3.4, 6.5)];

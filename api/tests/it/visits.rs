@@ -115,6 +115,67 @@ fn stays_that_are_joined_and_parted_are_one_story() {
 }
 
 #[test]
+fn what_was_joined_and_is_parted_leads_to_the_part_that_it_was() {
+    let service = Service::start(ApiConfig::default());
+    let gone = |change: &Change| Change { diff: -1, ..change.clone() };
+    let (morning, noon) = (visit(1, "yard", 0, Some(1000)), visit(1, "yard", 2000, Some(3000)));
+    let whole = visit(1, "yard", 0, Some(3000));
+    service.close(vec![], vec![morning.clone(), noon.clone()], vec![]);
+    service.close(vec![], vec![gone(&morning), gone(&noon), whole.clone()], vec![]);
+    let shown = |change: &Change| service.get_json(&format!("/api/v1/visits/{}", id(change)));
+    assert_eq!(shown(&noon)["id"], id(&whole));
+    let (forenoon, early_noon) = (visit(1, "yard", 0, Some(900)), visit(1, "yard", 1900, Some(3000)));
+    service.close(vec![], vec![gone(&whole), forenoon.clone(), early_noon.clone()], vec![]);
+    assert_eq!(shown(&noon)["id"], id(&early_noon), "the first part shares no time with it");
+    assert_eq!(shown(&noon)["successor_of"], id(&noon));
+    assert_eq!(shown(&forenoon)["successor_of"], Value::Null);
+    // The part is corrected in its turn.
+    let later_noon = visit(1, "yard", 2100, Some(3000));
+    service.close(vec![], vec![gone(&early_noon), later_noon.clone()], vec![]);
+    assert_eq!(shown(&noon)["id"], id(&later_noon));
+    let story = history(&service, &id(&noon));
+    assert_eq!(story["current"], id(&later_noon));
+    assert!(told(&story).contains(&event(4, "came", &id(&later_noon), "first", 1)), "{story}");
+    // What is changed elsewhere changes nothing of it, and where all of it goes nothing stands.
+    service.close(vec![], vec![gone(&forenoon), visit(1, "yard", 0, Some(950))], vec![]);
+    assert_eq!(shown(&noon)["id"], id(&later_noon));
+    service.close(vec![], vec![gone(&later_noon)], vec![]);
+    let detail = service.get(&format!("/api/v1/visits/{}", id(&noon))).problem(410);
+    assert!(detail.contains("tick 2"), "{detail}");
+}
+
+#[test]
+fn an_open_visit_takes_time_until_the_instant() {
+    let service = Service::start(ApiConfig::default());
+    let gone = |change: &Change| Change { diff: -1, ..change.clone() };
+    let (open, joined) = (visit(1, "yard", -4000, None), visit(1, "yard", -5000, None));
+    service.close(vec![], vec![open.clone()], vec![]);
+    service.close(vec![], vec![gone(&open), joined.clone()], vec![]);
+    let (closed, next) = (visit(1, "yard", -5000, Some(10)), visit(1, "yard", 20, None));
+    service.close(vec![], vec![gone(&joined), closed.clone(), next], vec![]);
+    let shown = service.get_json(&format!("/api/v1/visits/{}", id(&open)));
+    assert_eq!(shown["id"], id(&closed), "the next one may last longer, and has nothing to do with it");
+}
+
+#[test]
+fn a_story_begins_with_a_whole_tick() {
+    let service = Service::start(ApiConfig::default());
+    let (short, long) = (visit(1, "yard", 0, Some(1000)), visit(1, "yard", 0, Some(1100)));
+    service.close(vec![], vec![short.clone()], vec![]);
+    service.close(vec![], vec![Change { diff: -1, ..short.clone() }, long], vec![]);
+    // With one more the newest 20,000 would begin with the second half of the second tick.
+    let others = (1..=19_999).map(|n| visit(1, "yard", n * 10_000, Some(n * 10_000 + 500)));
+    let mut others: Vec<Change> = others.collect();
+    let last = others.pop().unwrap();
+    service.close(vec![], others, vec![]);
+    let story = history(&service, &id(&short));
+    assert_eq!((told(&story).len(), &story["complete"]), (1, &json!(false)), "{story}");
+    service.close(vec![], vec![last], vec![]);
+    let story = history(&service, &id(&short));
+    assert_eq!((told(&story), &story["complete"]), (vec![], &json!(false)));
+}
+
+#[test]
 fn a_visit_that_goes_on_as_expected_is_not_linked_with_the_next() {
     let service = Service::start(ApiConfig::default());
     let (open, closed) = (visit(1, "yard", 0, None), visit(1, "yard", 0, Some(1000)));

@@ -82,6 +82,7 @@ fn track_pages_join_without_gaps() {
 fn presences_come_and_go_in_any_order_within_a_tick() {
     let mut trucks = Trucks::new(1000);
     let (id, yard): (Arc<str>, Arc<str>) = ("T1".into(), "yard".into());
+    trucks.add_fix(&fix("T1", 1, 10, 1.0, 2.0), TimeMs(10));
     trucks.set_present(&id, &yard, TimeMs(10), true);
     // A correction of the beginning: the new row sorts before the old one.
     trucks.set_present(&id, &yard, TimeMs(8), true);

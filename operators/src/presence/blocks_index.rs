@@ -2,24 +2,39 @@
 //!
 //! ```text
 //!   cell -> [ (vehicle, base of a sealed block, parts of the cell) ... ]    an edit asks for its shapes' cells
+//!   [ (vehicle, base of a sealed block, rectangle of a long leg) ... ]                  few: a scan
 //!   vehicle -> rectangle around its tail                       tails are too many to be moved about: a scan
 //! ```
 //!
 //! Invariants:
 //! 1. A sealed block is listed in every cell that one of its fixes is in, with the parts of it where they are,
-//!    and, once a fence asks for crossings, in every cell that a leg to one of its fixes may meet.
-//! 2. What is listed may be gone, or not be there any more: whoever asks looks at the block. Lists are swept
-//!    as blocks go, so that at most about half of what is listed is stale.
+//!    and, once a fence asks for crossings, in every cell that a leg to one of its fixes may meet; a leg that
+//!    reaches over very many cells is listed by itself instead.
+//! 2. What is listed may be gone, or not be there any more: whoever asks looks at the block.
+//! 3. After a sweep at most about half of what is listed is stale, however much was: for each entry that may
+//!    have become stale the sweep looks at [`LOOKS_A_STALE`] others, in turn. So while it comes round once,
+//!    entries become stale that are at most half of those that it looks at.
+//! 4. A cell that nothing is listed in is no more.
+
+mod bounds;
+mod legs;
+mod lists;
+#[cfg(test)]
+mod tests;
 
 use model::Coord;
 use rustc_hash::FxHashMap;
 
+use self::bounds::{Bounds, for_each_meeting};
+pub(crate) use self::legs::leg_rects;
+use self::legs::{is_long, parts_met};
+use self::lists::{Item, List};
 use super::history::{Block, base_seconds};
-use crate::spatial::{CellKey, CellParts, CellRange, Rect, cell_of, part_of, parts_met};
+use crate::spatial::{CellKey, CellParts, Grid, Rect};
 
-/// A leg is cut into so many pieces at most to find its cells.
-const MAX_LEG_PIECES: i64 = 64;
-const HALF_TURN: i64 = 1_800_000_000;
+/// Coarser than the cover's: a moving truck's block is in few of its cells, and its parts are small enough.
+const GRID: Grid = Grid::of_cell_bits(18);
+const LOOKS_A_STALE: usize = 3;
 
 /// A sealed block: whose, and the seconds of its base time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,48 +48,67 @@ pub(crate) struct Entry {
 /// Stands for a vehicle's tail; later than every base.
 pub(crate) const TAIL: u32 = u32::MAX;
 
+/// Those who have the blocks that are listed.
+pub(crate) trait KnownBlocks {
+    /// Whether a block is there, and `test` holds for a leg to one of its fixes, or for the position of one,
+    /// as a leg from there to itself.
+    fn any_leg(&self, entry: Entry, test: impl FnMut(Coord, Coord) -> bool) -> bool;
+}
+
 #[derive(Default)]
 pub(crate) struct BlocksIndex {
     place_of: FxHashMap<CellKey, u32>,
-    cells: Vec<(CellKey, Vec<Listed>)>,
+    cells: Vec<Cell>,
+    long_legs: List<LongLeg>,
     /// Around each vehicle's tail.
     tails: Vec<Bounds>,
+    /// In all cells.
     listed: usize,
-    sweep_at: usize,
-    scratch: Vec<(CellKey, CellParts)>,
+    /// How many entries may have become stale since the last sweep.
+    maybe_stale: usize,
+    sweep_at: SweepAt,
+    places: Vec<(CellKey, CellParts)>,
+}
+
+/// Where sweeping goes on: the cell's place and that of an item in its list, and of an item among long legs.
+#[derive(Debug, Default)]
+struct SweepAt {
+    cell: usize,
+    item: usize,
+    long_leg: usize,
+}
+
+#[derive(Debug)]
+struct Cell {
+    key: CellKey,
+    list: List<Listed>,
 }
 
 /// A block in a cell, and in which parts of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Listed {
     entry: Entry,
     parts: CellParts,
 }
 
-/// A closed rectangle of positions that grows; empty at first.
-#[derive(Clone, Copy, Debug)]
-struct Bounds {
-    low: Coord,
-    high: Coord,
+impl Item for Listed {
+    fn joins(&mut self, other: &Listed) -> bool {
+        let is_same = self.entry == other.entry;
+        self.parts |= if is_same { other.parts } else { 0 };
+        is_same
+    }
 }
 
-impl Bounds {
-    const EMPTY: Bounds =
-        Bounds { low: Coord { lon: i32::MAX, lat: i32::MAX }, high: Coord { lon: i32::MIN, lat: i32::MIN } };
+/// A block with a leg to one of its fixes, or a part of one, that reaches over very many cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct LongLeg {
+    entry: Entry,
+    bounds: Bounds,
+}
 
-    #[inline]
-    fn include(&mut self, at: Coord) {
-        self.low.lon = self.low.lon.min(at.lon);
-        self.low.lat = self.low.lat.min(at.lat);
-        self.high.lon = self.high.lon.max(at.lon);
-        self.high.lat = self.high.lat.max(at.lat);
-    }
-
-    fn meets(&self, rect: &Rect) -> bool {
-        i64::from(self.low.lon) <= rect.max_lon
-            && i64::from(self.high.lon) >= rect.min_lon
-            && i64::from(self.low.lat) <= rect.max_lat
-            && i64::from(self.high.lat) >= rect.min_lat
+impl Item for LongLeg {
+    fn joins(&mut self, other: &LongLeg) -> bool {
+        self == other
     }
 }
 
@@ -98,164 +132,184 @@ impl BlocksIndex {
 
     /// Lists a block in the cells of its fixes.
     pub(crate) fn add_block(&mut self, vehicle: u32, block: Block<'_>) {
-        let parts = block.positions().map(|at| (cell_of(at), part_of(at)));
-        self.add_all(Entry { vehicle, base_s: base_seconds(block.base_time()) }, parts);
+        let entry = Entry { vehicle, base_s: base_seconds(block.base_time()) };
+        self.add_all(entry, block.positions().map(|at| (GRID.cell_of(at), GRID.part_of(at))));
     }
 
-    /// Lists a block at a position that it has now; it may be listed there already.
+    /// Lists a block at a position that it has now, perhaps in place of another; it may be listed there already.
     pub(crate) fn add_position(&mut self, vehicle: u32, block: Block<'_>, at: Coord) {
-        let place = |at| (cell_of(at), part_of(at));
+        let place = |at| (GRID.cell_of(at), GRID.part_of(at));
+        self.maybe_stale += 1;
         if block.positions().filter(|&other| place(other) == place(at)).nth(1).is_none() {
             let entry = Entry { vehicle, base_s: base_seconds(block.base_time()) };
-            self.add(cell_of(at), Listed { entry, parts: part_of(at) });
+            self.add(GRID.cell_of(at), Listed { entry, parts: GRID.part_of(at) });
         }
     }
 
-    /// Lists a block, or widens a tail, along a leg to one of its fixes.
+    /// Lists a block, or widens a tail, along a leg to one of its fixes, perhaps in place of another.
     pub(crate) fn add_leg(&mut self, entry: Entry, from: Coord, to: Coord) {
         if entry.base_s == TAIL {
-            let bounds = &mut self.tails[entry.vehicle as usize];
-            bounds.include(from);
-            bounds.include(to);
-            if (i64::from(from.lon) - i64::from(to.lon)).abs() > HALF_TURN {
-                bounds.low.lon = -HALF_TURN as i32;
-                bounds.high.lon = HALF_TURN as i32;
+            self.tails[entry.vehicle as usize].include_leg(from, to);
+            return;
+        }
+        if is_long(from, to) {
+            for rect in leg_rects(from, to) {
+                self.long_legs.add(LongLeg { entry, bounds: Bounds::of(&rect) });
+                self.maybe_stale += 1;
             }
             return;
         }
-        let rects = leg_pieces(from, to).flatten();
-        self.add_all(entry, rects.flat_map(CellRange::parts));
+        let listed_before = self.listed;
+        self.add_all(entry, parts_met(from, to));
+        self.maybe_stale += self.listed - listed_before;
     }
 
     /// Lists an entry in parts of cells, each cell once.
     fn add_all(&mut self, entry: Entry, parts: impl Iterator<Item = (CellKey, CellParts)>) {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.clear();
-        for place in parts {
-            // Who stands still is in one place.
-            if scratch.last() != Some(&place) {
-                scratch.push(place);
+        let mut places = std::mem::take(&mut self.places);
+        places.clear();
+        for (key, parts) in parts {
+            // A block is in few cells, and mostly in the one that it was in last.
+            match places.iter_mut().rev().find(|(known, _)| *known == key) {
+                Some((_, known)) => *known |= parts,
+                None => places.push((key, parts)),
             }
         }
-        scratch.sort_unstable();
-        for of_cell in scratch.chunk_by(|a, b| a.0 == b.0) {
-            let parts = of_cell.iter().fold(0, |all, (_, parts)| all | parts);
-            self.add(of_cell[0].0, Listed { entry, parts });
+        for &(key, parts) in &places {
+            self.add(key, Listed { entry, parts });
         }
-        self.scratch = scratch;
+        self.places = places;
     }
 
     fn add(&mut self, key: CellKey, listed: Listed) {
         let place = *self.place_of.entry(key).or_insert_with(|| {
-            self.cells.push((key, Vec::new()));
+            self.cells.push(Cell { key, list: List::default() });
             self.cells.len() as u32 - 1
         });
-        let (_, list) = &mut self.cells[place as usize];
-        match list.last_mut().filter(|last| last.entry == listed.entry) {
-            Some(last) => last.parts |= listed.parts,
-            None => {
-                list.push(listed);
-                self.listed += 1;
-            }
-        }
+        self.listed += usize::from(self.cells[place as usize].list.add(listed));
     }
 
     /// What may have a fix, or a leg, in one of the rectangles (within ±180°): by vehicle, then by time.
-    pub(crate) fn near(&self, rects: &[Rect], found: &mut Vec<Entry>) {
+    pub(crate) fn near(&mut self, rects: &[Rect], found: &mut Vec<Entry>) {
         found.clear();
+        let met = &mut self.places;
+        met.clear();
         for rect in rects {
-            let range = CellRange::of(rect);
-            let mut look = |(key, list): &(CellKey, Vec<Listed>)| {
-                let parts = parts_met(rect, *key);
-                found.extend(list.iter().filter(|listed| listed.parts & parts != 0).map(|l| l.entry));
-            };
+            let range = GRID.cells_meeting(rect);
             if range.len() > self.cells.len() {
-                self.cells.iter().filter(|(key, _)| range.contains(*key)).for_each(look);
+                let keys = self.cells.iter().map(|cell| cell.key).filter(|&key| range.contains(key));
+                met.extend(keys.map(|key| (key, GRID.parts_met(rect, key))));
             } else {
-                let met = range.iter().filter_map(|key| self.place_of.get(&key));
-                met.for_each(|&place| look(&self.cells[place as usize]));
+                met.extend(GRID.parts_meeting(*rect));
             }
-            let tails = self.tails.iter().zip(0..).filter(|(tail, _)| tail.meets(rect));
-            found.extend(tails.map(|(_, vehicle)| Entry { vehicle, base_s: TAIL }));
         }
+        met.sort_unstable();
+        for of_cell in met.chunk_by(|a, b| a.0 == b.0) {
+            let Some(&place) = self.place_of.get(&of_cell[0].0) else { continue };
+            let parts = of_cell.iter().fold(0, |all, (_, parts)| all | parts);
+            let list = self.cells[place as usize].list.items();
+            found.extend(list.iter().filter(|listed| listed.parts & parts != 0).map(|l| l.entry));
+        }
+        let bounds: Vec<Bounds> = rects.iter().map(Bounds::of).collect();
+        let long_legs = self.long_legs.items().iter();
+        found.extend(long_legs.filter(|leg| bounds.iter().any(|b| leg.bounds.meets(b))).map(|leg| leg.entry));
+        for_each_meeting(&self.tails, &bounds, |vehicle| {
+            found.push(Entry { vehicle: vehicle as u32, base_s: TAIL });
+        });
         found.sort_unstable();
         found.dedup();
     }
 
-    /// Drops stale entries and repeats of some cells, about twice as many as a block that went was listed in.
-    pub(crate) fn sweep(&mut self, is_there: impl Fn(Entry) -> bool) {
-        const ENTRIES: usize = 256;
-        const CELLS: usize = 64;
+    /// Forgets where blocks are, but not where tails are.
+    pub(crate) fn forget_blocks(&mut self) {
+        *self = BlocksIndex { tails: std::mem::take(&mut self.tails), ..BlocksIndex::default() };
+    }
+
+    /// A block is no more, or has taken the place of one that was listed.
+    pub(crate) fn note_gone(&mut self, block: Block<'_>) {
+        let mut positions = block.positions();
+        let Some(mut last) = positions.next() else { return };
+        self.maybe_stale += 1;
+        for at in positions {
+            self.maybe_stale += cells_more(last, at);
+            last = at;
+        }
+    }
+
+    /// A fix that legs begin and end with is no good any more, or is good now; where it is from the one before.
+    pub(crate) fn note_legs_changed(&mut self, good: Coord, at: Coord) {
+        self.maybe_stale += 2 + 2 * cells_more(good, at);
+    }
+
+    /// Drops stale entries and repeats, in proportion to those that may have become so.
+    pub(crate) fn sweep(&mut self, blocks: &impl KnownBlocks) {
+        let looks = std::mem::take(&mut self.maybe_stale) * LOOKS_A_STALE;
+        self.sweep_cells(looks.min(self.listed), blocks);
+        self.sweep_long_legs(looks.min(self.long_legs.items().len()), blocks);
+    }
+
+    fn sweep_cells(&mut self, looks: usize, blocks: &impl KnownBlocks) {
         let mut looked_at = 0;
-        for _ in 0..CELLS.min(self.cells.len()) {
-            self.sweep_at = (self.sweep_at + 1) % self.cells.len();
-            let (_, list) = &mut self.cells[self.sweep_at];
-            let before = list.len();
-            list.sort_unstable_by_key(|listed| listed.entry);
-            list.dedup_by(|later, kept| {
-                let is_same = later.entry == kept.entry;
-                kept.parts |= if is_same { later.parts } else { 0 };
-                is_same
-            });
-            list.retain(|listed| is_there(listed.entry));
-            if list.len() < list.capacity() / 4 {
-                list.shrink_to(list.len() * 2);
+        while looked_at < looks && !self.cells.is_empty() {
+            let SweepAt { cell: place, item: from, .. } = self.sweep_at;
+            let Some(Cell { key, list }) = self.cells.get_mut(place) else {
+                self.sweep_at.cell = 0;
+                continue;
+            };
+            let is_there = |listed: &Listed| blocks.any_leg(listed.entry, |from, to| meets(from, to, *key));
+            let before = list.items().len();
+            let to = list.sweep_from(from, is_there);
+            let gone = before - list.items().len();
+            self.listed -= gone;
+            looked_at += to - from + gone;
+            self.sweep_at.item = to;
+            if to == before - gone {
+                self.sweep_at.item = 0;
+                if to == 0 {
+                    // Another cell takes its place, and is next.
+                    self.place_of.remove(key);
+                    self.cells.swap_remove(place);
+                    if let Some(moved) = self.cells.get(place) {
+                        self.place_of.insert(moved.key, place as u32);
+                    }
+                } else {
+                    self.sweep_at.cell += 1;
+                }
             }
-            self.listed -= before - list.len();
-            looked_at += before;
-            if looked_at > ENTRIES {
-                return;
-            }
+        }
+    }
+
+    fn sweep_long_legs(&mut self, looks: usize, blocks: &impl KnownBlocks) {
+        let is_there = |leg: &LongLeg| {
+            let is_it = |rect: Rect| Bounds::of(&rect) == leg.bounds;
+            blocks.any_leg(leg.entry, |from, to| is_long(from, to) && leg_rects(from, to).any(is_it))
+        };
+        let mut looked_at = 0;
+        while looked_at < looks {
+            let from = self.sweep_at.long_leg;
+            let before = self.long_legs.items().len();
+            let to = self.long_legs.sweep_from(from, is_there);
+            let left = self.long_legs.items().len();
+            looked_at += to - from + before - left;
+            self.sweep_at.long_leg = if to == left { 0 } else { to };
         }
     }
 
     /// How many entries there are.
     pub(crate) fn listed(&self) -> usize {
-        self.listed
+        self.listed + self.long_legs.items().len()
     }
 }
 
-/// The rectangles within ±180° that hold a leg, the short way round.
-pub(crate) fn leg_rects(from: Coord, to: Coord) -> impl Iterator<Item = Rect> {
-    let (west, east) = (i64::from(from.lon.min(to.lon)), i64::from(from.lon.max(to.lon)));
-    let (min_lat, max_lat) = (i64::from(from.lat.min(to.lat)), i64::from(from.lat.max(to.lat)));
-    let rect = move |min_lon, max_lon| Rect { min_lon, max_lon, min_lat, max_lat };
-    let rects = if east - west > HALF_TURN {
-        [Some(rect(east, HALF_TURN)), Some(rect(-HALF_TURN, west))]
-    } else {
-        [Some(rect(west, east)), None]
-    };
-    rects.into_iter().flatten()
+/// About in how many places more than where it begins a leg is listed, if it is.
+fn cells_more(from: Coord, to: Coord) -> usize {
+    if is_long(from, to) { 2 } else { GRID.steps_between(from, to) }
 }
 
-/// A leg in pieces of no more than about a cell, each as its rectangles, so that few cells beside it are met.
-fn leg_pieces(from: Coord, to: Coord) -> impl Iterator<Item = impl Iterator<Item = Rect>> {
-    const CELL: i64 = 1 << 17;
-    let dlon = {
-        let plain = i64::from(to.lon) - i64::from(from.lon);
-        if plain > HALF_TURN {
-            plain - 2 * HALF_TURN
-        } else if plain < -HALF_TURN {
-            plain + 2 * HALF_TURN
-        } else {
-            plain
-        }
-    };
-    let dlat = i64::from(to.lat) - i64::from(from.lat);
-    let pieces = (dlon.abs().max(dlat.abs()) / CELL + 1).min(MAX_LEG_PIECES);
-    let point = move |n: i64| {
-        let lon = i64::from(from.lon) + (dlon * n).div_euclid(pieces);
-        let lon = if lon > HALF_TURN { lon - 2 * HALF_TURN } else { lon };
-        let lon = if lon < -HALF_TURN { lon + 2 * HALF_TURN } else { lon };
-        Coord { lon: lon as i32, lat: from.lat + (dlat * n).div_euclid(pieces) as i32 }
-    };
-    (0..pieces).map(move |n| {
-        // Points are rounded down to whole units: the leg is at most one beside them.
-        leg_rects(point(n), point(n + 1)).map(|r| Rect {
-            min_lon: (r.min_lon - 1).max(-HALF_TURN),
-            max_lon: (r.max_lon + 1).min(HALF_TURN),
-            min_lat: (r.min_lat - 1).max(-HALF_TURN / 2),
-            max_lat: (r.max_lat + 1).min(HALF_TURN / 2),
-        })
-    })
+/// Whether a leg that is not long, or a position, is in a cell.
+fn meets(from: Coord, to: Coord, key: CellKey) -> bool {
+    if from == to {
+        return GRID.cell_of(to) == key;
+    }
+    !is_long(from, to) && parts_met(from, to).any(|(met, _)| met == key)
 }

@@ -25,6 +25,7 @@ mod blocks_index;
 mod fix;
 mod history;
 mod jumps;
+mod kept;
 mod operator;
 mod output;
 mod refence;

@@ -6,10 +6,11 @@ use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::operator::Operator;
 
-use super::blocks_index::{BlocksIndex, Entry, TAIL};
+use super::blocks_index::{BlocksIndex, Entry};
 use super::fix::FixIn;
+use super::kept::Kept;
 use super::output::Output;
-use super::refence::{Near, Refence, find_near};
+use super::refence::{Near, Refence, Search, chunks_of_vehicles, find_near};
 use super::sets::SetTable;
 use super::vehicle::{Shared, Vehicle, Who};
 use super::walk::Scratch;
@@ -37,6 +38,7 @@ pub struct PresenceWork {
     looked: Vec<Looked>,
     listed: Vec<Entry>,
     near: Vec<Near>,
+    search: Search,
     /// Which vehicle is trimmed next.
     trim_next: usize,
     forget_sets_at: usize,
@@ -60,6 +62,7 @@ impl PresenceWork {
             looked: Vec::new(),
             listed: Vec::new(),
             near: Vec::new(),
+            search: Search::default(),
             trim_next: 0,
             forget_sets_at: MIN_SETS_TO_FORGET,
         }
@@ -93,6 +96,7 @@ impl PresenceWork {
         if edge_at_end != ALWAYS {
             self.trim_some(edge_at_end, fixes.len());
         }
+        self.sweep_index();
         self.forget_sets();
         self.shared.out.deltas.drain(..).for_each(emit);
     }
@@ -161,26 +165,31 @@ impl PresenceWork {
         if refence.edited.crossed && !self.shared.legs_are_listed {
             self.list_all_legs();
         }
-        self.shared.index.near(&refence.edited.rects, &mut self.listed);
         let mut near = std::mem::take(&mut self.near);
-        find_near(&self.listed, &self.vehicles, refence.edited, &mut near);
-        for of_vehicle in near.chunk_by(|a, b| a.vehicle == b.vehicle) {
-            let place = of_vehicle[0].vehicle as usize;
-            let who = self.who(place);
-            let Shared { world, out, .. } = &mut self.shared;
-            self.vehicles[place].refence(who, refence, of_vehicle, world, out);
+        let mut listed = std::mem::take(&mut self.listed);
+        self.shared.index.near(&refence.edited.rects, &mut listed);
+        for some in chunks_of_vehicles(&listed, LOOK_AHEAD) {
+            find_near(some, &self.vehicles, refence.edited, &mut self.search, &mut near);
+            for of_vehicle in near.chunk_by(|a, b| a.vehicle == b.vehicle) {
+                let place = of_vehicle[0].vehicle as usize;
+                let who = self.who(place);
+                let Shared { world, out, .. } = &mut self.shared;
+                self.vehicles[place].refence(who, refence, of_vehicle, world, out);
+            }
         }
         self.near = near;
+        self.listed = listed;
     }
 
-    /// From now on blocks are listed along their legs too.
+    /// From now on blocks are listed along their legs too: all are listed anew.
     fn list_all_legs(&mut self) {
         self.shared.legs_are_listed = true;
+        self.shared.index.forget_blocks();
         for (place, vehicle) in self.vehicles.iter().enumerate() {
             let who = self.who(place);
-            for block in 0..=vehicle.history.sealed_count() {
-                vehicle.list_legs(who, block, &mut self.shared.index);
-            }
+            let sealed = vehicle.history.sealed_count();
+            (0..sealed).for_each(|block| vehicle.list_block(who, block, &mut self.shared));
+            vehicle.list_legs(who, sealed, &mut self.shared.index);
         }
     }
 
@@ -221,15 +230,15 @@ impl PresenceWork {
         let count = (fixes / 32 + 1).min(self.vehicles.len());
         for _ in 0..count {
             self.trim_next = (self.trim_next + 1) % self.vehicles.len();
-            let mut gone = 0;
-            self.vehicles[self.trim_next].trim(edge, || gone += 1);
-            for _ in 0..gone {
-                let vehicles = &self.vehicles;
-                self.shared.index.sweep(|Entry { vehicle, base_s }| {
-                    base_s == TAIL || !vehicles[vehicle as usize].history.blocks_at(base_s).is_empty()
-                });
-            }
+            let index = &mut self.shared.index;
+            self.vehicles[self.trim_next].trim(edge, |block| index.note_gone(block));
         }
+    }
+
+    /// Drops what is listed and gone, about as fast as it goes.
+    fn sweep_index(&mut self) {
+        let Shared { index, legs_are_listed, .. } = &mut self.shared;
+        index.sweep(&Kept { vehicles: &self.vehicles, legs_are_listed: *legs_are_listed });
     }
 
     /// Gives sets new numbers when most of them are out of use.

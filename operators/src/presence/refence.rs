@@ -19,7 +19,7 @@ use model::{Coord, EndReason, Why};
 
 use super::blocks_index::{Entry, TAIL};
 use super::fix::Fix;
-use super::history::Place;
+use super::history::{Place, base_seconds};
 use super::output::{Crossing, Interval, OfVehicle, Output};
 use super::vehicle::{Vehicle, Who};
 use super::world::{Edited, MAX_CROSSING_GAP_MS, World};
@@ -225,24 +225,67 @@ pub(crate) struct Near {
     pub(crate) block: u32,
 }
 
+/// Entries in chunks of about so many, none of which ends within a vehicle.
+pub(crate) fn chunks_of_vehicles(mut entries: &[Entry], about: usize) -> impl Iterator<Item = &[Entry]> {
+    std::iter::from_fn(move || {
+        let first_of_last = entries.get(about - 1).or(entries.last())?;
+        let end = entries.partition_point(|entry| entry.vehicle <= first_of_last.vehicle);
+        let (chunk, rest) = entries.split_at(end);
+        entries = rest;
+        Some(chunk)
+    })
+}
+
+/// Reused buffers of [`find_near`].
+#[derive(Default)]
+pub(crate) struct Search {
+    /// How many blocks of the entry's vehicle are known to be before the one that it names.
+    before: Vec<u32>,
+}
+
 /// The blocks that entries name and that have a fix near the edit, or may have a leg, by vehicle and in order.
-/// One block after the other, so that their memory is waited for together.
-pub(crate) fn find_near(entries: &[Entry], vehicles: &[Vehicle], edited: &Edited, found: &mut Vec<Near>) {
-    found.clear();
-    for &Entry { vehicle, base_s } in entries {
-        let history = &vehicles[vehicle as usize].history;
-        let blocks = match base_s {
-            TAIL => history.sealed_count()..history.sealed_count() + 1,
-            base_s => history.blocks_at(base_s),
-        };
-        for block in blocks {
-            let concerned = edited.crossed || history.block(block).positions().any(|at| is_near(at, edited));
-            let near = Near { vehicle, block: block as u32 };
-            if concerned && found.last() != Some(&near) {
-                found.push(near);
-            }
+///
+/// What is looked at is far apart in memory, and one look at a time waits for each. So all vehicles are looked
+/// at first, then blocks are searched for in step, then all are looked into: each wait is for many.
+pub(crate) fn find_near(
+    entries: &[Entry],
+    vehicles: &[Vehicle],
+    edited: &Edited,
+    search: &mut Search,
+    found: &mut Vec<Near>,
+) {
+    let of = |entry: &Entry| &vehicles[entry.vehicle as usize];
+    let most_blocks = entries.iter().map(|entry| of(entry).history.sealed_count()).max().unwrap_or(0);
+    let first_entered = |entry: &Entry| of(entry).intervals.first().map_or(0, |interval| interval.entered);
+    std::hint::black_box(entries.iter().map(first_entered).fold(0, i64::wrapping_add));
+    search.before.clear();
+    search.before.resize(entries.len(), 0);
+    let mut step = (most_blocks + 1).next_power_of_two() / 2;
+    while step > 0 {
+        for (entry, before) in entries.iter().zip(&mut search.before) {
+            let history = &of(entry).history;
+            let next = *before as usize + step;
+            let is_before = next <= history.sealed_count()
+                && base_seconds(history.block(next - 1).base_time()) < entry.base_s;
+            *before = if is_before { next as u32 } else { *before };
         }
+        step /= 2;
     }
+    found.clear();
+    for (entry, &first) in entries.iter().zip(&search.before) {
+        let history = &of(entry).history;
+        let count = history.sealed_count() as u32;
+        let is_named = |block: &u32| match entry.base_s {
+            TAIL => *block == count,
+            base_s => *block < count && base_seconds(history.block(*block as usize).base_time()) == base_s,
+        };
+        found.extend((first..).take_while(is_named).map(|block| Near { vehicle: entry.vehicle, block }));
+    }
+    found.dedup();
+    let block_of = |near: &Near| vehicles[near.vehicle as usize].history.block(near.block as usize);
+    let first_lat = |near: &Near| block_of(near).positions().next().map_or(0, |at| i64::from(at.lat));
+    std::hint::black_box(found.iter().map(first_lat).sum::<i64>());
+    found.retain(|near| edited.crossed || block_of(near).positions().any(|at| is_near(at, edited)));
 }
 
 fn is_near(at: Coord, edited: &Edited) -> bool {

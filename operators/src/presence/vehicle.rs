@@ -4,7 +4,7 @@ use model::{Cause, Coord, Why};
 
 use super::blocks_index::{BlocksIndex, Entry, TAIL};
 use super::fix::{Fix, FixIn, VehicleKey};
-use super::history::{History, Place, Touched, base_seconds};
+use super::history::{Block, History, Place, Touched, base_seconds};
 use super::jumps::is_good;
 use super::output::{Crossing, Interval, Output, ended_by_fence};
 use super::sets::EMPTY_SET;
@@ -159,6 +159,7 @@ impl Vehicle {
             Touched::Blocks(blocks) => {
                 shared.index.widen_tail(who.place, at);
                 for block in blocks.clone() {
+                    shared.index.note_gone(self.history.block(block));
                     self.list_block(who, block, shared);
                 }
             }
@@ -177,10 +178,13 @@ impl Vehicle {
     pub(crate) fn list_legs(&self, who: Who, block: usize, index: &mut BlocksIndex) {
         let mut at = self.history.begin_of(block);
         while let Some(place) = at.filter(|place| place.block == block) {
-            if let Some(good) = self.history.good_before(place) {
+            at = self.history.next(place);
+            // A jump that is found to be good is judged anew, which lists the leg to it.
+            if !self.history.get(place).is_jump
+                && let Some(good) = self.history.good_before(place)
+            {
                 list_leg(&self.history, who, good, place, index);
             }
-            at = self.history.next(place);
         }
     }
 
@@ -227,7 +231,7 @@ impl Vehicle {
 
     /// Forgets what no correction can reach any more: whole blocks before the last good fix before the edge,
     /// and rows that ended by that fix.
-    pub(crate) fn trim(&mut self, edge: i64, mut gone: impl FnMut()) {
+    pub(crate) fn trim(&mut self, edge: i64, mut gone: impl FnMut(Block<'_>)) {
         let Some(first) = self.history.first() else { return };
         if self.history.sealed_count() == 0 || self.history.get(first).time >= edge {
             return;
@@ -238,7 +242,7 @@ impl Vehicle {
         };
         let Some(kept_from) = kept_from else { return };
         let over_by = self.history.get(kept_from).time;
-        self.history.drop_blocks_before(kept_from, |_| gone());
+        self.history.drop_blocks_before(kept_from, |block| gone(Block::Sealed(&block)));
         self.intervals.retain(|i| i.exited() > over_by);
         self.crossings.retain(|c| c.to > over_by);
         self.intervals.shrink_to(self.intervals.len() * 2);

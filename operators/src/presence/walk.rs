@@ -162,6 +162,9 @@ impl Vehicle {
                 let cause = if is_new { why } else { why.stronger(Why { cause: Cause::Cleaning, ..why }) };
                 out.jump(who.key, &fix, is_jump, cause);
                 history.set_jump(place, is_jump);
+                if *legs_are_listed && let Some((_, good)) = &good {
+                    index.note_legs_changed(good.at, fix.at);
+                }
             }
             let may_settle = new.is_some() && !is_new && !is_jump && !fix.is_jump;
             let unchanged = scratch.edges.is_empty() && set == start.set_before && !replaced_good;

@@ -17,7 +17,7 @@ pub use prepared::{Overlap, PreparedShape, edge_distance_m};
 pub use rect::Rect;
 pub use segment::segment_rects;
 
-pub(crate) use grid::{CellKey, CellParts, CellRange, cell_of, part_of, parts_met};
+pub(crate) use grid::{CellKey, CellParts, Grid};
 pub(crate) use index::{Looked, ShapeTree};
 pub(crate) use metric::geodesic_at_most;
 pub(crate) use prepared::grown_by_metres;

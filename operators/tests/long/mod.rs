@@ -69,6 +69,19 @@ fn a_gate_comes_after_the_long_leg_through_it() {
     }
 }
 
+/// A leg over four thousand kilometres, where whatever is said is believed.
+#[test]
+fn a_gate_comes_after_a_leg_over_half_a_continent() {
+    for other_gate in ["", "fence other square -9000,-50 -8900,50 crossed yes\n"] {
+        let mut text = format!("set cleaning.max_speed_kmh 0\n{other_gate}");
+        stand(&mut text, 0..100, 0);
+        stand(&mut text, 104..204, 4_000_000);
+        text.push_str("tick\nfence gate square 1999950,-50 2000050,50 crossed yes\ntick\n");
+        text.push_str("+ crossing T1 gate 01:39..01:44 at 01:41:30\n");
+        check(&text);
+    }
+}
+
 /// A late fix among many, the only one within a kilometre. The one before it splits the block that it comes
 /// to.
 #[test]

@@ -125,6 +125,12 @@ impl BlocksIndex {
         self.tails[vehicle as usize] = bounds;
     }
 
+    /// Touches the memory of a vehicle's tail here.
+    #[inline]
+    pub(crate) fn touch(&self, place: usize) -> u32 {
+        self.tails[place].touch()
+    }
+
     #[inline]
     pub(crate) fn widen_tail(&mut self, vehicle: u32, at: Coord) {
         self.tails[vehicle as usize].include(at);

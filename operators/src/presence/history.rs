@@ -74,8 +74,10 @@ pub(crate) enum Touched {
 /// All fixes of one vehicle.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    sealed: Vec<Packed>,
+    /// A copy of the newest fix: nearly every fix is compared with it, and the tail is elsewhere.
+    newest: Option<Fix>,
     tail: Loose,
+    sealed: Vec<Packed>,
 }
 
 impl Loose {
@@ -210,13 +212,13 @@ impl History {
         (!self.is_empty()).then_some(place)
     }
 
-    /// Touches the memory that [`History::push`] will need.
+    /// The newest fix itself.
     #[inline]
-    pub(crate) fn newest_offset(&self) -> u32 {
-        self.tail.kept.last().map_or(0, |kept| kept.time_offset)
+    pub(crate) fn newest(&self) -> Option<Fix> {
+        self.newest
     }
 
-    /// The newest fix.
+    /// Where the newest fix is.
     #[inline]
     pub(crate) fn last(&self) -> Option<Place> {
         if let Some(index) = self.tail.len().checked_sub(1) {
@@ -340,6 +342,7 @@ impl History {
             let loose = self.tail.loose(fix);
             self.tail.kept.push(loose);
         }
+        self.newest = Some(*fix);
         (Place { block: self.sealed.len(), index: self.tail.len() - 1 }, sealed)
     }
 
@@ -353,6 +356,12 @@ impl History {
 
     /// Inserts a fix at a place that [`History::find`] gave, or puts it in the place of the one of its time.
     pub(crate) fn insert(&mut self, found: Result<Place, Place>, fix: &Fix) -> (Place, Touched) {
+        let inserted = self.insert_in_block(found, fix);
+        self.newest = self.last().map(|place| self.get(place));
+        inserted
+    }
+
+    fn insert_in_block(&mut self, found: Result<Place, Place>, fix: &Fix) -> (Place, Touched) {
         let (Ok(place) | Err(place)) = found;
         let put = |fixes: &mut Vec<Fix>| match found {
             Ok(_) => fixes[place.index] = *fix,
@@ -428,6 +437,11 @@ impl History {
         match self.sealed.get_mut(place.block) {
             Some(packed) => packed.set_jump(place.index, is_jump),
             None => self.tail.set_jump(place.index, is_jump),
+        }
+        if Some(place) == self.last()
+            && let Some(newest) = &mut self.newest
+        {
+            newest.is_jump = is_jump;
         }
     }
 

@@ -138,12 +138,10 @@ impl PresenceWork {
             vehicles.push(Vehicle::default());
             shared.index.add_vehicle();
         }
-        let of_fixes = || fixes.iter().map(|fix| &vehicles[place_of(fix)]);
-        let headers = of_fixes().fold(0, |sum: u32, vehicle| sum.wrapping_add(vehicle.touch()));
+        let headers = fixes.iter().fold(0, |sum: u32, fix| sum.wrapping_add(vehicles[place_of(fix)].touch()));
         shared.world.look_up(fixes.iter().map(|fix| fix.at), looked);
-        let newest =
-            of_fixes().fold(0, |sum: u32, vehicle| sum.wrapping_add(vehicle.history.newest_offset()));
-        std::hint::black_box((headers, newest));
+        let tails = fixes.iter().fold(0, |sum: u32, fix| sum.wrapping_add(shared.index.touch(place_of(fix))));
+        std::hint::black_box((headers, tails));
     }
 
     #[inline]

@@ -47,14 +47,14 @@ impl Vehicle {
     /// Touches the memory of the vehicle itself.
     #[inline]
     pub(crate) fn touch(&self) -> u32 {
-        let lengths = self.history.sealed_count() + self.intervals.len() + self.crossings.len();
-        self.last_set.wrapping_add(lengths as u32)
+        let newest = self.history.newest().map_or(0, |newest| newest.time as u32);
+        newest.wrapping_add(self.last_set).wrapping_add(self.crossings.len() as u32)
     }
 
     /// Takes in a fix, in whatever order it comes. `looked`: its position was looked up.
     #[inline]
     pub(crate) fn apply(&mut self, who: Who, fix: &FixIn, looked: Looked, shared: &mut Shared) {
-        let last = self.history.last().map(|place| self.history.get(place));
+        let last = self.history.newest();
         if last.is_none_or(|last| last.time < fix.time) {
             self.append(who, &Fix::from(fix), last, looked, shared);
         } else {

@@ -89,8 +89,7 @@ impl Stays {
     }
 
     /// Applies a tick's changes, sorted by `entered` and -1 before +1, and tells the visits that went and
-    /// came; `wait` is told the start of an
-    /// open stay, and when it will be long enough.
+    /// came; `wait` is told the start of an open stay, and when it will be long enough.
     pub(crate) fn apply(
         &mut self,
         changes: &[PieceChange],
@@ -121,6 +120,10 @@ impl Stays {
                     told: None,
                     waits_for: None,
                 };
+                if self.pieces.len() == self.pieces.capacity() {
+                    // Most keys have one presence; doubling begins with room for four.
+                    self.pieces.reserve_exact(1 + self.pieces.len() / 2);
+                }
                 self.pieces.insert(at, piece);
             }
         }

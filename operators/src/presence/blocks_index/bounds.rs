@@ -26,6 +26,11 @@ impl Bounds {
     }
 
     #[inline]
+    pub(super) fn touch(&self) -> u32 {
+        self.low.lon.cast_unsigned()
+    }
+
+    #[inline]
     pub(super) fn include(&mut self, at: Coord) {
         self.low.lon = self.low.lon.min(at.lon);
         self.low.lat = self.low.lat.min(at.lat);

@@ -1,24 +1,32 @@
 //! A sealed block: fixes that follow one another, in few bits.
 //!
 //! ```text
-//!   words   [ base_seq | lon, lat | jumps, bad values | shape ]  [ times | longitudes | latitudes | seqs ]
-//!             the least of each     a bit a fix                    columns of offsets, each as wide as it must be
+//!   words   [ base_seq | jumps, bad values | widths | 4 lines ]   [ times | longitudes | latitudes | seqs ]
+//!                        a bit a fix                               columns of distances from the lines
 //! ```
 //!
-//! A truck on the road takes about 9 bytes a fix, one that is parked about 5, where a loose fix takes 16. Columns,
-//! because a search looks at times only, and an edit at positions only.
+//! Vehicles report evenly and drive on: each column lies near a straight line over its fixes, and keeps how far
+//! it is above one, in as many bits as that takes. A truck on the road takes about 7 bytes a fix, one that is
+//! parked about 2, where a loose fix takes 16. Any fix is read without those before it. Columns, because a search
+//! looks at times only, and an edit at positions only.
 
 use model::Coord;
 
 use super::{BLOCK_LEN, Fix, SEQ_OFFSETS};
 
 const BASE_SEQ: usize = 0;
-const LOWEST: usize = 1;
-const FLAGS: usize = 2;
-const SHAPE: usize = 3;
+const FLAGS: usize = 1;
+const WIDTHS: usize = 2;
+/// Where the lines of the columns are.
+const LINES: usize = 3;
 /// Where the columns begin.
-const COLUMNS: usize = 4;
+const COLUMNS: usize = LINES + 4;
 const WORD_BITS: usize = u64::BITS as usize;
+
+const TIME: usize = 0;
+const LON: usize = 1;
+const LAT: usize = 2;
+const SEQ: usize = 3;
 
 // The flags of a block are one word.
 const _: () = assert!(BLOCK_LEN <= 32);
@@ -30,52 +38,71 @@ pub(crate) struct Packed {
     words: Box<[u64]>,
 }
 
-/// What a block's columns are like; one word.
+/// How many fixes there are, and how wide the columns are; one word.
 #[derive(Clone, Copy)]
-struct Shape {
+struct Widths {
     len: usize,
     /// Times are whole seconds from the base.
     is_in_seconds: bool,
-    time_bits: usize,
-    lon_bits: usize,
-    lat_bits: usize,
-    seq_bits: usize,
+    bits: [usize; 4],
 }
 
-impl Shape {
+impl Widths {
     fn to_word(self) -> u64 {
-        let bytes = [self.len, self.time_bits, self.lon_bits, self.lat_bits, self.seq_bits];
-        let widths = bytes.iter().rev().fold(0, |word, byte| word << 8 | *byte as u64);
-        widths | u64::from(self.is_in_seconds) << 40
+        let widths = self.bits.iter().rev().fold(0, |word, bits| word << 8 | *bits as u64);
+        widths << 8 | self.len as u64 | u64::from(self.is_in_seconds) << 40
     }
 
     #[inline]
-    fn of_word(word: u64) -> Shape {
+    fn of_word(word: u64) -> Widths {
         let byte = |n: u32| (word >> (8 * n)) as usize & 0xff;
-        Shape {
-            len: byte(0),
-            time_bits: byte(1),
-            lon_bits: byte(2),
-            lat_bits: byte(3),
-            seq_bits: byte(4),
-            is_in_seconds: byte(5) != 0,
-        }
+        Widths { len: byte(0), is_in_seconds: byte(5) != 0, bits: [byte(1), byte(2), byte(3), byte(4)] }
     }
 
-    fn lon_at(&self) -> usize {
-        self.len * self.time_bits
-    }
-
-    fn lat_at(&self) -> usize {
-        self.lon_at() + self.len * self.lon_bits
-    }
-
-    fn seq_at(&self) -> usize {
-        self.lat_at() + self.len * self.lat_bits
+    /// Where a column begins, in bits; the one behind the last ends them.
+    #[inline]
+    fn start(&self, column: usize) -> usize {
+        self.len * self.bits[..column].iter().sum::<usize>()
     }
 
     fn words(&self) -> usize {
-        COLUMNS + (self.seq_at() + self.len * self.seq_bits).div_ceil(WORD_BITS)
+        COLUMNS + self.start(4).div_ceil(WORD_BITS)
+    }
+}
+
+/// A straight line below a column's values, which are 32 bits wide; sums wrap around.
+#[derive(Clone, Copy)]
+struct Line {
+    start: u32,
+    slope: u32,
+}
+
+impl Line {
+    /// The line from which values are told in the fewest bits, of that from the first to the last and a level
+    /// one; and how many bits those are. The values span less than 32 bits.
+    fn below(values: &[i64]) -> (Line, usize) {
+        let steps = values.len().saturating_sub(1).max(1) as i64;
+        let rise = values.last().zip(values.first()).map_or(0, |(last, first)| last - first);
+        let line = |slope: i64| {
+            let above = || (0..).zip(values).map(|(n, value)| value - slope * n);
+            let (lowest, highest) = (above().min().unwrap_or(0), above().max().unwrap_or(0));
+            (Line { start: lowest as u32, slope: slope as u32 }, bits_for((highest - lowest) as u64))
+        };
+        let (level, inclined) = (line(0), line(rise / steps));
+        if inclined.1 < level.1 { inclined } else { level }
+    }
+
+    fn of_word(word: u64) -> Line {
+        Line { start: (word >> 32) as u32, slope: word as u32 }
+    }
+
+    fn to_word(self) -> u64 {
+        u64::from(self.start) << 32 | u64::from(self.slope)
+    }
+
+    #[inline]
+    fn at(self, index: usize) -> u32 {
+        self.start.wrapping_add(self.slope.wrapping_mul(index as u32))
     }
 }
 
@@ -97,34 +124,32 @@ impl Packed {
     pub(crate) fn new(base_time: i64, fixes: &[Fix]) -> Packed {
         debug_assert!(Packed::can_hold(base_time, fixes));
         let base_seq = fixes.iter().map(|fix| fix.seq).min().unwrap_or(0);
-        let lowest = Coord {
-            lon: fixes.iter().map(|fix| fix.at.lon).min().unwrap_or(0),
-            lat: fixes.iter().map(|fix| fix.at.lat).min().unwrap_or(0),
-        };
         let is_in_seconds = fixes.iter().all(|fix| (fix.time - base_time) % 1000 == 0);
         let unit_ms = if is_in_seconds { 1000 } else { 1 };
-        let time = |fix: &Fix| ((fix.time - base_time) / unit_ms) as u64;
-        let lon = |fix: &Fix| u64::from(fix.at.lon.abs_diff(lowest.lon));
-        let lat = |fix: &Fix| u64::from(fix.at.lat.abs_diff(lowest.lat));
-        let seq = |fix: &Fix| fix.seq - base_seq;
-        let width = |of: &dyn Fn(&Fix) -> u64| bits_for(fixes.iter().map(of).max().unwrap_or(0));
-        let shape = Shape {
-            len: fixes.len(),
-            is_in_seconds,
-            time_bits: width(&time),
-            lon_bits: width(&lon),
-            lat_bits: width(&lat),
-            seq_bits: width(&seq),
+        let value = |column: usize, fix: &Fix| match column {
+            TIME => (fix.time - base_time) / unit_ms,
+            LON => fix.at.lon.into(),
+            LAT => fix.at.lat.into(),
+            _ => (fix.seq - base_seq) as i64,
         };
-        let mut words = vec![0; shape.words()].into_boxed_slice();
+        let mut buffer = [0; BLOCK_LEN];
+        let values = &mut buffer[..fixes.len()];
+        let mut lines = [Line { start: 0, slope: 0 }; 4];
+        let mut widths = Widths { len: fixes.len(), is_in_seconds, bits: [0; 4] };
+        for (column, line) in lines.iter_mut().enumerate() {
+            values.iter_mut().zip(fixes).for_each(|(to, fix)| *to = value(column, fix));
+            (*line, widths.bits[column]) = Line::below(values);
+        }
+        let mut words = vec![0; widths.words()].into_boxed_slice();
         words[BASE_SEQ] = base_seq;
-        words[LOWEST] = u64::from(lowest.lon.cast_unsigned()) << 32 | u64::from(lowest.lat.cast_unsigned());
-        words[SHAPE] = shape.to_word();
-        let columns = &mut words[COLUMNS..];
-        put_column(columns, 0, shape.time_bits, fixes.iter().map(time));
-        put_column(columns, shape.lon_at(), shape.lon_bits, fixes.iter().map(lon));
-        put_column(columns, shape.lat_at(), shape.lat_bits, fixes.iter().map(lat));
-        put_column(columns, shape.seq_at(), shape.seq_bits, fixes.iter().map(seq));
+        words[WIDTHS] = widths.to_word();
+        for (column, line) in lines.iter().enumerate() {
+            words[LINES + column] = line.to_word();
+            let above = (0..)
+                .zip(fixes)
+                .map(|(index, fix)| u64::from((value(column, fix) as u32).wrapping_sub(line.at(index))));
+            put_column(&mut words[COLUMNS..], widths.start(column), widths.bits[column], above);
+        }
         let mut packed = Packed { base_time, words };
         for (index, fix) in fixes.iter().enumerate() {
             packed.set_flag(index, fix.is_jump);
@@ -139,47 +164,47 @@ impl Packed {
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.shape().len
+        self.widths().len
     }
 
     #[inline]
-    fn shape(&self) -> Shape {
-        Shape::of_word(self.words[SHAPE])
+    fn widths(&self) -> Widths {
+        Widths::of_word(self.words[WIDTHS])
     }
 
+    /// The values of a column by index.
     #[inline]
-    fn column(&self, start: usize, bits: usize, index: usize) -> u64 {
-        bits_at(&self.words[COLUMNS..], start + index * bits, bits)
-    }
-
-    #[inline]
-    fn lowest(&self) -> (i32, i32) {
-        let word = self.words[LOWEST];
-        (((word >> 32) as u32).cast_signed(), (word as u32).cast_signed())
-    }
-
-    #[inline]
-    fn time(&self, shape: &Shape, index: usize) -> i64 {
-        let unit_ms = if shape.is_in_seconds { 1000 } else { 1 };
-        self.base_time + self.column(0, shape.time_bits, index) as i64 * unit_ms
-    }
-
-    #[inline]
-    fn at(&self, shape: &Shape, index: usize) -> Coord {
-        let (lon, lat) = self.lowest();
-        Coord {
-            lon: lon.wrapping_add_unsigned(self.column(shape.lon_at(), shape.lon_bits, index) as u32),
-            lat: lat.wrapping_add_unsigned(self.column(shape.lat_at(), shape.lat_bits, index) as u32),
+    fn column(&self, widths: Widths, column: usize) -> impl Fn(usize) -> u32 {
+        let line = Line::of_word(self.words[LINES + column]);
+        let (start, bits) = (widths.start(column), widths.bits[column]);
+        move |index| {
+            let above = bits_at(&self.words[COLUMNS..], start + index * bits, bits);
+            line.at(index).wrapping_add(above as u32)
         }
     }
 
+    /// The times of fixes by index.
+    #[inline]
+    fn times(&self, widths: Widths) -> impl Fn(usize) -> i64 {
+        let unit_ms = if widths.is_in_seconds { 1000 } else { 1 };
+        let offset = self.column(widths, TIME);
+        move |index| self.base_time + i64::from(offset(index)) * unit_ms
+    }
+
+    /// The positions of fixes by index.
+    #[inline]
+    fn places(&self, widths: Widths) -> impl Fn(usize) -> Coord {
+        let (lon, lat) = (self.column(widths, LON), self.column(widths, LAT));
+        move |index| Coord { lon: lon(index).cast_signed(), lat: lat(index).cast_signed() }
+    }
+
     pub(crate) fn fix(&self, index: usize) -> Fix {
-        let shape = self.shape();
-        debug_assert!(index < shape.len);
+        let widths = self.widths();
+        debug_assert!(index < widths.len);
         Fix {
-            time: self.time(&shape, index),
-            seq: self.words[BASE_SEQ] + self.column(shape.seq_at(), shape.seq_bits, index),
-            at: self.at(&shape, index),
+            time: self.times(widths)(index),
+            seq: self.words[BASE_SEQ] + u64::from(self.column(widths, SEQ)(index)),
+            at: self.places(widths)(index),
             is_jump: self.flag(index),
             has_bad_value: self.flag(32 + index),
         }
@@ -192,11 +217,12 @@ impl Packed {
 
     /// Where a time is, or would be.
     pub(crate) fn search(&self, time: i64) -> Result<usize, usize> {
-        let shape = self.shape();
-        let (mut low, mut high) = (0, shape.len);
+        let widths = self.widths();
+        let times = self.times(widths);
+        let (mut low, mut high) = (0, widths.len);
         while low < high {
             let middle = low.midpoint(high);
-            match self.time(&shape, middle).cmp(&time) {
+            match times(middle).cmp(&time) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Equal => return Ok(middle),
@@ -207,8 +233,8 @@ impl Packed {
 
     /// The positions of all fixes.
     pub(crate) fn positions(&self) -> impl Iterator<Item = Coord> {
-        let shape = self.shape();
-        (0..shape.len).map(move |index| self.at(&shape, index))
+        let widths = self.widths();
+        (0..widths.len).map(self.places(widths))
     }
 
     fn flag(&self, bit: usize) -> bool {

@@ -17,6 +17,14 @@ fn time() -> impl Strategy<Value = i64> {
     ]
 }
 
+/// Places beside each other, and anywhere.
+fn place() -> impl Strategy<Value = Coord> {
+    const HALF_TURN: i32 = 1_800_000_000;
+    let near = (-50..50_i32, -50..50_i32);
+    let anywhere = (-HALF_TURN..=HALF_TURN, -HALF_TURN / 2..=HALF_TURN / 2);
+    prop_oneof![4 => near, 1 => anywhere].prop_map(|(lon, lat)| Coord { lon, lat })
+}
+
 fn seq_step() -> impl Strategy<Value = u64> {
     prop_oneof![20 => Just(1_u64), 1 => Just(1 << 29), 1 => Just(1 << 34)]
 }
@@ -63,20 +71,20 @@ proptest! {
 
     #[test]
     fn is_a_sorted_list(
-        arrivals in prop::collection::vec((time(), seq_step(), any::<bool>()), 1..400),
+        arrivals in prop::collection::vec((time(), seq_step(), place(), any::<bool>()), 1..400),
         in_order in any::<bool>(), asked in prop::collection::vec(time(), 1..10),
         dropped in any::<prop::sample::Index>(),
     ) {
         let mut arrivals = arrivals;
         if in_order {
-            arrivals.sort_unstable();
+            arrivals.sort_unstable_by_key(|&(time, ..)| time);
         }
         let mut history = History::default();
         let mut plain: BTreeMap<i64, Fix> = BTreeMap::new();
         let mut seq = 0;
-        for (n, &(time, step, has_bad_value)) in (0..).zip(&arrivals) {
+        for (n, &(time, step, at, has_bad_value)) in (0..).zip(&arrivals) {
             seq += step;
-            let fix = Fix { time, seq, at: Coord { lon: n, lat: -n }, is_jump: false, has_bad_value };
+            let fix = Fix { time, seq, at, is_jump: false, has_bad_value };
             let is_newest = history.last().is_none_or(|last| history.get(last).time < time);
             let place = if is_newest {
                 history.push(&fix).0
@@ -92,6 +100,7 @@ proptest! {
                 plain.get_mut(&time).unwrap().is_jump = true;
             }
             check_blocks(&history);
+            prop_assert_eq!(history.newest(), plain.values().next_back().copied());
         }
         prop_assert_eq!(all(&history), plain.values().copied().collect::<Vec<_>>());
         prop_assert_eq!(history.len(), plain.len());

@@ -212,6 +212,19 @@ impl History {
         (!self.is_empty()).then_some(place)
     }
 
+    /// Touches the memory of the history itself.
+    #[inline]
+    pub(crate) fn touch(&self) -> u32 {
+        let newest = self.newest.map_or(0, |newest| newest.time as u32);
+        newest.wrapping_add((self.tail.len() + self.sealed.len()) as u32)
+    }
+
+    /// Touches the memory where [`History::push`] will write.
+    #[inline]
+    pub(crate) fn touch_tail(&self) -> u32 {
+        self.tail.kept.last().map_or(0, |kept| kept.time_offset)
+    }
+
     /// The newest fix itself.
     #[inline]
     pub(crate) fn newest(&self) -> Option<Fix> {

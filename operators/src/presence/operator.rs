@@ -140,7 +140,9 @@ impl PresenceWork {
         }
         let headers = fixes.iter().fold(0, |sum: u32, fix| sum.wrapping_add(vehicles[place_of(fix)].touch()));
         shared.world.look_up(fixes.iter().map(|fix| fix.at), looked);
-        let tails = fixes.iter().fold(0, |sum: u32, fix| sum.wrapping_add(shared.index.touch(place_of(fix))));
+        let tails = fixes.iter().map(place_of).fold(0, |sum: u32, place| {
+            sum.wrapping_add(vehicles[place].history.touch_tail()).wrapping_add(shared.index.touch(place))
+        });
         std::hint::black_box((headers, tails));
     }
 

@@ -47,8 +47,7 @@ impl Vehicle {
     /// Touches the memory of the vehicle itself.
     #[inline]
     pub(crate) fn touch(&self) -> u32 {
-        let newest = self.history.newest().map_or(0, |newest| newest.time as u32);
-        newest.wrapping_add(self.last_set).wrapping_add(self.crossings.len() as u32)
+        self.history.touch().wrapping_add(self.last_set)
     }
 
     /// Takes in a fix, in whatever order it comes. `looked`: its position was looked up.

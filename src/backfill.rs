@@ -21,8 +21,8 @@ use crate::folder;
 use crate::progress;
 use crate::{Outcome, Usage};
 
-use writer::Writer;
 pub use writer::receive;
+use writer::{Plan, Writer};
 
 /// Positions are written together up to about so many bytes.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -89,10 +89,13 @@ fn into_folder(
 ) -> anyhow::Result<Outcome> {
     let log = store.log();
     log.check_clock()?;
+    let plan = Plan::new(&log, period.from)?;
     let writer = Writer::alone(&log)?;
     let sent = send(period, files, &mut |batch| writer.positions(batch))?;
-    let tick = writer.backfill(period.from, period.to)?;
     sent.tell(out)?;
+    writeln!(out, "{plan}")?;
+    out.flush()?;
+    let tick = writer.backfill(period.from, period.to)?;
     writeln!(out, "tick {tick} is in the journal; the next start of the service computes the period")?;
     Ok(if sent.cut_short.is_empty() { Outcome::Done } else { Outcome::Failed })
 }

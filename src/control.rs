@@ -5,8 +5,7 @@
 //! the error, if any, and ends the answer: an answer without one was cut short.
 //!
 //! Behind the request for a backfill the client sends frames of its own: positions (`p`) as NDJSON, and an
-//! end (`e`) without bytes. What is too late of a
-//! client that is gone before its end waits for another backfill.
+//! end (`e`) without bytes. What is too late of a client that is gone before its end waits for another backfill.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -21,9 +20,9 @@ use journal::Store;
 use model::TimeMs;
 use serde::{Deserialize, Serialize};
 
-use crate::Outcome;
 use crate::backfill;
 use crate::work::{self, Running};
+use crate::{Outcome, Usage};
 
 const SOCKET: &str = "control.sock";
 const MAX_REQUEST_BYTES: u64 = 64 * 1024;
@@ -87,8 +86,11 @@ impl Upload {
     /// Says that this is all, and gives the answer out.
     pub fn finish(self, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         // A service that gave up does not read to the end; its answer says why.
+        let is_given_up = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+        };
         match write_frame(&self.stream, b'e', &[]) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            Err(error) if !is_given_up(&error) => Err(error.into()),
             _ => read_answer(self.stream, out),
         }
     }
@@ -129,6 +131,7 @@ fn read_answer(stream: UnixStream, out: &mut dyn Write) -> anyhow::Result<Outcom
         return match bytes.split_first() {
             Some((b'0', _)) => Ok(Outcome::Done),
             Some((b'1', [])) => Ok(Outcome::Failed),
+            Some((b'2', message)) => Err(Usage(String::from_utf8_lossy(message).into_owned()).into()),
             Some((_, message)) => bail!("{}", String::from_utf8_lossy(message)),
             None => bail!("the service's answer is not understood"),
         };
@@ -206,7 +209,10 @@ fn respond(stream: &UnixStream, store: &Store, service: &Running) -> anyhow::Res
     let exit = match outcome {
         Ok(Outcome::Done) => b"0".to_vec(),
         Ok(Outcome::Failed) => b"1".to_vec(),
-        Err(error) => format!("1{error:#}").into_bytes(),
+        Err(error) => {
+            let status = if error.is::<Usage>() { 2 } else { 1 };
+            format!("{status}{error:#}").into_bytes()
+        }
     };
     frames.frame(b'x', &exit)?;
     Ok(())

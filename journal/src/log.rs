@@ -96,6 +96,9 @@ pub trait Log: Send + Sync {
     /// Why nothing is taken any more, if a commit has failed or nobody follows the ticks.
     fn failure(&self) -> Option<String>;
 
+    /// Whether a stop was asked for, before the start too.
+    fn is_stopped(&self) -> bool;
+
     /// Commits what is queued, closes the channel behind it, and refuses what is appended later. Returns
     /// when the last commit is durable; the channel may still hold ticks to be read.
     fn stop(&self);

@@ -30,15 +30,23 @@ pub(crate) fn apply(rows: &mut Tables, closed: &ClosedTick) -> Result<(), Unfit>
 }
 
 /// The periods of the backfill records of a journal up to and with a tick, as `watchtower backfill` wrote them:
-/// where only the rows of that tick matter, one pass that knows all of them is enough.
-pub(crate) fn periods(log: &dyn Log, to_tick: u64) -> Result<Vec<Period>, StoreError> {
+/// where only the rows of that tick matter, one pass that knows all of them is enough. `None` when `goes_on` says to
+/// stop.
+pub(crate) fn periods(
+    log: &dyn Log,
+    to_tick: u64,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<Option<Vec<Period>>, StoreError> {
     let mut found = Found(Vec::new());
     for tick in log.read(1, to_tick) {
+        if !goes_on() {
+            return Ok(None);
+        }
         for entry in tick?.entries.iter().filter(|entry| entry.source == sources::code::BACKFILL) {
             sources::decode(entry.source, &entry.context, &entry.payload, &mut found);
         }
     }
-    Ok(found.0)
+    Ok(Some(found.0))
 }
 
 struct Found(Vec<Period>);

@@ -244,7 +244,13 @@ impl RecordSink for Intake {
             }
         };
         self.largest_seen = self.largest_seen.max(position.event_time.0);
-        let vehicle = self.vehicles.number(decoded.vehicle_id);
+        // What a backfill lets in is nothing of the present: views do not show it on any pass.
+        let (vehicle, shown_as) = if self.keep_view_fixes && !is_let_in {
+            let (vehicle, vehicle_id) = self.vehicles.number_and_text(decoded.vehicle_id);
+            (vehicle, Some(vehicle_id))
+        } else {
+            (self.vehicles.number(decoded.vehicle_id), None)
+        };
         self.tick.fixes.push(FixIn {
             vehicle,
             bad_value: position.bad.any(),
@@ -252,10 +258,9 @@ impl RecordSink for Intake {
             time: position.event_time.0,
             seq: self.records,
         });
-        // What a backfill lets in is nothing of the present: views do not show it on any pass.
-        if self.keep_view_fixes && !is_let_in {
+        if let Some(vehicle_id) = shown_as {
             self.tick.view_fixes.push(Fix {
-                vehicle_id: self.vehicles.text(vehicle).clone(),
+                vehicle_id,
                 spelling: decoded.spelling.map(Into::into),
                 seq: self.records,
                 at,

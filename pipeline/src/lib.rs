@@ -11,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod backfill;
+mod backlog;
 pub mod config;
 mod drive;
 pub mod explain;

@@ -8,7 +8,6 @@ use rustc_hash::FxHashMap;
 #[derive(Default)]
 pub(crate) struct Interner {
     numbers: FxHashMap<Arc<str>, u32>,
-    texts: Vec<Arc<str>>,
     shared: Names,
 }
 
@@ -19,13 +18,21 @@ pub(crate) struct Names(Arc<RwLock<Vec<Arc<str>>>>);
 impl Interner {
     /// The number of a text, given out at its first sight.
     pub(crate) fn number(&mut self, text: &str) -> u32 {
-        if let Some(&number) = self.numbers.get(text) {
-            return number;
+        self.known(text).unwrap_or_else(|| self.give_out(text.into()))
+    }
+
+    /// The number of a text, and the one copy of it that all share.
+    pub(crate) fn number_and_text(&mut self, text: &str) -> (u32, Arc<str>) {
+        if let Some((text, &number)) = self.numbers.get_key_value(text) {
+            return (number, text.clone());
         }
-        let number = self.texts.len() as u32;
         let text: Arc<str> = text.into();
+        (self.give_out(text.clone()), text)
+    }
+
+    fn give_out(&mut self, text: Arc<str>) -> u32 {
+        let number = self.numbers.len() as u32;
         self.numbers.insert(text.clone(), number);
-        self.texts.push(text.clone());
         self.shared.0.write().unwrap_or_else(std::sync::PoisonError::into_inner).push(text);
         number
     }
@@ -33,11 +40,6 @@ impl Interner {
     /// The number of a text that was seen before.
     pub(crate) fn known(&self, text: &str) -> Option<u32> {
         self.numbers.get(text).copied()
-    }
-
-    /// The text of a number that was given out.
-    pub(crate) fn text(&self, number: u32) -> &Arc<str> {
-        &self.texts[number as usize]
     }
 
     pub(crate) fn names(&self) -> Names {
@@ -49,5 +51,22 @@ impl Names {
     /// All texts by number, for as long as the guard lives; numbers are given out only after.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Vec<Arc<str>>> {
         self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_has_one_number_and_one_copy() {
+        let mut interner = Interner::default();
+        let names = interner.names();
+        let (first, text) = interner.number_and_text("T1");
+        assert_eq!((first, interner.number("T2"), interner.number("T1")), (0, 1, 0));
+        let (second, of_second) = interner.number_and_text("T2");
+        assert_eq!((second, interner.known("T2"), interner.known("T3")), (1, Some(1), None));
+        assert!(Arc::ptr_eq(&interner.number_and_text("T1").1, &text));
+        assert!(Arc::ptr_eq(&names.read()[0], &text) && Arc::ptr_eq(&names.read()[1], &of_second));
     }
 }

@@ -4,17 +4,16 @@
 //! it says of ticks that the changelog has is compared with the rows that are kept, not emitted. Where the
 //! two differ (a release that computes something better), the difference goes out with the next tick.
 //!
-//! A tick with a backfill takes a second pass over the journal. While it runs, ticks are not held: they are
-//! let go of as they come, so that the journal goes on committing, and read from it again afterwards.
+//! A tick with a backfill takes a second pass over the journal. What comes meanwhile is in the [`Backlog`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, TryRecvError};
-use journal::{AppendError, ChangeBytes, Changelog, Index, Log, StoreError, Tick};
+use journal::{AppendError, ChangeBytes, Changelog, Index, Log, RowsSnapshot, StoreError, Tick};
 use model::{Change, ClosedTick, GraphSettings, Table, Tables, Unfit, VisitId, Why, vehicle_subject};
 
 use crate::backfill::{self, Difference};
+use crate::backlog::Backlog;
 use crate::drive::Driver;
 use crate::graph::GraphError;
 
@@ -59,7 +58,8 @@ pub trait Observer {
 }
 
 impl Service<'_> {
-    /// Runs until the log is stopped.
+    /// Runs until the log is stopped. Where that is so before it is started, what is left to be computed is left to
+    /// the next start.
     pub fn run(&self, observer: &mut dyn Observer) -> Result<(), ServiceError> {
         let last_tick = self.log.last_tick().map_or(0, |(tick, _)| tick);
         let changelog_tick = self.changelog.last_tick().map_or(0, |(tick, _)| tick);
@@ -68,7 +68,8 @@ impl Service<'_> {
         }
         // Of the ticks whose changes are kept only the last one's rows matter: one pass gives them that knows all
         // backfills until then. A later one changes rows at its tick, and those before it are told without it.
-        let periods = backfill::periods(self.log, changelog_tick)?;
+        let goes_on = &|| !self.log.is_stopped();
+        let Some(periods) = backfill::periods(self.log, changelog_tick, goes_on)? else { return Ok(()) };
         let mut run = Run {
             service: self,
             driver: Driver::of_journal(periods, true, self.workers)?,
@@ -76,27 +77,31 @@ impl Service<'_> {
             changelog_tick,
             rebuilt: (changelog_tick > 0).then(Tables::default),
             held: VecDeque::new(),
-            live: crossbeam_channel::never(),
-            begun_to: 0,
-            let_go_to: 0,
-            behind: Box::new(std::iter::empty()),
+            backlog: Backlog::new(self.log),
             is_stopped: false,
         };
         run.replay_journal(last_tick)?;
+        if run.is_stopped {
+            return Ok(());
+        }
         if *run.driver.intake.settings() != self.settings {
             let payload = sources::settings::encode(&self.settings.values());
             // The first entry of the first tick: nobody may append before the service is ready.
-            drop(self.log.append(sources::code::SETTINGS, "", payload)?);
+            match self.log.append(sources::code::SETTINGS, "", payload) {
+                Err(AppendError::Stopped) => return Ok(()),
+                written => drop(written?),
+            }
         }
-        run.live = self.log.start()?;
+        run.backlog.start()?;
         run.observer.ready();
         while !run.is_stopped {
-            if run.is_behind() {
-                // Where no more will come, all that was let go is worked on all the same.
-                let_go(&run.live, &mut run.let_go_to);
+            if run.driver.backfill_due().is_some() {
+                run.backlog.let_go_of_all();
+            } else {
+                run.backlog.let_go_of_some();
             }
             if run.driver.has_room()
-                && let Some(tick) = run.next_tick()?
+                && let Some(tick) = run.backlog.next()?
             {
                 run.begin(tick)?;
                 continue;
@@ -106,16 +111,14 @@ impl Service<'_> {
                 run.held.pop_front();
                 continue;
             }
-            match run.live.recv() {
-                Ok(tick) => run.begin(tick)?,
-                Err(_) => run.is_stopped = true,
+            match run.backlog.wait() {
+                Some(tick) => run.begin(tick)?,
+                None => run.is_stopped = true,
             }
         }
         self.log.failure().map_or(Ok(()), |why| Err(ServiceError::JournalFailed(why)))
     }
 }
-
-type TicksOfJournal = Box<dyn Iterator<Item = Result<Tick, StoreError>> + Send>;
 
 struct Run<'a> {
     service: &'a Service<'a>,
@@ -128,44 +131,15 @@ struct Run<'a> {
     /// The rows of the replay, until they are compared with those that are kept.
     rebuilt: Option<Tables>,
     /// The ticks that are minted.
-    live: Receiver<Arc<Tick>>,
-    /// The last one that was handed over.
-    begun_to: u64,
-    /// The last one that came from there since a backfill began, and was let go; while it is later than what was
-    /// handed over, the service is behind.
-    let_go_to: u64,
-    /// Those that were let go, from the journal; they come before the live ones.
-    behind: TicksOfJournal,
+    backlog: Backlog<'a>,
     /// The log was stopped, and nothing more is to be worked on.
     is_stopped: bool,
 }
 
 impl Run<'_> {
-    /// Whether a backfill is due or not caught up with yet. Until then live ticks are let go of: the journal would
-    /// wait for room, and acknowledge nothing.
-    fn is_behind(&self) -> bool {
-        self.begun_to < self.let_go_to || self.driver.backfill_due().is_some()
-    }
-
-    /// The next live tick, if there is one; what was let go comes first.
-    fn next_tick(&mut self) -> Result<Option<Arc<Tick>>, ServiceError> {
-        if self.begun_to < self.let_go_to {
-            let mut next = self.behind.next();
-            if next.is_none() {
-                self.behind = self.service.log.read(self.begun_to + 1, self.let_go_to);
-                next = self.behind.next();
-            }
-            if let Some(tick) = next {
-                return Ok(Some(Arc::new(tick?)));
-            }
-        }
-        Ok(self.live.try_recv().ok())
-    }
-
     /// Hands a live tick over; there is room.
     fn begin(&mut self, tick: Arc<Tick>) -> Result<(), ServiceError> {
         self.driver.submit_journal_tick(&tick)?;
-        self.begun_to = tick.number;
         self.held.push_back(tick);
         self.tell_warnings();
         Ok(())
@@ -173,6 +147,11 @@ impl Run<'_> {
 
     fn replay_journal(&mut self, last_tick: u64) -> Result<(), ServiceError> {
         for tick in self.service.log.read(1, last_tick) {
+            if self.is_stopped || self.service.log.is_stopped() {
+                tracing::info!("stopped while the journal was replayed");
+                self.is_stopped = true;
+                return Ok(());
+            }
             if let Some(closed) = self.driver.submit_journal_tick(&tick?)? {
                 self.observer.replayed(closed.tick, last_tick);
                 self.take(closed)?;
@@ -187,7 +166,10 @@ impl Run<'_> {
     }
 
     fn close_replayed(&mut self, last_tick: u64) -> Result<(), ServiceError> {
-        while let Some(closed) = self.driver.close_next()? {
+        // Where a backfill is left to the next start, what is in flight is of its pass.
+        while !self.is_stopped
+            && let Some(closed) = self.driver.close_next()?
+        {
             self.observer.replayed(closed.tick, last_tick);
             self.take(closed)?;
         }
@@ -203,7 +185,7 @@ impl Run<'_> {
                 Some(rebuilt) => difference.between(rebuilt, &rows),
                 // What is kept is what the observer was told.
                 None => {
-                    let at_each = &mut || _ = let_go(&self.live, &mut self.let_go_to);
+                    let at_each = &mut || _ = self.backlog.let_go_of_all();
                     difference.kept_to(&self.service.changelog.rows(), &rows, at_each)?
                 }
             };
@@ -233,7 +215,7 @@ impl Run<'_> {
         let mut progress = backfill::Progress::new(closed.tick);
         let goes_on = &mut |done_ticks| {
             progress.tell(done_ticks);
-            let_go(&self.live, &mut self.let_go_to)
+            self.backlog.let_go_of_all()
         };
         let rows = backfill::recompute::<ServiceError>(&mut self.driver, log, closed.tick, goes_on)?;
         let Some(rows) = rows else {
@@ -250,7 +232,7 @@ impl Run<'_> {
         let Some(rebuilt) = &self.rebuilt else { return Ok(()) };
         if !self.service.changelog.is_indexed()? {
             tracing::info!("an older release kept these rows: they are brought into the changelog's index");
-            self.service.changelog.index_rows(indexed_rows(rebuilt))?;
+            self.service.changelog.index_rows(indexed_rows(&self.service.changelog.rows())?)?;
         }
         let differing = self.difference_to_kept(rebuilt, closed)?.len();
         if differing == 0 {
@@ -315,17 +297,6 @@ impl Run<'_> {
     }
 }
 
-/// Takes the ticks that wait, and holds none; `false` when no more will come.
-fn let_go(live: &Receiver<Arc<Tick>>, let_go_to: &mut u64) -> bool {
-    loop {
-        match live.try_recv() {
-            Ok(tick) => *let_go_to = tick.number,
-            Err(TryRecvError::Empty) => return true,
-            Err(TryRecvError::Disconnected) => return false,
-        }
-    }
-}
-
 /// A change as the changelog keeps it.
 #[must_use]
 pub fn change_bytes(change: &Change) -> ChangeBytes {
@@ -346,12 +317,16 @@ fn kept_change(table: Table, key: &[u8], diff: i8, row: Vec<u8>, why: Why) -> Ch
     }
 }
 
-fn indexed_rows(rows: &Tables) -> impl Iterator<Item = (u8, Vec<u8>, Index)> {
-    [Table::Rejects, Table::Visits].into_iter().flat_map(|table| {
-        rows.table(table).iter().map(move |(key, row)| {
-            (table.code(), key.clone(), index_of(table, key, row.to_json().as_bytes()))
+/// How the rows are found that are kept: what this release computes besides is not kept before the next tick.
+fn indexed_rows(kept: &RowsSnapshot) -> Result<Vec<(u8, Vec<u8>, Index)>, StoreError> {
+    let of_table = |table: Table| {
+        kept.iter(table.code()).map(move |row| {
+            let (key, json) = row?;
+            let index = index_of(table, &key, &json);
+            Ok((table.code(), key, index))
         })
-    })
+    };
+    [Table::Rejects, Table::Visits].into_iter().flat_map(of_table).collect()
 }
 
 /// How rows are found: visits by their id and, with their changes, by vehicle and fence; rejects by vehicle.

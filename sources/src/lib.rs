@@ -7,7 +7,8 @@
 //!
 //! Invariants:
 //! 1. `check` decides what is journalled, `decode` reads it back: both run the same code, so that what was
-//!    accepted decodes, to the same records in the same order, each time.
+//!    accepted decodes, to the same records in the same order, each time. Where a release gives a field a meaning,
+//!    `decode` is more tolerant of it than `check`: an earlier release may have accepted anything there.
 //! 2. `decode` is a function of the journal entry alone: no clock, no configuration. What decoding needs
 //!    beside the bytes is in the entry's context.
 //! 3. Bad input is a counted refusal with a reason. It never panics, and memory is bounded by a body, a line
@@ -32,6 +33,7 @@ pub mod signature;
 mod testing;
 
 use model::{Record, RecordSink};
+use records::Backfill;
 
 pub use door::{BodyError, Checked, MAX_RECORD_BYTES, Refused, inflate};
 pub use encode::{encode_position, encode_record};
@@ -70,7 +72,8 @@ pub fn source_name(source: u8) -> &'static str {
 pub fn decode(source: u8, context: &str, payload: &[u8], sink: &mut dyn RecordSink) {
     match source {
         code::SETTINGS => settings::decode(payload, sink),
-        code::RECORDS | code::BACKFILL => records::decode(payload, sink),
+        code::RECORDS => records::decode(payload, Backfill::Refused, sink),
+        code::BACKFILL => records::decode(payload, Backfill::Allowed, sink),
         code::LOCONAV => loconav::decode(context, payload, sink),
         unknown => {
             let reason = format!("no decoder for source {unknown}; it was written by a later release");

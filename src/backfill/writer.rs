@@ -1,20 +1,70 @@
 //! The journal's side of a backfill: writes what is sent, and tells what came of it.
 
 use std::collections::BTreeMap;
+use std::fmt::{Display, Formatter};
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use journal::{AppendError, Appended, ChangeBytes, Cursor, Log, Store};
+use journal::{AppendError, Appended, ChangeBytes, Cursor, EmbeddedLog, Log, Store};
 use model::{Cause, Record, Table, TimeMs};
 use sources::records::Backfill;
 
-use crate::Outcome;
 use crate::control::read_upload;
+use crate::{Outcome, Usage};
 
 /// How often a journal whose queue is full is asked again, and a changelog for its tick.
 const PAUSE: Duration = Duration::from_millis(20);
 const CHANGES_A_READ: usize = 10_000;
+const DAY_MS: i64 = 24 * 3_600_000;
+/// A period that begins so long before the journal's first record is likely a slip. It would have the service keep
+/// all its fixes in memory from then on.
+const MAX_DAYS_BEFORE_FIRST: i64 = 400;
+
+/// What a backfill will do.
+pub struct Plan {
+    from: TimeMs,
+    bodies: u64,
+    /// When the journal's first one was received.
+    since: Option<TimeMs>,
+}
+
+impl Plan {
+    /// Refuses a period whose beginning is likely a slip.
+    pub fn new(log: &EmbeddedLog, from: TimeMs) -> anyhow::Result<Plan> {
+        let since = first_received(log)?;
+        let earliest = since.map(|since| since.plus_ms(-MAX_DAYS_BEFORE_FIRST * DAY_MS));
+        if let (Some(since), Some(earliest)) = (since, earliest.filter(|earliest| from < *earliest)) {
+            let text = format!(
+                "--from {from} is more than {MAX_DAYS_BEFORE_FIRST} days before the journal's first record, which \
+                 came at {since}; the earliest that is taken is {earliest}"
+            );
+            return Err(Usage(text).into());
+        }
+        Ok(Plan { from, bodies: log.entry_count(), since })
+    }
+}
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let Plan { from, bodies, since } = self;
+        write!(f, "everything from {from} on is computed anew, up to the present")?;
+        match since {
+            Some(since) => write!(f, ": the journal has {bodies} bodies of records, since {since}"),
+            None => write!(f, ": the journal has no records yet"),
+        }
+    }
+}
+
+fn first_received(log: &dyn Log) -> anyhow::Result<Option<TimeMs>> {
+    let last_tick = log.last_tick().map_or(0, |(tick, _)| tick);
+    for tick in log.read(1, last_tick) {
+        if let Some(first) = tick?.entries.first() {
+            return Ok(Some(TimeMs(first.received_ms)));
+        }
+    }
+    Ok(None)
+}
 
 /// Writes into a journal.
 pub struct Writer<'a> {
@@ -84,10 +134,13 @@ pub fn receive(
         bail!("a period ends after it begins");
     }
     let log = store.log();
+    let plan = Plan::new(&log, from)?;
     let writer = Writer::beside(&log);
     while let Some(lines) = read_upload(sent)? {
         writer.positions(lines)?;
     }
+    writeln!(out, "{plan}")?;
+    out.flush()?;
     let tick = writer.backfill(from, to)?;
     tracing::info!(tick, %from, %to, "a backfill is in the journal");
     let changelog = store.changelog();

@@ -117,11 +117,20 @@ fn what_came_too_late_is_put_right_with_files_and_without() {
     // What the journal has is enough.
     let output = succeed(&mut backfill_command(dir.path(), start, &[]));
     let tick = tick_told(&output);
+    let told = text(&output.stdout);
+    let told: Vec<&str> = told.lines().collect();
+    let from = TimeMs(start - MINUTE_MS);
+    // That of the settings, and two that were posted.
+    let plan = format!(
+        "everything from {from} on is computed anew, up to the present: the journal has 3 bodies of records, since "
+    );
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[0], "0 positions read: 0 used, 0 outside of the period, 0 refused; 0 bad lines");
+    assert!(told[1].starts_with(&plan), "{told:?}");
     assert_eq!(
-        text(&output.stdout),
+        told[2],
         format!(
-            "0 positions read: 0 used, 0 outside of the period, 0 refused; 0 bad lines\n\
-             tick {tick}: rows that came and went: crossings +0 -0, presences +1 -0, rejects +0 -22, visits +1 -0\n"
+            "tick {tick}: rows that came and went: crossings +0 -0, presences +1 -0, rejects +0 -22, visits +1 -0"
         )
     );
     let shown = visits(&mut client, tick);
@@ -217,6 +226,13 @@ fn a_service_that_is_killed_within_a_backfill_loses_nothing() {
     assert_eq!(asked.status.code(), Some(1), "{}", text(&asked.stderr));
     assert!(text(&asked.stderr).contains("the service ended"), "{}", text(&asked.stderr));
 
+    // A start that is within the pass ends in order when it is asked to, and soon, and leaves the pass to the next.
+    let started = Service::launch(dir.path(), &NO_HEARTBEAT, &[]);
+    wait_until("a start begins the pass", LIMIT, || started.said().contains("a backfill: everything"));
+    started.terminate();
+    let said = started.wait_for_end();
+    assert!(said.contains("stopped within a backfill"), "{said}");
+
     // Who asks while it computes that at its start is served afterwards.
     let mut again = Service::launch(dir.path(), &NO_HEARTBEAT, &[]);
     again.address();
@@ -278,6 +294,19 @@ fn what_cannot_be_used_is_refused_before_anything_is_written() {
         assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
         assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
     }
+    // Years too early, at rest and in use, with positions and without.
+    let file = csv(files.path(), "t1.csv", &[csv_line("T1", start - 600 * DAY_MS, INSIDE)]);
+    let mut service = None;
+    for _ in 0..2 {
+        for files in [&[][..], &[file.as_path()]] {
+            let output =
+                backfill_command(dir.path(), start - 600 * DAY_MS, files).output().expect("a command");
+            assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+            assert!(text(&output.stderr).contains("more than 400 days before"), "{}", text(&output.stderr));
+        }
+        service = service.or_else(|| Some(Service::start(dir.path(), &NO_HEARTBEAT)));
+    }
+    service.expect("one was started").stop();
     let same = TimeMs(start).to_string();
     let output =
         watchtower().args(["backfill", "--from", &same, "--to", &same, "--data"]).arg(dir.path()).output();

@@ -81,6 +81,10 @@ impl Log for RefusingLog {
     fn start(&self) -> Result<crossbeam_channel::Receiver<Arc<Tick>>, StoreError> {
         Ok(crossbeam_channel::never())
     }
+    fn is_stopped(&self) -> bool {
+        false
+    }
+
     fn failure(&self) -> Option<String> {
         None
     }

@@ -115,6 +115,12 @@ impl EmbeddedLog {
         EmbeddedLog { handle: Arc::new(LogHandle { store, queue, parts: Mutex::new(Some(mark)) }) }
     }
 
+    /// How many entries are durable.
+    #[must_use]
+    pub fn entry_count(&self) -> u64 {
+        self.handle.queue.last_tick().map_or(0, |tick| tick.next_offset() - 1)
+    }
+
     /// Refuses a wall clock that is far from the journal's last instant. [`Log::start`] asks this too; a
     /// service that replays first asks it before.
     pub fn check_clock(&self) -> Result<(), StoreError> {
@@ -176,6 +182,10 @@ impl Log for EmbeddedLog {
 
     fn failure(&self) -> Option<String> {
         self.handle.queue.failure()
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.handle.queue.is_stopped()
     }
 
     fn stop(&self) {

@@ -189,6 +189,11 @@ impl Queue {
         }
     }
 
+    /// Whether a stop was asked for.
+    pub(crate) fn is_stopped(&self) -> bool {
+        matches!(self.state().phase, Phase::Stopping | Phase::Ended)
+    }
+
     /// How many bytes may wait on each side of the writer.
     pub(crate) fn max_bytes(&self) -> usize {
         self.max_bytes

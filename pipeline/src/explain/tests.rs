@@ -116,3 +116,22 @@ fn corrections_that_came_when_the_visit_was_final_say_nothing_about_it() {
     let there = Record::Backfill { from: TimeMs(0), to: TimeMs(20 * HOUR_MS) };
     assert_eq!(at(&mut watch, 38, vec![there]), (Some(5), 60), "what was out of reach counts");
 }
+
+#[test]
+fn a_backfill_opens_what_came_after_its_period_for_the_corrections_before_its_record() {
+    let visit = visit(0);
+    let mut watch = Watch::new(&visit, 0);
+    let at = |watch: &mut Watch<'_>, hour: i64, records: Vec<Record>| {
+        let instant = TimeMs(hour * HOUR_MS);
+        records.into_iter().for_each(|record| watch.record(Some(instant), record));
+        watch.end_tick(instant);
+        let version = watch.fence.at(visit.arrived.0).map(|version| version.payload.seq);
+        (version, watch.settings.min_dwell_ms / 1000)
+    };
+    assert_eq!(at(&mut watch, 9, vec![fence(300.0), setting("history.keep_h", 24.0)]), (Some(1), 300));
+    assert_eq!(at(&mut watch, 36, vec![fence(320.0), setting("visits.min_dwell_s", 60.0)]), (Some(1), 300));
+    let of_the_day_before = || Record::Backfill { from: TimeMs(2 * HOUR_MS), to: TimeMs(5 * HOUR_MS) };
+    let around = vec![fence(330.0), of_the_day_before(), fence(340.0), setting("visits.min_dwell_s", 30.0)];
+    assert_eq!(at(&mut watch, 37, around), (Some(5), 60), "what comes after the record is too late for it");
+    assert_eq!(at(&mut watch, 38, vec![of_the_day_before()]), (Some(7), 30));
+}

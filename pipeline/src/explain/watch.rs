@@ -36,6 +36,15 @@ pub(super) struct SeenUpsert {
     pub fence: Arc<Fence>,
 }
 
+/// An edit of the fence, or a settings record.
+struct Correction {
+    /// Position of the record in the whole input.
+    seq: u64,
+    /// The instant at its arrival.
+    received: TimeMs,
+    control: Control,
+}
+
 /// What is looked for, and what was found.
 pub(super) struct Watch<'a> {
     intake: Intake,
@@ -45,10 +54,10 @@ pub(super) struct Watch<'a> {
     to: TimeMs,
     /// Of the tick that is read: edits of the fence, and when they came.
     edits: BTreeMap<u64, TimeMs>,
-    /// Whether the tick that is read opens the visit's time again.
-    is_opened: bool,
-    /// Corrections that came when the visit was final, and when they came.
-    out_of_reach: Vec<(Control, TimeMs)>,
+    /// The last record of the tick that is read which opens the visit's time again.
+    opened_by: Option<u64>,
+    /// Corrections that came when the visit was final.
+    out_of_reach: Vec<Correction>,
     /// Those of the vehicle that came for a backfill which is still to come.
     waiting: Vec<Seen>,
     /// Positions of the vehicle, in order of arrival.
@@ -70,7 +79,7 @@ impl<'a> Watch<'a> {
             from: TimeMs(visit.arrived.0.saturating_sub(around_ms)),
             to: TimeMs(end.saturating_add(around_ms)),
             edits: BTreeMap::new(),
-            is_opened: false,
+            opened_by: None,
             out_of_reach: Vec::new(),
             waiting: Vec::new(),
             positions: Vec::new(),
@@ -105,28 +114,33 @@ impl<'a> Watch<'a> {
         let controls = self.intake.finish_tick(Some(instant)).controls;
         let edits = std::mem::take(&mut self.edits);
         for control in controls {
-            let (edge, received) = match &control {
-                Control::Settings { edge, .. } => (*edge, instant),
+            let (seq, edge, received) = match &control {
+                Control::Settings { seq, edge, .. } => (*seq, *edge, instant),
                 Control::Fence { seq, edge, .. } => match edits.get(seq) {
-                    Some(received) => (*edge, *received),
+                    Some(received) => (*seq, *edge, *received),
                     None => continue,
                 },
                 _ => continue,
             };
+            let correction = Correction { seq, received, control };
             if self.visit.departed.is_some_and(|departed| departed.0 < edge) {
-                self.out_of_reach.push((control, received));
+                self.out_of_reach.push(correction);
             } else {
-                self.correct(control, received);
+                self.correct(correction);
             }
         }
-        if std::mem::take(&mut self.is_opened) {
-            for (control, received) in std::mem::take(&mut self.out_of_reach) {
-                self.correct(control, received);
+        if let Some(opened_by) = self.opened_by.take() {
+            // In the order of the records, since the edge never goes back: what is out of reach came after what
+            // was in reach.
+            let came_later = self.out_of_reach.partition_point(|correction| correction.seq < opened_by);
+            let later = self.out_of_reach.split_off(came_later);
+            for correction in std::mem::replace(&mut self.out_of_reach, later) {
+                self.correct(correction);
             }
         }
     }
 
-    fn correct(&mut self, control: Control, received: TimeMs) {
+    fn correct(&mut self, Correction { received, control, .. }: Correction) {
         match control {
             Control::Settings { settings, .. } => self.settings = GraphSettings::clone(&settings),
             Control::Fence { seq, edit: Edit::Upsert(fence), .. } => {
@@ -156,25 +170,28 @@ impl RecordSink for Watch<'_> {
     }
 
     fn record(&mut self, received: Option<TimeMs>, record: Record) {
-        let is_edit = match &record {
-            Record::FenceUpsert(fence) => *fence.id == *self.visit.fence_id,
-            Record::FenceDelete { id, .. } => **id == *self.visit.fence_id,
+        let (mut is_edit, mut is_opened) = (false, false);
+        match &record {
+            Record::FenceUpsert(fence) => is_edit = *fence.id == *self.visit.fence_id,
+            Record::FenceDelete { id, .. } => is_edit = **id == *self.visit.fence_id,
             Record::Backfill { from, to } => {
-                let ends_before = self.visit.departed.is_some_and(|departed| departed < *from);
-                self.is_opened |= self.visit.arrived < *to && !ends_before;
+                // From there on everything is in reach, after the period too.
+                is_opened = self.visit.departed.is_none_or(|departed| departed >= *from);
                 let (let_in, waiting) = std::mem::take(&mut self.waiting)
                     .into_iter()
                     .partition(|seen| (*from..*to).contains(&seen.time));
                 self.waiting = waiting;
                 self.positions.extend::<Vec<Seen>>(let_in);
                 self.positions.sort_by_key(|seen| seen.seq);
-                false
             }
-            _ => false,
-        };
+            _ => {}
+        }
         self.intake.record(received, record);
         if is_edit {
             self.edits.insert(self.intake.records(), self.intake.instant());
+        }
+        if is_opened {
+            self.opened_by = Some(self.intake.records());
         }
     }
 }

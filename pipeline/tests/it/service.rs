@@ -255,6 +255,48 @@ fn changes_after(dir: &Path, tick: u64) -> Vec<StoredChange> {
     open(dir).changelog().after(Cursor { tick, index: u32::MAX }, 10_000).unwrap()
 }
 
+/// Stops the log when a tick was replayed.
+struct StopsAt<'a> {
+    log: &'a dyn Log,
+    tick: u64,
+    closed: u64,
+}
+
+impl Observer for StopsAt<'_> {
+    fn closed(&mut self, closed: &ClosedTick, _: bool) {
+        self.closed = closed.tick;
+        if closed.tick == self.tick {
+            self.log.stop();
+        }
+    }
+    fn replayed(&mut self, _: u64, _: u64) {}
+    fn ready(&mut self) {
+        panic!("the log was stopped before");
+    }
+}
+
+#[test]
+fn a_log_that_is_stopped_before_its_start_ends_a_start_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let bodies = bodies(some_hours_ago());
+    let last = bodies.len() as u64;
+    journal_only(dir.path(), &bodies);
+    // With settings that a start would have to write.
+    let mut settings = GraphSettings::default();
+    settings.apply("visits.min_dwell_s", &SettingValue::Number(60.0)).unwrap();
+    for tick in [2, last] {
+        let store = open(dir.path());
+        let (log, changelog) = (store.log(), store.changelog());
+        let mut observer = StopsAt { log: &log, tick, closed: 0 };
+        let service = Service { log: &log, changelog: &changelog, settings: settings.clone(), workers: 1 };
+        service.run(&mut observer).unwrap();
+        assert_eq!((observer.closed, changelog.last_tick().map(|(tick, _)| tick)), (tick, Some(tick)));
+        assert_eq!(log.last_tick().map(|(tick, _)| tick), Some(last), "nothing was written");
+    }
+    serve(dir.path(), &settings, |_| ());
+    assert_eq!(verify(dir.path()).differences, []);
+}
+
 #[test]
 fn other_rows_than_those_kept_are_corrected_by_the_next_tick() {
     let start = some_hours_ago();
@@ -403,6 +445,33 @@ fn rows_of_an_older_folder_are_brought_into_the_index_by_the_next_start() {
     let now = standing(dir.path());
     assert_ne!(now, all);
     assert_eq!(found_in_index(dir.path()), now);
+}
+
+/// Takes a reject from an older folder, as if the release that wrote it had not found it.
+fn lose_a_reject(dir: &Path) {
+    let database = fjall::Database::builder(dir.join("db")).open().unwrap();
+    let rows = database.keyspace("rows", Default::default).unwrap();
+    let reject = rows.prefix([Table::Rejects.code()]).next().unwrap();
+    rows.remove(reject.key().unwrap()).unwrap();
+    database.persist(fjall::PersistMode::SyncAll).unwrap();
+}
+
+#[test]
+fn what_an_older_release_did_not_keep_is_not_in_the_index_before_it_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = GraphSettings::default();
+    let bodies = bodies(some_hours_ago());
+    serve(dir.path(), &settings, |log| bodies.iter().for_each(|body| post(log, body)));
+    let all = standing(dir.path());
+
+    make_older(dir.path());
+    lose_a_reject(dir.path());
+    serve(dir.path(), &settings, |_| ());
+    assert_eq!(standing(dir.path()), (all.0, all.1 - 1), "no tick came");
+    assert_eq!(found_in_index(dir.path()), standing(dir.path()));
+    serve(dir.path(), &settings, |log| post(log, &fix("T9", some_hours_ago(), 3.5)));
+    assert_eq!(standing(dir.path()), all);
+    assert_eq!(found_in_index(dir.path()), all);
 }
 
 /// Takes all that is derived from a folder, and leaves it its journal.

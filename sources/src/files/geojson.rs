@@ -13,7 +13,7 @@ use super::FileSink;
 use super::lines::{Input, fill};
 use super::ndjson::Warning;
 use crate::json;
-use crate::shape::fence_of_feature;
+use crate::shape::{BadSchedule, fence_of_feature};
 
 /// The largest feature that is read.
 const MAX_FEATURE_BYTES: usize = 64 * 1024 * 1024;
@@ -115,7 +115,7 @@ impl FeatureReader {
     fn feature(&self, line: u64, is_whole: bool, sink: &mut dyn FileSink) {
         let fence = match std::str::from_utf8(&self.value) {
             _ if !is_whole => Err(format!("it is larger than {MAX_FEATURE_BYTES} bytes")),
-            Ok(text) => fence_of_feature(text),
+            Ok(text) => fence_of_feature(text, BadSchedule::Refused),
             Err(error) => Err(json::not_utf8(&error)),
         };
         match fence {

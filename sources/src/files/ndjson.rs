@@ -68,14 +68,11 @@ impl RecordSink for Warning<'_> {
     }
 
     fn record(&mut self, received_time: Option<TimeMs>, record: Record) {
-        let warning = match &record {
-            Record::FenceUpsert(fence) => {
-                shape::self_intersection(fence, &mut shape::INTERSECTION_BUDGET.clone())
+        if let Record::FenceUpsert(fence) = &record {
+            let crossing = shape::self_intersection(fence, &mut shape::INTERSECTION_BUDGET.clone());
+            for warning in crossing.into_iter().chain(shape::ignored_schedule(fence)) {
+                self.sink.warning(self.line, warning);
             }
-            _ => None,
-        };
-        if let Some(warning) = warning {
-            self.sink.warning(self.line, warning);
         }
         self.sink.record(received_time, record);
     }

@@ -1,6 +1,6 @@
 //! The door for generic ingest.
 
-use model::{PositionRef, Record, RecordSink, TimeMs};
+use model::RecordSink;
 
 use super::{is_array, lines};
 use crate::door::Collector;
@@ -21,7 +21,11 @@ pub enum Backfill {
 
 /// Checks a body, inflated, and tells what of it goes to the journal.
 pub fn check(body: &[u8], backfill: Backfill) -> Result<Checked, BodyError> {
-    let judge = |text: &str, sink: &mut dyn RecordSink| decode_posted(text, backfill, sink);
+    let origin = match backfill {
+        Backfill::Refused => Origin::Posted,
+        Backfill::Allowed => Origin::Backfill,
+    };
+    let judge = |text: &str, sink: &mut dyn RecordSink| decode_record(text, origin, sink);
     let content = json::without_bom(body);
     let mut collector = Collector::new();
     if is_array(content) {
@@ -42,41 +46,4 @@ pub fn check(body: &[u8], backfill: Backfill) -> Result<Checked, BodyError> {
         return Err(BodyError::NotABody(NOT_A_BODY.to_owned()));
     }
     Ok(collector.finish(body, String::new()))
-}
-
-fn decode_posted(text: &str, backfill: Backfill, sink: &mut dyn RecordSink) -> Result<(), String> {
-    match backfill {
-        Backfill::Allowed => decode_record(text, Origin::Posted, sink),
-        Backfill::Refused => {
-            let mut ordinary = Ordinary { sink, refused: None };
-            decode_record(text, Origin::Posted, &mut ordinary)?;
-            ordinary.refused.map_or(Ok(()), |what| {
-                Err(format!("{what} can't be posted; use `watchtower backfill`, which marks what it sends"))
-            })
-        }
-    }
-}
-
-/// Passes records on that are not of a backfill, and keeps in mind what it did not.
-struct Ordinary<'a> {
-    sink: &'a mut dyn RecordSink,
-    refused: Option<&'static str>,
-}
-
-impl RecordSink for Ordinary<'_> {
-    fn position(&mut self, received_time: Option<TimeMs>, position: PositionRef<'_>) {
-        if position.position.exempt {
-            self.refused = Some("a position that is exempt");
-            return;
-        }
-        self.sink.position(received_time, position);
-    }
-
-    fn record(&mut self, received_time: Option<TimeMs>, record: Record) {
-        if matches!(record, Record::Backfill { .. }) {
-            self.refused = Some("a backfill");
-            return;
-        }
-        self.sink.record(received_time, record);
-    }
 }

@@ -3,7 +3,8 @@
 //! Reads: NDJSON (blank lines are skipped, a byte order mark and CRLF are fine), or one JSON array of
 //! records. Refuses: `clock` and `undecodable`, which are for files; what is malformed; records of more than
 //! [`MAX_RECORD_BYTES`](crate::MAX_RECORD_BYTES); and where [`Backfill`] is refused, `backfill` records and
-//! `exempt` positions, since they reach into periods that are final. `received_time` is ignored: the server stamps the arrival.
+//! `exempt` positions, since they reach into periods that are final. `received_time` is ignored: the server stamps
+//! the arrival.
 //!
 //! Quirks: a single object that is spread over several lines is no NDJSON; put it in an array. In an array,
 //! the number of a refused record is its place, from 1; in NDJSON it is its line.

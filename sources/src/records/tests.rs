@@ -127,10 +127,28 @@ fn backfills_come_from_their_command_only() {
 
     let sent = super::check(body.as_bytes(), Backfill::Allowed).unwrap();
     assert_eq!((sent.accepted, sent.refused_count, sent.payload.as_deref()), (4, 0, Some(body.as_bytes())));
-    let got = decode_accepted(&sent);
+    let got = decoded(code::BACKFILL, &sent.context, sent.payload.as_deref().unwrap());
     let exempt: Vec<bool> = got.iter().filter_map(|got| Some(got.position()?.exempt)).collect();
     assert_eq!(exempt, [false, true, false]);
     assert!(matches!(got[2], Got::Record { record: model::Record::Backfill { .. }, .. }));
+}
+
+#[test]
+fn what_an_earlier_release_accepted_and_ignored_is_ignored() {
+    let plain = decoded(code::RECORDS, "", GOOD.as_bytes());
+    for exempt in ["true", "1", "\"yes\"", "null", "{}"] {
+        let line = GOOD.replace('}', &format!(r#","exempt":{exempt}}}"#));
+        assert_eq!(decoded(code::RECORDS, "", line.as_bytes()), plain, "{line}");
+        assert_eq!(decoded(code::RECORDS, "", format!("[{line}]").as_bytes()), plain, "{line}");
+    }
+    let period = r#"{"type":"backfill","from_time":"2026-03-01T00:00:00Z","to_time":"2026-03-08T00:00:00Z"}"#;
+    let nothing_new = [Got::Record { received: None, record: model::Record::Clock }];
+    assert_eq!(decoded(code::RECORDS, "", period.as_bytes()), nothing_new);
+    // The command writes none of this.
+    let unclear = GOOD.replace('}', r#","exempt":1}"#);
+    let is_bad = |got: &Got| matches!(got, Got::Record { record: model::Record::Undecodable { .. }, .. });
+    assert!(decoded(code::BACKFILL, "", unclear.as_bytes()).iter().all(is_bad));
+    assert_eq!(check(unclear.as_bytes()).unwrap().accepted, 0);
 }
 
 /// Lines and fragments that make bodies of every sort.

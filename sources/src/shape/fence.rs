@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{check_id, json_time};
+use super::{Origin, check_id, json_time};
 use crate::json::{self, Members};
 
 const MAX_EXIT_BUFFER_M: f64 = 1000.0;
@@ -33,6 +33,16 @@ struct Geometry<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<&'a RawValue>,
     coordinates: Option<&'a RawValue>,
+}
+
+/// What becomes of the properties `active` and `active_zone` where they are no schedule: earlier releases gave them
+/// back like any other property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadSchedule {
+    /// The feature is refused.
+    Refused,
+    /// The fence has no schedule.
+    Ignored,
 }
 
 /// The properties that mean something; others are only kept in the fence's text.
@@ -81,12 +91,16 @@ impl<'de> Deserialize<'de> for LonLat {
 }
 
 /// Decodes a `fence` record.
-pub(super) fn decode_edit(members: &Members<'_>) -> Result<Record, String> {
+pub(super) fn decode_edit(members: &Members<'_>, origin: Origin) -> Result<Record, String> {
+    let bad_schedule = match origin {
+        Origin::Posted | Origin::Backfill => BadSchedule::Refused,
+        Origin::Journalled | Origin::File => BadSchedule::Ignored,
+    };
     let op = super::entity::required_text(members, "op")?;
     match op.as_ref() {
         "upsert" => {
             let feature = members.value("feature").ok_or("feature is missing")?;
-            Ok(Record::FenceUpsert(Arc::new(fence_of_feature(feature.get())?)))
+            Ok(Record::FenceUpsert(Arc::new(fence_of_feature(feature.get(), bad_schedule)?)))
         }
         "delete" => {
             let id = members.value("id").ok_or("id is missing")?;
@@ -98,7 +112,7 @@ pub(super) fn decode_edit(members: &Members<'_>) -> Result<Record, String> {
 }
 
 /// Reads and checks a GeoJSON feature; the reason names the fence as far as it has a name.
-pub(crate) fn fence_of_feature(feature_text: &str) -> Result<Fence, String> {
+pub(crate) fn fence_of_feature(feature_text: &str, bad_schedule: BadSchedule) -> Result<Fence, String> {
     let feature: Feature<'_> = json::object(feature_text)?;
     if feature.kind.and_then(json::text).as_deref() != Some("Feature") {
         return Err("the feature's type must be \"Feature\"".to_owned());
@@ -112,8 +126,19 @@ pub(crate) fn fence_of_feature(feature_text: &str) -> Result<Fence, String> {
         (None, Some(raw)) => id_text("properties.id", raw)?,
         (None, None) => return Err("the feature has no id, and no properties.id".to_owned()),
     };
-    build(&id, feature_text, &feature, &properties)
+    build(&id, feature_text, &feature, &properties, bad_schedule)
         .map_err(|reason| format!("fence {}: {reason}", json::quoted(&id)))
+}
+
+/// Tells of a schedule that a fence names and has not, since it is not understood.
+pub(crate) fn ignored_schedule(fence: &Fence) -> Option<String> {
+    if fence.settings.active.is_some() {
+        return None;
+    }
+    let feature: Feature<'_> = json::object(&fence.feature_json).ok()?;
+    let properties: Properties<'_> = json::object(feature.properties?.get()).ok()?;
+    let reason = schedule(properties.active, properties.active_zone).err()?;
+    Some(format!("fence {} is always active: {reason}", json::quoted(&fence.id)))
 }
 
 fn build(
@@ -121,7 +146,12 @@ fn build(
     feature_text: &str,
     feature: &Feature<'_>,
     properties: &Properties<'_>,
+    bad_schedule: BadSchedule,
 ) -> Result<Fence, String> {
+    let active = match (schedule(properties.active, properties.active_zone), bad_schedule) {
+        (Err(_), BadSchedule::Ignored) => None,
+        (schedule, _) => schedule?.map(Arc::new),
+    };
     let shape = shape_of(feature.geometry.ok_or("geometry is missing")?, properties)?;
     let settings = FenceSettings {
         exit_buffer_m: number("exit_buffer_m", properties.exit_buffer_m, MAX_EXIT_BUFFER_M)?,
@@ -130,7 +160,7 @@ fn build(
         alert: json::flag("alert", properties.alert)?,
         crossed: json::flag("crossed", properties.crossed)?,
         speed_limit_kmh: number("speed_limit_kmh", properties.speed_limit_kmh, MAX_SPEED_LIMIT_KMH)?,
-        active: schedule(properties.active, properties.active_zone)?.map(Arc::new),
+        active,
     };
     let name = properties.name.and_then(label_text).filter(|name| !name.is_empty());
     let mut feature_json = String::new();

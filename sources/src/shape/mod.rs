@@ -7,6 +7,9 @@
 //!   in all others.
 //! - `null` is the same as absent, but for the `status` of a trip.
 //! - A `clock` without a `received_time` is malformed: it would say nothing.
+//! - What a field means that earlier releases ignored, the door asks and the journal does not: what was accepted
+//!   is no worse for a later release. So a schedule that is not understood is none there, `exempt` is ignored, and
+//!   a `backfill` is a record that says nothing. An export has them as that.
 
 mod entity;
 mod fence;
@@ -19,7 +22,7 @@ use model::{Record, RecordSink, TimeMs};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub(crate) use fence::fence_of_feature;
+pub(crate) use fence::{BadSchedule, fence_of_feature, ignored_schedule};
 pub(crate) use position::{
     Optionals, Reading, check_id, ignition_in_json, ignition_in_text, number_in_json, number_in_text,
 };
@@ -27,13 +30,23 @@ pub(crate) use ring::{INTERSECTION_BUDGET, self_intersection};
 
 use crate::json;
 
-/// Where a record comes from, which decides what it may say of its arrival.
+/// Where a record comes from, which decides what it may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A POST: the server stamps the arrival, so `received_time` is ignored and `clock` refused.
+    /// A POST, at the door: the server stamps the arrival, so `received_time` is ignored and `clock` refused. It
+    /// does not reach into periods that are final.
     Posted,
-    /// A file, whose records bring their own times.
+    /// A POST, in the journal, that this release or an earlier one accepted.
+    Journalled,
+    /// `watchtower backfill`, at the door and in the journal.
+    Backfill,
+    /// A file, whose records bring their own times; it may be an export.
     File,
+}
+
+/// Why something of a backfill is refused at the door.
+fn not_posted(what: &str) -> String {
+    format!("{what} can't be posted; use `watchtower backfill`, which marks what it sends")
 }
 
 /// The fields that decide what a record is, and those of positions: there are many more of them than of all
@@ -64,19 +77,14 @@ pub(crate) fn decode_record(line: &str, origin: Origin, sink: &mut dyn RecordSin
     if kind == "position" {
         return position::decode(&envelope, origin, sink);
     }
-    let received = match (origin, envelope.received_time) {
-        (Origin::Posted, _) | (Origin::File, None) => None,
-        (Origin::File, Some(raw)) => Some(json_time("received_time", raw)?),
-    };
+    let of_arrival = envelope.received_time.filter(|_| origin == Origin::File);
+    let received = of_arrival.map(|raw| json_time("received_time", raw)).transpose()?;
     let members = json::Members::parse(line)?;
     let record = match (kind.as_ref(), origin) {
-        ("fence", _) => fence::decode_edit(&members)?,
+        ("fence", _) => fence::decode_edit(&members, origin)?,
         ("settings", _) => {
             let values = members.value("values").ok_or("values is missing")?;
             Record::Settings(crate::settings::values_of_json(values.get())?)
-        }
-        ("clock" | "undecodable", Origin::Posted) => {
-            return Err(format!("{kind} is for files, it can't be posted"));
         }
         ("clock", Origin::File) => {
             received.ok_or("clock needs a received_time")?;
@@ -85,7 +93,10 @@ pub(crate) fn decode_record(line: &str, origin: Origin, sink: &mut dyn RecordSin
         ("undecodable", Origin::File) => {
             Record::Undecodable { reason: entity::required_text(&members, "reason")?.into_owned() }
         }
-        ("backfill", _) => entity::decode_backfill(&members)?,
+        ("clock" | "undecodable", _) => return Err(format!("{kind} is for files, it can't be posted")),
+        ("backfill", Origin::Posted) => return Err(not_posted("a backfill")),
+        ("backfill", Origin::Journalled) => Record::Clock,
+        ("backfill", Origin::Backfill | Origin::File) => entity::decode_backfill(&members)?,
         (other, _) => Record::Other {
             kind: entity::check(other, &members)?,
             json: members.compact_without("received_time")?,

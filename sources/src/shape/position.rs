@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use model::{BadFields, MAX_ID_BYTES, Position, PositionRef, RecordSink};
 use serde_json::value::RawValue;
 
-use super::{Envelope, Origin, json_time};
+use super::{Envelope, Origin, json_time, not_posted};
 use crate::json;
 
 /// Faster than this is no speed of a road vehicle.
@@ -142,7 +142,7 @@ pub(super) fn decode(fields: &Envelope<'_>, origin: Origin, sink: &mut dyn Recor
         event_time,
         lon: coordinate("lon", fields.lon)?,
         lat: coordinate("lat", fields.lat)?,
-        exempt: json::flag("exempt", fields.exempt)?,
+        exempt: exempt(fields, origin)?,
         ..Position::default()
     };
     let optionals = Optionals {
@@ -152,16 +152,13 @@ pub(super) fn decode(fields: &Envelope<'_>, origin: Origin, sink: &mut dyn Recor
         accuracy_m: number_in_json(fields.accuracy_m),
     };
     optionals.fill(&mut position);
-    let received = match (origin, fields.received_time) {
-        (Origin::Posted, _) | (Origin::File, None) => None,
-        (Origin::File, Some(raw)) => {
-            let time = json_time("received_time", raw).ok();
-            if time.is_none() {
-                position.bad.add(BadFields::RECEIVED_TIME);
-            }
-            time
+    let received = fields.received_time.filter(|_| origin == Origin::File).and_then(|raw| {
+        let time = json_time("received_time", raw).ok();
+        if time.is_none() {
+            position.bad.add(BadFields::RECEIVED_TIME);
         }
-    };
+        time
+    });
     let spelling = match fields.spelling {
         Some(raw) => Some(id_of_json("spelling", Some(raw))?).filter(|spelling| *spelling != vehicle_id),
         None => None,
@@ -169,6 +166,18 @@ pub(super) fn decode(fields: &Envelope<'_>, origin: Origin, sink: &mut dyn Recor
     let position = PositionRef { vehicle_id: &vehicle_id, spelling: spelling.as_deref(), position };
     sink.position(received, position);
     Ok(())
+}
+
+/// Whether it belongs to a backfill.
+fn exempt(fields: &Envelope<'_>, origin: Origin) -> Result<bool, String> {
+    match origin {
+        Origin::Journalled => Ok(false),
+        Origin::Posted if json::flag("exempt", fields.exempt)? => {
+            Err(not_posted("a position that is exempt"))
+        }
+        Origin::Posted => Ok(false),
+        Origin::Backfill | Origin::File => json::flag("exempt", fields.exempt),
+    }
 }
 
 fn id_of_json<'a>(name: &str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, String> {

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use model::{
-    BadFields, Coord, FenceSettings, Position, PositionRef, Record, Schedule, Shape, TimeMs, time_zone,
+    BadFields, Coord, Fence, FenceSettings, Position, PositionRef, Record, Schedule, Shape, TimeMs, time_zone,
 };
 use proptest::prelude::*;
 
-use super::{Origin, decode_record, fence_of_feature};
+use super::{BadSchedule, Origin, decode_record};
 use crate::testing::{Gather, Got};
 use crate::{encode_position, encode_record};
 
@@ -14,6 +14,10 @@ fn decode(line: &str) -> Result<Got, String> {
     let result = decode_record(line, Origin::File, &mut gather);
     assert_eq!(gather.got.len(), usize::from(result.is_ok()), "{line}");
     result.map(|()| gather.got.remove(0))
+}
+
+fn fence_of_feature(text: &str) -> Result<Fence, String> {
+    super::fence_of_feature(text, BadSchedule::Refused)
 }
 
 /// A position with some more members.
@@ -374,6 +378,39 @@ fn a_post_does_not_say_when_it_arrived() {
         posted(r#"{"type":"clock","received_time":"2026-03-04T06:12:09Z"}"#).unwrap_err().contains("posted")
     );
     assert!(posted(r#"{"type":"undecodable","reason":"x"}"#).unwrap_err().contains("posted"));
+}
+
+#[test]
+fn a_schedule_that_is_not_understood_is_none_behind_the_door() {
+    let plain = fence_of_feature(&feature(SQUARE, "")).unwrap();
+    for properties in [
+        r#""active":true"#,
+        r#""active":"yes""#,
+        r#""active":"off""#,
+        r#""active":{"days":[1]},"active_zone":3"#,
+        r#""active":"24/7","active_zone":"Lagos""#,
+        r#""active_zone":"""#,
+    ] {
+        let odd = feature(SQUARE, properties);
+        let line = format!(r#"{{"type":"fence","op":"upsert","feature":{odd}}}"#);
+        let by = |origin| {
+            let mut gather = Gather::default();
+            decode_record(&line, origin, &mut gather).map(|()| gather.got.remove(0))
+        };
+        assert!(by(Origin::Posted).unwrap_err().contains("active"), "{properties}");
+        let record =
+            Record::FenceUpsert(Arc::new(Fence { feature_json: odd.as_str().into(), ..plain.clone() }));
+        assert_eq!(by(Origin::Journalled), Ok(Got::Record { received: None, record: record.clone() }));
+        // An export is read as that, with a word.
+        let mut exported = Vec::new();
+        encode_record(&mut exported, TimeMs(0), &record);
+        let Record::FenceUpsert(fence) = &record else { unreachable!() };
+        assert!(super::ignored_schedule(fence).unwrap().contains("always active"));
+        let exported = decode(std::str::from_utf8(&exported).unwrap());
+        assert_eq!(exported, Ok(Got::Record { received: Some(TimeMs(0)), record }));
+    }
+    let nights = fence_of_feature(&feature(SQUARE, r#""active":"Mo-Su 22:00-05:00""#)).unwrap();
+    assert_eq!((super::ignored_schedule(&nights), super::ignored_schedule(&plain)), (None, None));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The journal goes on while a backfill is computed: its ticks are taken at each step, also where there is room for
-//! few, and all of them are worked on afterwards.
+//! few, and all of them are worked on afterwards. Then it waits where more comes than is worked on.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,14 +21,28 @@ struct Minting {
     room: usize,
 }
 
+/// How ticks come.
+#[derive(Clone, Copy, PartialEq)]
+enum Load {
+    /// As somebody else mints them.
+    OfOthers,
+    /// If there is room: one at each step of a pass, and one for every second tick that is closed; one for each
+    /// where none is left.
+    Light,
+    /// One at each step of a pass, and as many as there is room for when a tick is closed.
+    Heavy,
+}
+
 struct Mint {
     ticks: Vec<Tick>,
-    /// A tick comes at each step of the service, if there is room; else somebody else mints them.
-    is_by_steps: bool,
+    load: Load,
     /// Until the last tick is closed.
     live: Mutex<Option<Sender<Arc<Tick>>>>,
     minted: AtomicUsize,
-    /// How many of them while the journal was read.
+    closed: AtomicUsize,
+    /// How many were minted and not closed, after each that was closed.
+    distances: Mutex<Vec<usize>>,
+    /// How many were minted while the journal was read from its beginning.
     minted_while_read: AtomicUsize,
     /// For how many steps there has been no room.
     waiting_steps: AtomicUsize,
@@ -40,7 +54,9 @@ impl Mint {
     fn step(&self) -> bool {
         let live = self.live.lock().unwrap();
         let next = self.ticks.get(self.minted.load(Ordering::Relaxed));
-        let (true, Some(live), Some(next)) = (self.is_by_steps, &*live, next) else { return false };
+        let (true, Some(live), Some(next)) = (self.load != Load::OfOthers, &*live, next) else {
+            return false;
+        };
         let is_minted = live.try_send(Arc::new(next.clone())).is_ok();
         if is_minted {
             self.minted.fetch_add(1, Ordering::Relaxed);
@@ -51,15 +67,28 @@ impl Mint {
         }
         is_minted
     }
+
+    fn closed(&self, tick: usize) {
+        self.closed.store(tick, Ordering::Relaxed);
+        let minted = self.minted.load(Ordering::Relaxed);
+        self.distances.lock().unwrap().push(minted.saturating_sub(tick));
+        match self.load {
+            Load::OfOthers => {}
+            Load::Light => _ = (tick.is_multiple_of(2) || tick == minted) && self.step(),
+            Load::Heavy => while self.step() {},
+        }
+    }
 }
 
 impl Minting {
-    fn new(scene: &Scene, room: usize, is_by_steps: bool) -> Minting {
+    fn new(scene: &Scene, room: usize, load: Load) -> Minting {
         let mint = Mint {
             ticks: scene.ticks.clone(),
-            is_by_steps,
+            load,
             live: Mutex::default(),
             minted: AtomicUsize::default(),
+            closed: AtomicUsize::default(),
+            distances: Mutex::default(),
             minted_while_read: AtomicUsize::default(),
             waiting_steps: AtomicUsize::default(),
             longest_wait_steps: AtomicUsize::default(),
@@ -80,7 +109,9 @@ impl Log for Minting {
     fn read(&self, from: u64, to: u64) -> Box<dyn Iterator<Item = Result<Tick, StoreError>> + Send> {
         let mint = self.mint.clone();
         Box::new((from..=to).map(move |number| {
-            mint.minted_while_read.fetch_add(usize::from(mint.step()), Ordering::Relaxed);
+            let is_of_pass = number as usize <= mint.closed.load(Ordering::Relaxed);
+            let is_minted = is_of_pass && mint.step();
+            mint.minted_while_read.fetch_add(usize::from(is_minted), Ordering::Relaxed);
             Ok(mint.ticks[number as usize - 1].clone())
         }))
     }
@@ -90,6 +121,10 @@ impl Log for Minting {
         *self.mint.live.lock().unwrap() = Some(sender);
         self.mint.step();
         Ok(receiver)
+    }
+
+    fn is_stopped(&self) -> bool {
+        false
     }
 
     fn failure(&self) -> Option<String> {
@@ -103,14 +138,17 @@ impl Log for Minting {
 
 struct Follower<'a> {
     log: &'a Minting,
-    told: Told<'a>,
+    /// Compared after each tick.
+    told: Option<Told<'a>>,
     is_ready: Option<Sender<()>>,
 }
 
 impl Observer for Follower<'_> {
     fn closed(&mut self, closed: &ClosedTick, replayed: bool) {
-        self.told.closed(closed, replayed);
-        self.log.mint.step();
+        if let Some(told) = &mut self.told {
+            told.closed(closed, replayed);
+        }
+        self.log.mint.closed(closed.tick as usize);
         if closed.tick as usize == self.log.mint.ticks.len() {
             self.log.stop();
         }
@@ -123,17 +161,16 @@ impl Observer for Follower<'_> {
     }
 }
 
-/// A truck with positions that come two hours late, and two backfills for them, the second one soon after the
-/// first.
-fn two_backfills() -> Scene {
+/// A truck with positions that come two hours late, and backfills for them; a record a minute.
+fn late_truck(minutes: usize, backfills: &[usize]) -> Scene {
     let mut text = "
 set cleaning.horizon_h 1
 fence yard square 3.30,6.40 3.31,6.41
 "
     .to_owned();
-    for minute in 0..120 {
+    for minute in 0..minutes {
         let (hour, truck, lon) = match minute {
-            40 | 48 => {
+            _ if backfills.contains(&minute) => {
                 text += "backfill 06:00 08:00\n";
                 continue;
             }
@@ -148,13 +185,20 @@ fence yard square 3.30,6.40 3.31,6.41
     Scene::new(&scenario::parse(&text).unwrap(), &[1])
 }
 
+/// Two backfills, the second one soon after the first.
+fn two_backfills() -> Scene {
+    late_truck(120, &[40, 48])
+}
+
 fn serve(scene: &Scene, log: &Minting, is_ready: Option<Sender<()>>) -> Result<(), String> {
     let (_dir, store) = empty();
     let changelog = store.changelog();
-    let mut follower = Follower { log, told: scene.told(), is_ready };
+    // In a long scene what is kept in the end says enough.
+    let told = (scene.ticks.len() < 200).then(|| scene.told());
+    let mut follower = Follower { log, told, is_ready };
     let service = Service { log, changelog: &changelog, settings: GraphSettings::default(), workers: 1 };
     service.run(&mut follower).map_err(|error| error.to_string())?;
-    follower.told.wrong.map_or(Ok(()), Err)?;
+    follower.told.and_then(|told| told.wrong).map_or(Ok(()), Err)?;
     assert_eq!(changelog.last_tick().map(|(tick, _)| tick as usize), Some(scene.ticks.len()));
     scene.compare_kept(&changelog, scene.ticks.len())
 }
@@ -163,7 +207,7 @@ fn serve(scene: &Scene, log: &Minting, is_ready: Option<Sender<()>>) -> Result<(
 fn the_journal_waits_for_no_more_than_a_step_while_a_backfill_is_computed_and_caught_up_with() {
     let scene = two_backfills();
     for room in [1, 2, 3] {
-        let log = Minting::new(&scene, room, true);
+        let log = Minting::new(&scene, room, Load::Light);
         serve(&scene, &log, None).unwrap();
         assert_eq!(log.mint.minted.load(Ordering::Relaxed), scene.ticks.len());
         let while_read = log.mint.minted_while_read.load(Ordering::Relaxed);
@@ -180,7 +224,7 @@ fn the_journal_waits_for_no_more_than_a_step_while_a_backfill_is_computed_and_ca
 fn a_journal_that_waits_for_room_gets_it_whatever_is_computed() {
     let scene = two_backfills();
     for room in [0, 1, 4] {
-        let log = Minting::new(&scene, room, false);
+        let log = Minting::new(&scene, room, Load::OfOthers);
         let (ready, is_ready) = crossbeam_channel::bounded(1);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -192,5 +236,30 @@ fn a_journal_that_waits_for_room_gets_it_whatever_is_computed() {
             });
             serve(&scene, &log, Some(ready)).unwrap();
         });
+    }
+}
+
+#[test]
+fn the_way_back_comes_to_its_end_however_much_is_posted() {
+    const IN_GRAPH: usize = 8;
+    let backfill = 40;
+    let scene = late_truck(700, &[backfill]);
+    for room in [1, 3] {
+        let log = Minting::new(&scene, room, Load::Heavy);
+        serve(&scene, &log, None).unwrap();
+        let distances = log.mint.distances.lock().unwrap();
+        // Two records come before the first minute.
+        let (_, since) = distances.split_at(backfill + 2);
+        let before = since[0];
+        assert!(before > 30, "room for {room}: {before} ticks came while the backfill was computed");
+        for (closed, distance) in since.iter().enumerate() {
+            let at_most = before.saturating_sub(closed / 8) + room + IN_GRAPH + 1;
+            assert!(*distance <= at_most, "room for {room}: {distance} ticks behind after {closed}");
+        }
+        // Some are still to come by then.
+        let is_back = |(tick, distance): (usize, &usize)| {
+            *distance <= room + IN_GRAPH + 1 && backfill + 3 + tick + distance < scene.ticks.len()
+        };
+        assert!(since.iter().enumerate().any(is_back), "room for {room}: {since:?}");
     }
 }

@@ -2,6 +2,7 @@
 //! that lead to what the oracle says, whatever is let go of meanwhile, and wherever it is ended and started
 //! again.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bench::oracle::{self, Input, recompute_prefix};
@@ -26,6 +27,9 @@ struct Prepared {
     /// It is stopped as soon as all have come.
     is_stopping: bool,
     live: Mutex<Option<Sender<Arc<Tick>>>>,
+    /// How often it was asked whether it is stopped, and from when on it is.
+    asked: AtomicUsize,
+    stopped_from: usize,
     /// From where to where it was read, each time.
     reads: Mutex<Vec<(u64, u64)>>,
 }
@@ -33,7 +37,8 @@ struct Prepared {
 impl Prepared {
     fn new(ticks: &[Tick], durable: usize, is_eager: bool) -> Prepared {
         let (ticks, live, reads) = (ticks.to_vec(), Mutex::default(), Mutex::default());
-        Prepared { ticks, durable, is_eager, is_stopping: false, live, reads }
+        let (asked, stopped_from) = (AtomicUsize::default(), usize::MAX);
+        Prepared { ticks, durable, is_eager, is_stopping: false, live, asked, stopped_from, reads }
     }
 
     /// Mints the tick after the `closed`th.
@@ -73,6 +78,10 @@ impl Log for Prepared {
 
     fn failure(&self) -> Option<String> {
         None
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.asked.fetch_add(1, Ordering::Relaxed) >= self.stopped_from
     }
 
     fn stop(&self) {
@@ -325,6 +334,43 @@ fn a_service_that_is_stopped_within_a_backfill_leaves_it_to_the_next_start() {
     assert_eq!(changelog.last_tick().map(|(tick, _)| tick), Some(1), "the backfill's tick is not told half");
     scene.serve(&changelog, 2, true, 2).unwrap();
     assert_eq!(changelog.last_tick().map(|(tick, _)| tick), Some(2));
+}
+
+/// Wherever a start is stopped, the next one goes on, and tells the same.
+#[test]
+fn a_start_that_is_stopped_leaves_the_rest_to_the_next() {
+    let scenario = "
+set cleaning.horizon_h 1
+fence yard square 3.30,6.40 3.31,6.41
+T1 06:00 3.315,6.405
+T1 08:00 3.315,6.405
+T1 06:10 3.305,6.405
+backfill 06:00 06:15
+T1 06:20 3.315,6.405
+T2 08:10 3.305,6.405
+backfill 06:15 07:00
+T2 08:20 3.315,6.405";
+    let scene = Scene::new(&oracle::scenario::parse(scenario).unwrap(), &[1]);
+    let all = scene.ticks.len();
+    let (_dir, store) = empty();
+    let straight = store.changelog();
+    scene.serve(&straight, all, false, all).unwrap();
+
+    let (_other_dir, other_store) = empty();
+    let stopped = other_store.changelog();
+    let mut kept_to = Vec::new();
+    for stopped_from in 0..1000 {
+        let log = Prepared { stopped_from, ..log_of(&scene.ticks) };
+        scene.run(&stopped, &log).unwrap();
+        kept_to.push(stopped.last_tick().map_or(0, |(tick, _)| tick as usize));
+        if log.asked.load(Ordering::Relaxed) <= stopped_from {
+            break;
+        }
+    }
+    let starts_in_passes = kept_to.iter().filter(|&&tick| (1..all).contains(&tick)).count();
+    assert!(starts_in_passes > 10, "{kept_to:?}");
+    scene.compare_kept(&stopped, all).unwrap();
+    assert!(all_changes(&stopped) == all_changes(&straight));
 }
 
 #[test]

@@ -143,13 +143,15 @@ impl BlocksIndex {
     }
 
     /// Lists a block at a position that it has now, perhaps in place of another; it may be listed there already.
-    pub(crate) fn add_position(&mut self, vehicle: u32, block: Block<'_>, at: Coord) {
+    pub(crate) fn add_position(&mut self, vehicle: u32, block: Block<'_>, at: Coord, is_replaced: bool) {
         let place = |at| (GRID.cell_of(at), GRID.part_of(at));
-        self.maybe_stale += 1;
+        let listed_before = self.listed;
         if block.positions().filter(|&other| place(other) == place(at)).nth(1).is_none() {
             let entry = Entry { vehicle, base_s: base_seconds(block.base_time()) };
             self.add(GRID.cell_of(at), Listed { entry, parts: GRID.part_of(at) });
         }
+        // What is added may be a repeat.
+        self.maybe_stale += self.listed - listed_before + usize::from(is_replaced);
     }
 
     /// Lists a block, or widens a tail, along a leg to one of its fixes, perhaps in place of another.

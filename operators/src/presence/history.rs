@@ -67,8 +67,9 @@ pub(crate) enum Touched {
     Tail,
     /// This sealed block holds one position more, or another one.
     Block(usize),
-    /// These sealed blocks were packed anew, and perhaps the tail.
-    Blocks(Range<usize>),
+    /// These sealed blocks are new, and perhaps the tail is. `were_listed`: they hold what a sealed block held;
+    /// `first_keeps_base`: the first goes on under that one's name.
+    Blocks { anew: Range<usize>, were_listed: bool, first_keeps_base: bool },
 }
 
 /// All fixes of one vehicle.
@@ -294,7 +295,7 @@ impl History {
         let block = if self.tail.len() > 0 && self.tail.base_time <= time {
             self.sealed.len()
         } else {
-            self.sealed.partition_point(|block| block.base_time() <= time).saturating_sub(1)
+            self.first_sealed(time.saturating_add(1), Packed::base_time).saturating_sub(1)
         };
         let at = |index| Place { block, index };
         self.block(block).search(time).map(at).map_err(at)
@@ -302,44 +303,43 @@ impl History {
 
     /// The sealed blocks of that base time, to the second: one, none where it is gone, seldom more.
     pub(crate) fn blocks_at(&self, base_s: u32) -> Range<usize> {
-        let of = |block: &Packed| base_seconds(block.base_time());
-        let first = self.first_sealed_not_before(base_s);
-        let same = self.sealed[first..].iter().take_while(|block| of(block) == base_s);
+        let of = |block: &Packed| i64::from(base_seconds(block.base_time()));
+        let first = self.first_sealed(base_s.into(), of);
+        let same = self.sealed[first..].iter().take_while(|block| of(block) == i64::from(base_s));
         first..first + same.count()
     }
 
-    /// The first sealed block whose base time, in seconds, is not earlier. Vehicles report evenly, mostly: so it is
-    /// looked for where it would be if all blocks were as long, which touches less memory than halving does.
-    fn first_sealed_not_before(&self, base_s: u32) -> usize {
-        let of = |block: usize| base_seconds(self.sealed[block].base_time());
+    /// The first sealed block that has at least this base, as `of` tells it. Vehicles report evenly, mostly: so it
+    /// is looked for where it would be if all blocks were as long, which touches less memory than halving does.
+    fn first_sealed(&self, base: i64, of: impl Fn(&Packed) -> i64) -> usize {
         let Some(last) = self.sealed.len().checked_sub(1) else { return 0 };
-        let (first_s, last_s) = (of(0), of(last));
-        if base_s <= first_s {
+        let at = |block: usize| of(&self.sealed[block]);
+        let (first_base, last_base) = (at(0), at(last));
+        if base <= first_base {
             return 0;
         }
-        if base_s > last_s {
+        if base > last_base {
             return last + 1;
         }
-        let share = u64::from(base_s - first_s) * last as u64 / u64::from(last_s - first_s);
-        let guess = share as usize;
+        let guess = ((base - first_base) * last as i64 / (last_base - first_base)) as usize;
         let mut step = 1;
         // What is looked for is behind `low`, and not behind `high`.
-        let (low, high) = if of(guess) < base_s {
+        let (low, high) = if at(guess) < base {
             let mut low = guess;
-            while low + step < last && of(low + step) < base_s {
+            while low + step < last && at(low + step) < base {
                 low += step;
                 step *= 2;
             }
             (low, last.min(low + step))
         } else {
             let mut high = guess;
-            while high > step && of(high - step) >= base_s {
+            while high > step && at(high - step) >= base {
                 high -= step;
                 step *= 2;
             }
             (high.saturating_sub(step), high)
         };
-        low + 1 + self.sealed[low + 1..high].partition_point(|block| base_seconds(block.base_time()) < base_s)
+        low + 1 + self.sealed[low + 1..high].partition_point(|block| of(block) < base)
     }
 
     /// Adds the newest fix; tells whether the tail was sealed for it.
@@ -401,13 +401,13 @@ impl History {
             fixes = tail.fixes().collect();
             put(&mut fixes);
         }
-        let anew = self.repack(place.block, &fixes);
+        let touched = self.repack(place.block, &fixes);
         let (Ok(place) | Err(place)) = self.find(fix.time);
-        (place, Touched::Blocks(anew))
+        (place, touched)
     }
 
     /// Puts fixes in the place of a block's, in as many blocks as it takes.
-    fn repack(&mut self, block: usize, fixes: &[Fix]) -> Range<usize> {
+    fn repack(&mut self, block: usize, fixes: &[Fix]) -> Touched {
         let most = if fixes.len() > BLOCK_LEN { fixes.len().div_ceil(2) } else { BLOCK_LEN };
         let mut parts: Vec<&[Fix]> = Vec::new();
         let mut rest = fixes;
@@ -435,14 +435,20 @@ impl History {
             block + 1
         };
         let anew = block..block + parts.len();
+        let base_before = self.sealed.get(block).map(Packed::base_time);
+        let mut first_keeps_base = false;
         let packed = parts.iter().enumerate().map(|(n, part)| {
+            if let Some(base) = base_before.filter(|&base| n == 0 && Packed::can_hold(base, part)) {
+                first_keeps_base = true;
+                return Packed::new(base, part);
+            }
             // More may come from before all: it finds a base that is early enough.
             let slack_ms = if block + n == 0 && !is_tail { front_slack_ms(part) } else { 0 };
             Packed::new(part[0].time - slack_ms, part)
         });
         let packed: Vec<Packed> = packed.collect();
         self.sealed.splice(block..end, packed);
-        anew
+        Touched::Blocks { anew, were_listed: !is_tail, first_keeps_base }
     }
 
     #[inline]

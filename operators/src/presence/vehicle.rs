@@ -1,6 +1,6 @@
 //! One vehicle: its fixes in event-time order, its presences and crossings, kept right under any arrival.
 
-use model::{Cause, Coord, Why};
+use model::{Cause, Why};
 
 use super::blocks_index::{BlocksIndex, Entry, TAIL};
 use super::fix::{Fix, FixIn, VehicleKey};
@@ -147,18 +147,38 @@ impl Vehicle {
             shared.out.bad_value(who.key, fix, why);
         }
         let (place, touched) = self.history.insert(found, fix);
-        self.note_inserted(who, fix.at, &touched, shared);
+        self.note_inserted(who, (place, found.is_ok()), &touched, shared);
         self.walk_from_new(who, place, replaced_good, why, shared);
     }
 
-    fn note_inserted(&self, who: Who, at: Coord, touched: &Touched, shared: &mut Shared) {
+    /// Keeps the index right about a fix that was inserted, perhaps in the place of another one.
+    fn note_inserted(
+        &self,
+        who: Who,
+        (place, is_replaced): (Place, bool),
+        touched: &Touched,
+        shared: &mut Shared,
+    ) {
+        let at = self.history.get(place).at;
+        let block_of = |block| self.history.block(block);
         match touched {
             Touched::Tail => shared.index.widen_tail(who.place, at),
-            Touched::Block(block) => shared.index.add_position(who.place, self.history.block(*block), at),
-            Touched::Blocks(blocks) => {
+            Touched::Block(block) => {
+                shared.index.add_position(who.place, block_of(*block), at, is_replaced);
+            }
+            Touched::Blocks { anew, were_listed, first_keeps_base } => {
                 shared.index.widen_tail(who.place, at);
-                for block in blocks.clone() {
-                    shared.index.note_gone(self.history.block(block));
+                for block in anew.clone() {
+                    if *first_keeps_base && block == anew.start {
+                        // It is listed where its fixes are, but for the one that is new.
+                        if place.block == block {
+                            shared.index.add_position(who.place, block_of(block), at, is_replaced);
+                        }
+                        continue;
+                    }
+                    if *were_listed {
+                        shared.index.note_gone(block_of(block));
+                    }
                     self.list_block(who, block, shared);
                 }
             }

@@ -84,8 +84,9 @@ impl Line {
         let steps = values.len().saturating_sub(1).max(1) as i64;
         let rise = values.last().zip(values.first()).map_or(0, |(last, first)| last - first);
         let line = |slope: i64| {
-            let above = || (0..).zip(values).map(|(n, value)| value - slope * n);
-            let (lowest, highest) = (above().min().unwrap_or(0), above().max().unwrap_or(0));
+            let above = (0..).zip(values).map(|(n, value)| value - slope * n);
+            let (lowest, highest) =
+                above.fold((i64::MAX, i64::MIN), |(low, high), value| (low.min(value), high.max(value)));
             (Line { start: lowest as u32, slope: slope as u32 }, bits_for((highest - lowest) as u64))
         };
         let (level, inclined) = (line(0), line(rise / steps));
@@ -198,21 +199,29 @@ impl Packed {
         move |index| Coord { lon: lon(index).cast_signed(), lat: lat(index).cast_signed() }
     }
 
-    pub(crate) fn fix(&self, index: usize) -> Fix {
+    /// The fixes by index.
+    #[inline]
+    fn by_index(&self) -> impl Fn(usize) -> Fix {
         let widths = self.widths();
-        debug_assert!(index < widths.len);
-        Fix {
-            time: self.times(widths)(index),
-            seq: self.words[BASE_SEQ] + u64::from(self.column(widths, SEQ)(index)),
-            at: self.places(widths)(index),
-            is_jump: self.flag(index),
-            has_bad_value: self.flag(32 + index),
+        let (times, places, seqs) = (self.times(widths), self.places(widths), self.column(widths, SEQ));
+        let (base_seq, flags) = (self.words[BASE_SEQ], self.words[FLAGS]);
+        move |index| Fix {
+            time: times(index),
+            seq: base_seq + u64::from(seqs(index)),
+            at: places(index),
+            is_jump: flags >> index & 1 == 1,
+            has_bad_value: flags >> (32 + index) & 1 == 1,
         }
+    }
+
+    pub(crate) fn fix(&self, index: usize) -> Fix {
+        debug_assert!(index < self.len());
+        self.by_index()(index)
     }
 
     /// All fixes in their order.
     pub(crate) fn fixes(&self) -> impl Iterator<Item = Fix> {
-        (0..self.len()).map(|index| self.fix(index))
+        (0..self.len()).map(self.by_index())
     }
 
     /// Where a time is, or would be.
@@ -235,10 +244,6 @@ impl Packed {
     pub(crate) fn positions(&self) -> impl Iterator<Item = Coord> {
         let widths = self.widths();
         (0..widths.len).map(self.places(widths))
-    }
-
-    fn flag(&self, bit: usize) -> bool {
-        self.words[FLAGS] >> bit & 1 == 1
     }
 
     fn set_flag(&mut self, bit: usize, on: bool) {

@@ -19,6 +19,7 @@ mod text;
 mod tick;
 mod time;
 mod timeline;
+mod trip;
 mod zone;
 
 pub use active_times::{ActiveTimes, Stretch};
@@ -38,4 +39,5 @@ pub use text::{MAX_ID_BYTES, normalise_vehicle_number, push_json_string};
 pub use tick::{ClosedTick, FenceEdit, Fix};
 pub use time::{TimeError, TimeMs};
 pub use timeline::{ALWAYS, NEVER, Timeline, Version};
+pub use trip::{LocationEdit, TripEdit, TripPhase, TripPlan, TripRow, TripStatus};
 pub use zone::{TimeZone, UnknownZone, time_zone};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Fence, SettingValue, TimeMs};
+use crate::{Fence, LocationEdit, SettingValue, TimeMs, TripEdit};
 
 /// Which optional values of a position could not be read; such a position counts, without them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,6 +93,25 @@ pub enum Record {
         from: TimeMs,
         /// First millisecond that is not part of it any more; after `from`.
         to: TimeMs,
+    },
+    /// A trip is planned, or its status is set by hand.
+    Trip {
+        /// Which trip.
+        id: Arc<str>,
+        /// What happens to it.
+        edit: TripEdit,
+        /// The whole record as compact JSON without `received_time`: trips have more fields than the
+        /// arithmetic needs.
+        json: String,
+    },
+    /// A location is created, replaced or deleted.
+    Location {
+        /// Which location.
+        id: Arc<str>,
+        /// What happens to it.
+        edit: LocationEdit,
+        /// The whole record as compact JSON without `received_time`.
+        json: String,
     },
     /// Time has passed.
     Clock,

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::{RejectReason, TimeMs, push_json_string};
+use crate::{RejectReason, TimeMs, TripRow, push_json_string};
 
 /// The tables of derived rows, in the order in which a tick's changes are listed (by name).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,12 +12,14 @@ pub enum Table {
     Crossings,
     Presences,
     Rejects,
+    Trips,
     Visits,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 4] = [Table::Crossings, Table::Presences, Table::Rejects, Table::Visits];
+    pub const ALL: [Table; 5] =
+        [Table::Crossings, Table::Presences, Table::Rejects, Table::Trips, Table::Visits];
 
     /// The name in files, URLs, events and databases.
     #[must_use]
@@ -26,6 +28,7 @@ impl Table {
             Table::Crossings => "crossings",
             Table::Presences => "presences",
             Table::Rejects => "rejects",
+            Table::Trips => "trips",
             Table::Visits => "visits",
         }
     }
@@ -44,6 +47,7 @@ impl Table {
             Table::Visits => 2,
             Table::Rejects => 3,
             Table::Crossings => 4,
+            Table::Trips => 5,
         }
     }
 
@@ -139,6 +143,7 @@ pub enum Row {
     Presence(PresenceRow),
     Visit(VisitRow),
     Reject(RejectRow),
+    Trip(TripRow),
 }
 
 /// What a change of a derived row came of; where several apply, the first of this order.
@@ -158,7 +163,7 @@ pub enum Cause {
     Superseded,
     /// A fix came after a later one of its vehicle.
     LateFix,
-    /// It was new: a fix in its order, or time that passed.
+    /// It was new: a fix in its order, a record of a trip or a location, or time that passed.
     First,
 }
 
@@ -258,6 +263,7 @@ impl Row {
             Row::Presence(_) => Table::Presences,
             Row::Visit(_) => Table::Visits,
             Row::Reject(_) => Table::Rejects,
+            Row::Trip(_) => Table::Trips,
         }
     }
 
@@ -275,6 +281,7 @@ impl Row {
                 (&*a.vehicle_id, &*a.fence_id, a.arrived).cmp(&(&*b.vehicle_id, &*b.fence_id, b.arrived))
             }
             (Row::Reject(a), Row::Reject(b)) => a.seq.cmp(&b.seq),
+            (Row::Trip(a), Row::Trip(b)) => a.trip_id.cmp(&b.trip_id),
             _ => self.table().cmp(&other.table()),
         }
     }
@@ -300,6 +307,7 @@ impl Row {
                 push_ordered_time(&mut out, r.arrived);
             }
             Row::Reject(r) => out.extend_from_slice(&r.seq.to_be_bytes()),
+            Row::Trip(r) => push_ordered_text(&mut out, &r.trip_id),
         }
         out
     }
@@ -344,6 +352,7 @@ impl Row {
                     if r.reason == RejectReason::BadValue { b",\"used\":true" } else { b",\"used\":false" };
                 out.extend_from_slice(used);
             }
+            Row::Trip(r) => r.write_fields(out),
         }
         out.push(b'}');
     }
@@ -367,12 +376,12 @@ pub fn write_change_line(out: &mut Vec<u8>, tick: u64, instant: TimeMs, change: 
     out.extend_from_slice(b"}\n");
 }
 
-fn text_field(out: &mut Vec<u8>, name: &[u8], value: &str) {
+pub(crate) fn text_field(out: &mut Vec<u8>, name: &[u8], value: &str) {
     out.extend_from_slice(name);
     push_json_string(out, value);
 }
 
-fn time_field(out: &mut Vec<u8>, name: &[u8], value: Option<TimeMs>) {
+pub(crate) fn time_field(out: &mut Vec<u8>, name: &[u8], value: Option<TimeMs>) {
     out.extend_from_slice(name);
     match value {
         Some(time) => {
@@ -448,6 +457,16 @@ mod tests {
             reject.to_json(),
             r#"{"seq":7,"vehicle_id":null,"event_time":null,"reason":"malformed","used":false}"#
         );
+    }
+
+    #[test]
+    fn tables_are_ordered_by_name_and_keep_their_codes() {
+        assert!(Table::ALL.map(Table::as_str).is_sorted());
+        assert_eq!(Table::ALL.map(Table::code), [4, 1, 3, 5, 2]);
+        for table in Table::ALL {
+            assert_eq!(Table::from_name(table.as_str()), Some(table));
+            assert_eq!(Table::from_code(table.code()), Some(table));
+        }
     }
 
     #[test]

@@ -48,11 +48,12 @@ pub struct GraphSettings {
     pub min_dwell_ms: i64,
     /// `visits.max_absence_s`: absences up to this do not split a stay.
     pub max_absence_ms: i64,
-    /// `trips.early_window_h`.
+    /// `trips.early_window_h`: how long before its scheduled departure a trip may begin.
     pub early_window_ms: i64,
-    /// `trips.no_show_h`.
+    /// `trips.no_show_h`: how long after its scheduled departure a trip fails that nobody saw at the pickup.
     pub no_show_ms: i64,
-    /// `trips.no_arrival_h`.
+    /// `trips.no_arrival_h`: how long after its departure, or its scheduled arrival, a trip fails that nobody
+    /// saw at the delivery.
     pub no_arrival_ms: i64,
     /// `history.keep_h`; `None` keeps all.
     pub keep_ms: Option<i64>,

@@ -12,6 +12,7 @@ pub struct Tables {
     presences: BTreeMap<Vec<u8>, Row>,
     visits: BTreeMap<Vec<u8>, Row>,
     rejects: BTreeMap<Vec<u8>, Row>,
+    trips: BTreeMap<Vec<u8>, Row>,
 }
 
 /// A change that does not fit what stands: a retraction of what is not there, or a second row for a key.
@@ -53,6 +54,7 @@ impl Tables {
             Table::Presences => &self.presences,
             Table::Visits => &self.visits,
             Table::Rejects => &self.rejects,
+            Table::Trips => &self.trips,
         }
     }
 
@@ -62,6 +64,7 @@ impl Tables {
             Table::Presences => &mut self.presences,
             Table::Visits => &mut self.visits,
             Table::Rejects => &mut self.rejects,
+            Table::Trips => &mut self.trips,
         }
     }
 

@@ -295,7 +295,12 @@ impl RecordSink for Intake {
                 }
             }
             Record::Backfill { from, to } => self.periods.meet(Period { from, to }, self.records),
-            Record::Clock | Record::Other { .. } | Record::Undecodable { .. } => {}
+            // Trips are not computed yet.
+            Record::Trip { .. }
+            | Record::Location { .. }
+            | Record::Clock
+            | Record::Other { .. }
+            | Record::Undecodable { .. } => {}
         }
     }
 }

@@ -130,7 +130,8 @@ fn what_came_too_late_is_put_right_with_files_and_without() {
     assert_eq!(
         told[2],
         format!(
-            "tick {tick}: rows that came and went: crossings +0 -0, presences +1 -0, rejects +0 -22, visits +1 -0"
+            "tick {tick}: rows that came and went: crossings +0 -0, presences +1 -0, rejects +0 -22, trips +0 -0, \
+             visits +1 -0"
         )
     );
     let shown = visits(&mut client, tick);
@@ -167,7 +168,7 @@ fn what_came_too_late_is_put_right_with_files_and_without() {
     .expect("a file");
     let output = succeed(&mut backfill_command(dir.path(), start, &[&first, &second]));
     let told = text(&output.stdout);
-    assert!(told.contains("presences +2 -0, rejects +0 -0, visits +2 -0"), "{told}");
+    assert!(told.contains("presences +2 -0, rejects +0 -0, trips +0 -0, visits +2 -0"), "{told}");
     let errors = text(&output.stderr);
     assert!(errors.contains("t2.csv:24: ") && errors.contains("positions only"), "{errors}");
     // What is refused anyhow was so when it came, before the backfill's own tick.

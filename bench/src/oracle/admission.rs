@@ -1,5 +1,5 @@
 //! The walk over the input in order of arrival: each record's instant, what is refused, which fix of a
-//! vehicle and time counts, the edits of fences, the settings.
+//! vehicle and time counts, the edits of fences, what is said of trips and locations, the settings.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use model::{Coord, Fence, GraphSettings, Position, RejectReason, RejectRow, Sett
 
 use super::Input;
 use super::backfill::Opening;
+use super::trips::Said;
 
 const FUTURE_TOLERANCE_MS: i64 = 5 * 60 * 1000;
 
@@ -35,6 +36,7 @@ pub(super) struct Admitted {
     pub fixes: BTreeMap<String, BTreeMap<TimeMs, Fix>>,
     /// By fence, in order of arrival.
     pub fence_edits: BTreeMap<String, Vec<Edit>>,
+    pub said: Said,
     /// By `seq`.
     pub rejects: BTreeMap<u64, RejectRow>,
 }
@@ -68,6 +70,7 @@ impl Admitted {
             settings: defaults.clone(),
             fixes: BTreeMap::new(),
             fence_edits: BTreeMap::new(),
+            said: Said::default(),
             rejects: BTreeMap::new(),
         }
     }
@@ -113,6 +116,8 @@ impl Admitted {
                 let at = at.unwrap_or(self.clock.instant);
                 self.fence_edits.entry(id.clone()).or_default().push(Edit::Delete { at });
             }
+            Input::Trip { id, edit, .. } => self.said.of_trip(id, edit, self.clock.instant),
+            Input::Location { id, edit, .. } => self.said.of_location(id, edit),
             Input::Settings { .. } => match self.changed_settings(record) {
                 Some(Ok(settings)) => self.settings = settings,
                 _ => self.reject_as_malformed(seq),

@@ -12,7 +12,7 @@ use super::jumps::{self, FinalFlags};
 use super::presence::{presences, stays};
 use super::reach::{Base, Edge, Judged};
 use super::timeline::{self, Version};
-use super::{Input, Rows};
+use super::{Input, Rows, trips};
 
 /// Takes the input record by record.
 pub(super) struct Log {
@@ -142,6 +142,10 @@ impl Log {
             }
         }
         rows.rejects = rejects.into_values().collect();
+        rows.trips = trips::rows(&self.admitted, &rows.visits, |vehicle_id| {
+            let (fixes, is_good) = self.flagged(vehicle_id);
+            good(&fixes, &is_good)
+        });
         rows
     }
 }

@@ -4,6 +4,7 @@
 //! records --admission--> fixes --jumps--> good fixes --presence--> presences --stays--> visits
 //!                   \--> edits --timeline--> versions --geometry--/     \--crossing--> crossings
 //!                    \-> rejects <--jumps
+//! visits, good fixes, plans, locations, statuses --trips--> trips
 //! ```
 //!
 //! Invariants:
@@ -20,8 +21,8 @@
 use std::sync::Arc;
 
 use model::{
-    CrossingRow, Fence, GraphSettings, Position, PositionRef, PresenceRow, Record, RecordSink, RejectRow,
-    Row, SettingValue, TimeMs, VisitRow,
+    CrossingRow, Fence, GraphSettings, LocationEdit, Position, PositionRef, PresenceRow, Record, RecordSink,
+    RejectRow, Row, SettingValue, TimeMs, TripEdit, TripRow, VisitRow,
 };
 
 mod admission;
@@ -36,6 +37,7 @@ pub mod scenario;
 #[cfg(test)]
 mod scenarios;
 mod timeline;
+mod trips;
 #[cfg(test)]
 mod vectors;
 
@@ -68,6 +70,24 @@ pub enum Input {
         id: String,
         /// From when on; the record's instant where absent.
         at: Option<TimeMs>,
+    },
+    /// A trip is planned, or its status is set by hand.
+    Trip {
+        /// What the record says of its arrival.
+        received: Option<TimeMs>,
+        /// Which trip.
+        id: String,
+        /// What happens to it.
+        edit: TripEdit,
+    },
+    /// A location is created, replaced or deleted.
+    Location {
+        /// What the record says of its arrival.
+        received: Option<TimeMs>,
+        /// Which location.
+        id: String,
+        /// What happens to it.
+        edit: LocationEdit,
     },
     /// Settings change.
     Settings {
@@ -110,6 +130,8 @@ impl Input {
             Input::Position { received, .. }
             | Input::Fence { received, .. }
             | Input::FenceDelete { received, .. }
+            | Input::Trip { received, .. }
+            | Input::Location { received, .. }
             | Input::Settings { received, .. }
             | Input::Backfill { received, .. }
             | Input::Clock { received }
@@ -133,6 +155,8 @@ impl RecordSink for Collector {
         self.0.push(match record {
             Record::FenceUpsert(fence) => Input::Fence { received, fence },
             Record::FenceDelete { id, at } => Input::FenceDelete { received, id: id.to_string(), at },
+            Record::Trip { id, edit, .. } => Input::Trip { received, id: id.to_string(), edit },
+            Record::Location { id, edit, .. } => Input::Location { received, id: id.to_string(), edit },
             Record::Settings(values) => Input::Settings { received, values },
             Record::Backfill { from, to } => Input::Backfill { received, from, to },
             Record::Clock => Input::Clock { received },
@@ -153,6 +177,8 @@ pub struct Rows {
     pub visits: Vec<VisitRow>,
     /// Records not used, or not in full.
     pub rejects: Vec<RejectRow>,
+    /// Where trips are.
+    pub trips: Vec<TripRow>,
 }
 
 /// The tables as the bytes of the product's files: one compact JSON object a line.
@@ -166,6 +192,8 @@ pub struct Tables {
     pub visits: Vec<u8>,
     /// `rejects.ndjson`.
     pub rejects: Vec<u8>,
+    /// `trips.ndjson`.
+    pub trips: Vec<u8>,
 }
 
 /// Recomputes everything from scratch as of the end of `input`: the instant is that of its last record.
@@ -177,6 +205,7 @@ pub fn recompute(input: &[Input], defaults: &GraphSettings) -> Tables {
         presences: sorted_lines(rows.presences.into_iter().map(Row::Presence)),
         visits: sorted_lines(rows.visits.into_iter().map(Row::Visit)),
         rejects: sorted_lines(rows.rejects.into_iter().map(Row::Reject)),
+        trips: sorted_lines(rows.trips.into_iter().map(Row::Trip)),
     }
 }
 

@@ -3,7 +3,10 @@
 use std::fmt::Display;
 
 use journal::StoreError;
-use model::{CrossingRow, EndReason, PresenceRow, RejectReason, RejectRow, Row, Table, TimeMs, VisitRow};
+use model::{
+    CrossingRow, EndReason, PresenceRow, RejectReason, RejectRow, Row, Table, TimeMs, TripPhase, TripRow,
+    TripStatus, VisitRow,
+};
 use serde::Deserialize;
 
 /// A row of a table, from its JSON.
@@ -13,6 +16,7 @@ pub(super) fn row(table: Table, json: &[u8]) -> Result<Row, StoreError> {
         Table::Presences => parse(json).and_then(Presence::row),
         Table::Visits => parse(json).and_then(Visit::row),
         Table::Rejects => parse(json).and_then(Reject::row),
+        Table::Trips => parse(json).and_then(Trip::row),
     };
     row.map_err(|error| {
         let text = String::from_utf8_lossy(json);
@@ -125,6 +129,41 @@ impl Reject {
     }
 }
 
+#[derive(Deserialize)]
+struct Trip {
+    trip_id: String,
+    vehicle_id: String,
+    phase: String,
+    status: String,
+    status_by: String,
+    pickup_arrival: Option<String>,
+    actual_departure: Option<String>,
+    arrival: Option<String>,
+    offload: Option<String>,
+    tat_s: Option<i64>,
+    distance_m: Option<i64>,
+    departure_unobserved: bool,
+}
+
+impl Trip {
+    fn row(self) -> Result<Row, String> {
+        Ok(Row::Trip(TripRow {
+            trip_id: self.trip_id.into(),
+            vehicle_id: self.vehicle_id.into(),
+            phase: TripPhase::from_name(&self.phase).ok_or("an unknown phase")?,
+            status: TripStatus::from_name(&self.status).ok_or("an unknown status")?,
+            status_by: self.status_by.into(),
+            pickup_arrival: time_if_any(self.pickup_arrival)?,
+            actual_departure: time_if_any(self.actual_departure)?,
+            arrival: time_if_any(self.arrival)?,
+            offload: time_if_any(self.offload)?,
+            tat_s: self.tat_s,
+            distance_m: self.distance_m,
+            departure_unobserved: self.departure_unobserved,
+        }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -145,6 +184,22 @@ mod tests {
             Row::Visit(VisitRow { vehicle_id, fence_id, arrived, departed, confirmed_at, presences: 3 })
         };
         let reject = |fix, reason| Row::Reject(RejectRow { seq: 12, fix, reason });
+        let trip = |phase, status, time: Option<TimeMs>| {
+            Row::Trip(TripRow {
+                trip_id: fence_id.clone(),
+                vehicle_id: vehicle_id.clone(),
+                phase,
+                status,
+                status_by: TripRow::INFERRED.into(),
+                pickup_arrival: time,
+                actual_departure: time.map(|time| time.plus_ms(1)),
+                arrival: time.map(|time| time.plus_ms(2)),
+                offload: time.map(|time| time.plus_ms(3)),
+                tat_s: time.map(|_| -7),
+                distance_m: time.map(|_| 8),
+                departure_unobserved: time.is_none(),
+            })
+        };
         let mut rows = vec![
             presence(None),
             visit(None),
@@ -163,6 +218,8 @@ mod tests {
                 .map(|reason| presence(Some((at(5), reason)))),
         );
         rows.extend(RejectReason::ALL.map(|reason| reject(Some((vehicle_id.clone(), at(0))), reason)));
+        rows.extend(TripPhase::ALL.map(|phase| trip(phase, TripStatus::Ongoing, None)));
+        rows.extend(TripStatus::ALL.map(|status| trip(TripPhase::Done, status, Some(at(0)))));
         for kept in rows {
             assert_eq!(row(kept.table(), kept.to_json().as_bytes()).unwrap(), kept);
         }

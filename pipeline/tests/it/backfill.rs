@@ -1,7 +1,7 @@
 //! Backfills: what is shown at their tick, and after, is what the oracle computes who always knew of them.
 
 mod minting;
-mod records;
+pub mod records;
 mod replay;
 mod service;
 

@@ -18,6 +18,14 @@ pub fn feed(intake: &mut Intake, input: &Input) {
         Input::FenceDelete { received, id, at } => {
             intake.record(*received, Record::FenceDelete { id: id.as_str().into(), at: *at });
         }
+        Input::Trip { received, id, edit } => {
+            let (id, edit) = (id.as_str().into(), edit.clone());
+            intake.record(*received, Record::Trip { id, edit, json: "{}".to_owned() });
+        }
+        Input::Location { received, id, edit } => {
+            let (id, edit) = (id.as_str().into(), edit.clone());
+            intake.record(*received, Record::Location { id, edit, json: "{}".to_owned() });
+        }
         Input::Settings { received, values } => intake.record(*received, Record::Settings(values.clone())),
         Input::Backfill { received, from, to } => {
             intake.record(*received, Record::Backfill { from: *from, to: *to });

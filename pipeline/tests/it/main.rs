@@ -12,5 +12,6 @@ mod real_data;
 mod real_orders;
 mod service;
 mod steps;
+mod trips;
 mod vectors;
 mod walks;

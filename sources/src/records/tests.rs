@@ -134,6 +134,18 @@ fn backfills_come_from_their_command_only() {
 }
 
 #[test]
+fn a_location_of_no_fence_is_refused_but_was_not_always() {
+    let location = r#"{"type":"location","op":"upsert","location":{"id":"L","fence_id":[1]}}"#;
+    for backfill in [Backfill::Refused, Backfill::Allowed] {
+        let checked = super::check(format!("{location}\n{GOOD}").as_bytes(), backfill).unwrap();
+        assert_eq!((checked.accepted, checked.refused_count, checked.refused[0].line), (1, 1, 1));
+        assert!(checked.refused[0].reason.contains("fence_id"), "{}", checked.refused[0].reason);
+    }
+    let got = decoded(code::RECORDS, "", location.as_bytes());
+    assert!(matches!(&got[..], [Got::Record { record: model::Record::Location { .. }, .. }]), "{got:?}");
+}
+
+#[test]
 fn what_an_earlier_release_accepted_and_ignored_is_ignored() {
     let plain = decoded(code::RECORDS, "", GOOD.as_bytes());
     for exempt in ["true", "1", "\"yes\"", "null", "{}"] {

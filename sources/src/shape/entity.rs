@@ -2,6 +2,7 @@
 //! `backfill`, whose fields are checked like theirs.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use model::{Record, TimeMs};
 
@@ -9,19 +10,8 @@ use super::{check_id, json_time};
 use crate::json::{self, Members};
 
 /// The types of records that are checked here.
-const KINDS: [&str; 10] = [
-    "vehicle",
-    "driver",
-    "organization",
-    "location",
-    "trip",
-    "assignment",
-    "provider_alert",
-    "acknowledge",
-    "resolve",
-    "rule",
-];
-const STATUSES: [&str; 6] = ["scheduled", "ongoing", "delayed", "completed", "cancelled", "failed"];
+const KINDS: [&str; 8] =
+    ["vehicle", "driver", "organization", "assignment", "provider_alert", "acknowledge", "resolve", "rule"];
 const SCOPES: [&str; 4] = ["fleet", "company", "vehicle", "fence"];
 
 /// Checks a record of the type `kind` and gives the type back as the constant that it is.
@@ -30,7 +20,6 @@ pub(super) fn check(kind: &str, record: &Members<'_>) -> Result<&'static str, St
         return Err(format!("type {} is not known", json::quoted(kind)));
     };
     match kind {
-        "trip" => trip(record)?,
         "assignment" => {
             required_id(record, "driver_id")?;
             required_id(record, "vehicle_id")?;
@@ -44,9 +33,12 @@ pub(super) fn check(kind: &str, record: &Members<'_>) -> Result<&'static str, St
         "rule" => rule(record)?,
         entity => match required_text(record, "op")?.as_ref() {
             "upsert" => {
-                required_id(&nested(record, entity)?, "id").map_err(|reason| format!("{entity}: {reason}"))?
+                required_id(&nested(record, entity)?, "id")
+                    .map_err(|reason| format!("{entity}: {reason}"))?;
             }
-            "delete" => required_id(record, "id")?,
+            "delete" => {
+                required_id(record, "id")?;
+            }
             other => return Err(unknown_op(other, "upsert and delete")),
         },
     }
@@ -57,39 +49,6 @@ pub(super) fn check(kind: &str, record: &Members<'_>) -> Result<&'static str, St
 pub(super) fn decode_backfill(record: &Members<'_>) -> Result<Record, String> {
     let (from, to) = period(record)?;
     Ok(Record::Backfill { from, to: to.ok_or("to_time is missing")? })
-}
-
-fn trip(record: &Members<'_>) -> Result<(), String> {
-    match required_text(record, "op")?.as_ref() {
-        "upsert" => planned_trip(&nested(record, "trip")?).map_err(|reason| format!("trip: {reason}")),
-        "set_status" => {
-            required_id(record, "id")?;
-            required_text(record, "by")?;
-            let status =
-                record.get("status").ok_or("status is missing (null goes back to the inferred one)")?;
-            if json::is_null(status) {
-                return Ok(());
-            }
-            one_of("status", &required_text(record, "status")?, &STATUSES)
-        }
-        "cancel" => {
-            required_id(record, "id")?;
-            required_text(record, "by").map(drop)
-        }
-        other => Err(unknown_op(other, "upsert, set_status and cancel")),
-    }
-}
-
-fn planned_trip(trip: &Members<'_>) -> Result<(), String> {
-    for name in ["id", "vehicle_id", "pickup", "delivery"] {
-        required_id(trip, name)?;
-    }
-    required_time(trip, "scheduled_departure")?;
-    optional_time(trip, "scheduled_arrival")?;
-    let Some(waypoints) = trip.value("waypoints") else { return Ok(()) };
-    let ids: Vec<String> = serde_json::from_str(waypoints.get())
-        .map_err(|_| "waypoints must be an array of location ids".to_owned())?;
-    ids.iter().try_for_each(|id| check_id("a waypoint", id))
 }
 
 fn provider_alert(record: &Members<'_>) -> Result<(), String> {
@@ -130,13 +89,17 @@ fn period(record: &Members<'_>) -> Result<(TimeMs, Option<TimeMs>), String> {
     }
 }
 
-fn nested<'a>(record: &Members<'a>, name: &str) -> Result<Members<'a>, String> {
+/// A member that must be there and be an object.
+pub(super) fn nested<'a>(record: &Members<'a>, name: &str) -> Result<Members<'a>, String> {
     let raw = record.value(name).ok_or_else(|| format!("{name} is missing"))?;
     Members::parse(raw.get()).map_err(|reason| format!("{name}: {reason}"))
 }
 
-fn required_id(record: &Members<'_>, name: &str) -> Result<(), String> {
-    check_id(name, &required_text(record, name)?)
+/// A text that must be there and be an identifier.
+pub(super) fn required_id(record: &Members<'_>, name: &str) -> Result<Arc<str>, String> {
+    let id = required_text(record, name)?;
+    check_id(name, &id)?;
+    Ok(id.into())
 }
 
 /// A text that must be there and not be empty.
@@ -146,11 +109,13 @@ pub(super) fn required_text<'a>(record: &Members<'a>, name: &str) -> Result<Cow<
     if text.is_empty() { Err(format!("{name} is empty")) } else { Ok(text) }
 }
 
-fn required_time(record: &Members<'_>, name: &str) -> Result<TimeMs, String> {
+/// A time that must be there.
+pub(super) fn required_time(record: &Members<'_>, name: &str) -> Result<TimeMs, String> {
     optional_time(record, name)?.ok_or_else(|| format!("{name} is missing"))
 }
 
-fn optional_time(record: &Members<'_>, name: &str) -> Result<Option<TimeMs>, String> {
+/// A time that may be absent or `null`.
+pub(super) fn optional_time(record: &Members<'_>, name: &str) -> Result<Option<TimeMs>, String> {
     record.value(name).map(|raw| json_time(name, raw)).transpose()
 }
 
@@ -161,6 +126,7 @@ fn one_of(name: &str, value: &str, known: &[&str]) -> Result<(), String> {
     Err(format!("{name} {} is not known; known are {}", json::quoted(value), known.join(", ")))
 }
 
-fn unknown_op(op: &str, known: &str) -> String {
+/// The reason for an `op` that a type of records does not have.
+pub(super) fn unknown_op(op: &str, known: &str) -> String {
     format!("op {} is not known; {known} are", json::quoted(op))
 }

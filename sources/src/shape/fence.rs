@@ -224,7 +224,8 @@ fn label_text(raw: &RawValue) -> Option<Cow<'_, str>> {
     if json::is_number(raw) { Some(Cow::Borrowed(raw.get())) } else { json::text(raw) }
 }
 
-fn id_text(name: &str, raw: &RawValue) -> Result<String, String> {
+/// An identifier that is text or a number.
+pub(super) fn id_text(name: &str, raw: &RawValue) -> Result<String, String> {
     let id = label_text(raw).ok_or_else(|| format!("{name} must be text or a number"))?;
     check_id(name, &id)?;
     Ok(id.into_owned())

@@ -3,13 +3,14 @@
 //! Decisions where the format leaves a choice:
 //! - A field of the record that is named twice is malformed; further down, serde's rule (last wins) holds,
 //!   except in entities and settings, which refuse it too.
-//! - Unknown fields are kept in entities and in other records that the graph has no use for yet, and ignored
-//!   in all others.
+//! - Unknown fields are kept in entities, trips and other records that the graph has no use for yet, and
+//!   ignored in all others.
 //! - `null` is the same as absent, but for the `status` of a trip.
 //! - A `clock` without a `received_time` is malformed: it would say nothing.
 //! - What a field means that earlier releases ignored, the door asks and the journal does not: what was accepted
-//!   is no worse for a later release. So a schedule that is not understood is none there, `exempt` is ignored, and
-//!   a `backfill` is a record that says nothing. An export has them as that.
+//!   is no worse for a later release. So a schedule that is not understood is none there, a location whose
+//!   `fence_id` can be no id has no fence, `exempt` is ignored, and a `backfill` is a record that says nothing. An
+//!   export has them as that.
 
 mod entity;
 mod fence;
@@ -17,6 +18,9 @@ mod position;
 mod ring;
 #[cfg(test)]
 mod tests;
+mod trip;
+#[cfg(test)]
+mod trip_tests;
 
 use model::{Record, RecordSink, TimeMs};
 use serde::Deserialize;
@@ -97,6 +101,8 @@ pub(crate) fn decode_record(line: &str, origin: Origin, sink: &mut dyn RecordSin
         ("backfill", Origin::Posted) => return Err(not_posted("a backfill")),
         ("backfill", Origin::Journalled) => Record::Clock,
         ("backfill", Origin::Backfill | Origin::File) => entity::decode_backfill(&members)?,
+        ("trip", _) => trip::decode_trip(&members)?,
+        ("location", _) => trip::decode_location(&members, origin)?,
         (other, _) => Record::Other {
             kind: entity::check(other, &members)?,
             json: members.compact_without("received_time")?,

@@ -11,6 +11,10 @@
 //!     followed by any of: from T, to T, buffer M, dwell S, absence S, crossed, alert, limit KMH,
 //!     active "Mo-Fr 06:00-18:00", zone Europe/London (of the active times), name TEXT, json TEXT
 //! delete yard at 08:30              without `at`: at the record's instant
+//! trip t1 T1 depot shop 08:00       a plan: the vehicle, from where, to where, the scheduled departure
+//!     followed by any of: arrives T (the scheduled arrival), via PLACE (a waypoint)
+//! status t1 completed by ada        a status by hand; `inferred` goes back to the inferred one
+//! location shop at yard             a location and its fence; or `nowhere` (it has none), or `deleted`
 //! set visits.min_dwell_s 60
 //! backfill 08:00 09:00              a period is computed anew
 //! clock 09:00
@@ -27,6 +31,9 @@
 //! visit T1 yard 08:00..08:34 confirmed 08:05 of 1    a visit, and how many presences it joins
 //! cross T1 gate 08:40..08:42 at 08:41                a crossing, by the two fixes around it
 //! reject 3 T1 08:02 jump                             the third record
+//! trip t1 T1 done completed pickup 08:00 departure 08:34 arrival 09:00 offload 09:30 tat 3360 distance 12000
+//!     of a trip what is null is left out; `by ada` follows the status where it was set by hand, and
+//!     `unobserved` ends the line of one whose departure was not observed
 //! ```
 //!
 //! A file may say what it expects of its end in lines that begin with `>`; as inputs these are comments.

@@ -5,8 +5,8 @@ use std::slice::Iter;
 use std::sync::Arc;
 
 use model::{
-    BadFields, Coord, Fence, FenceSettings, Position, Ring, Schedule, SettingValue, Shape, TimeMs,
-    ring_from_degrees, time_zone,
+    BadFields, Coord, Fence, FenceSettings, LocationEdit, Position, Ring, Schedule, SettingValue, Shape,
+    TimeMs, TripEdit, TripPlan, TripStatus, ring_from_degrees, time_zone,
 };
 
 use super::words::{Word, split};
@@ -71,6 +71,18 @@ fn input(words: &[Word]) -> Result<Input, String> {
             };
             Input::FenceDelete { received, id, at }
         }
+        "trip" => {
+            let id = text(&mut rest, "trip")?.to_owned();
+            Input::Trip { received, id, edit: plan(&mut rest)? }
+        }
+        "status" => {
+            let id = text(&mut rest, "status")?.to_owned();
+            Input::Trip { received, id, edit: status(&mut rest)? }
+        }
+        "location" => {
+            let id = text(&mut rest, "location")?.to_owned();
+            Input::Location { received, id, edit: location(&mut rest)? }
+        }
         "set" => Input::Settings { received, values: settings(&mut rest)? },
         "backfill" => {
             let from = time(value(&mut rest, "backfill")?)?;
@@ -119,6 +131,45 @@ fn position(words: &mut Words<'_>) -> Result<Position, String> {
         }
     }
     Ok(position)
+}
+
+fn plan(words: &mut Words<'_>) -> Result<TripEdit, String> {
+    let mut plan = TripPlan {
+        vehicle_id: text(words, "a trip")?.into(),
+        pickup: text(words, "a vehicle")?.into(),
+        delivery: text(words, "a pickup")?.into(),
+        waypoints: Vec::new(),
+        scheduled_departure: time(value(words, "a delivery")?)?,
+        scheduled_arrival: None,
+    };
+    while let Some(name) = words.next() {
+        match name.plain() {
+            "arrives" => plan.scheduled_arrival = Some(time(value(words, "arrives")?)?),
+            "via" => plan.waypoints.push(text(words, "via")?.into()),
+            _ => return Err(format!("{:?} is nothing that a trip has", name.text)),
+        }
+    }
+    Ok(TripEdit::Plan(Arc::new(plan)))
+}
+
+fn status(words: &mut Words<'_>) -> Result<TripEdit, String> {
+    let status = match value(words, "a trip")? {
+        "inferred" => None,
+        name => Some(TripStatus::from_name(name).ok_or_else(|| format!("{name:?} is no status"))?),
+    };
+    match value(words, "a status")? {
+        "by" => Ok(TripEdit::SetStatus { status, by: text(words, "by")?.into() }),
+        other => Err(format!("a status is set by somebody, not {other:?}")),
+    }
+}
+
+fn location(words: &mut Words<'_>) -> Result<LocationEdit, String> {
+    match value(words, "a location")? {
+        "at" => Ok(LocationEdit::Upsert { fence_id: Some(text(words, "at")?.into()) }),
+        "nowhere" => Ok(LocationEdit::Upsert { fence_id: None }),
+        "deleted" => Ok(LocationEdit::Delete),
+        other => Err(format!("a location is at a fence, nowhere or deleted, not {other:?}")),
+    }
 }
 
 fn settings(words: &mut Words<'_>) -> Result<Vec<(String, SettingValue)>, String> {
@@ -232,6 +283,11 @@ fn points(words: &mut Words<'_>) -> Result<Vec<(f64, f64)>, String> {
 fn closed(mut points: Vec<(f64, f64)>) -> Result<Ring, String> {
     points.extend(points.first().copied());
     ring_from_degrees(&points, true).map_err(|e| e.to_string())
+}
+
+/// The text that must follow, be it in quotes or not.
+fn text<'a>(words: &mut Words<'a>, after: &str) -> Result<&'a str, String> {
+    words.next().map(|word| word.text.as_str()).ok_or_else(|| format!("something is missing after {after}"))
 }
 
 /// The word that must follow.

@@ -2,7 +2,10 @@
 
 use std::fmt::{self, Write};
 
-use model::{BadFields, Fence, Position, Ring, SettingValue, Shape, TimeMs, UNITS_PER_DEGREE};
+use model::{
+    BadFields, Fence, LocationEdit, Position, Ring, SettingValue, Shape, TimeMs, TripEdit, TripRow,
+    TripStatus, UNITS_PER_DEGREE,
+};
 
 use super::words::{first_word, quoted, word};
 use super::{DAY, NEXT_DAY};
@@ -50,6 +53,15 @@ fn write_input(out: &mut String, input: &Input) -> fmt::Result {
                 write!(out, " at {}", short(*at))?;
             }
         }
+        Input::Trip { id, edit, .. } => write_trip_edit(out, id, edit)?,
+        Input::Location { id, edit, .. } => {
+            write!(out, "location {} ", word(id))?;
+            match edit {
+                LocationEdit::Upsert { fence_id: Some(fence_id) } => write!(out, "at {}", word(fence_id))?,
+                LocationEdit::Upsert { fence_id: None } => out.push_str("nowhere"),
+                LocationEdit::Delete => out.push_str("deleted"),
+            }
+        }
         Input::Settings { values, .. } => {
             out.push_str("set");
             for (name, value) in values {
@@ -66,6 +78,21 @@ fn write_input(out: &mut String, input: &Input) -> fmt::Result {
         write!(out, " {mark}{}", short(received))?;
     }
     writeln!(out)
+}
+
+fn write_trip_edit(out: &mut String, id: &str, edit: &TripEdit) -> fmt::Result {
+    match edit {
+        TripEdit::Plan(plan) => {
+            let places = [&plan.vehicle_id, &plan.pickup, &plan.delivery].map(|id| word(id));
+            write!(out, "trip {} {} {}", word(id), places.join(" "), short(plan.scheduled_departure))?;
+            write_value(out, "arrives", plan.scheduled_arrival.map(short))?;
+            plan.waypoints.iter().try_for_each(|place| write!(out, " via {}", word(place)))
+        }
+        TripEdit::SetStatus { status, by } => {
+            let status = status.map_or(TripRow::INFERRED, TripStatus::as_str);
+            write!(out, "status {} {status} by {}", word(id), word(by))
+        }
+    }
 }
 
 fn write_position(out: &mut String, position: &Position) -> fmt::Result {
@@ -201,5 +228,19 @@ fn write_rows(out: &mut String, rows: &Rows) -> fmt::Result {
         let fix = row.fix.as_ref().map(|(vehicle, time)| format!(" {} {}", word(vehicle), short(*time)));
         writeln!(out, "reject {}{} {}", row.seq, fix.unwrap_or_default(), row.reason.as_str())?;
     }
-    Ok(())
+    rows.trips.iter().try_for_each(|row| write_trip(out, row))
+}
+
+fn write_trip(out: &mut String, row: &TripRow) -> fmt::Result {
+    let (trip, vehicle) = (word(&row.trip_id), word(&row.vehicle_id));
+    write!(out, "trip {trip} {vehicle} {} {}", row.phase.as_str(), row.status.as_str())?;
+    let is_by_hand = &*row.status_by != TripRow::INFERRED;
+    write_value(out, "by", is_by_hand.then(|| word(&row.status_by)))?;
+    write_value(out, "pickup", row.pickup_arrival.map(short))?;
+    write_value(out, "departure", row.actual_departure.map(short))?;
+    write_value(out, "arrival", row.arrival.map(short))?;
+    write_value(out, "offload", row.offload.map(short))?;
+    write_value(out, "tat", row.tat_s)?;
+    write_value(out, "distance", row.distance_m)?;
+    writeln!(out, "{}", if row.departure_unobserved { " unobserved" } else { "" })
 }

@@ -29,6 +29,14 @@ fence road line -179.9,0 179.9,0.1 179.9,0.2 width 50 @08:00
 delete yard
 delete at at 08:30 @08:31
 "fence" 08:00 3,6
+trip t1 T1 depot shop 08:00
+trip 01/Apr/2025-T1 T1 "the depot" "" 08:00 arrives +06:30 via a via "b c" @07:00
+"trip" 08:00 3,6
+status t1 completed by ada
+status "t 2" inferred by "Ada L." @09:00
+location shop at yard
+location shop nowhere @08:00
+location at deleted
 set visits.min_dwell_s 60 zone Africa/Lagos history.keep_h unlimited x "60" y true z "true" empty "" n NaN
 set
 backfill 08:00 +09:00
@@ -45,7 +53,8 @@ fn all_sorts_of_lines_are_printed_as_they_were_read() {
     assert_eq!(inputs.len(), ALL_SORTS.lines().count());
     assert_eq!(print_inputs(&inputs), ALL_SORTS);
     check_round_trip(&inputs);
-    let Input::Settings { values, .. } = &inputs[13] else { panic!("{:?}", inputs[13]) };
+    let is_settings = |input: &&Input| matches!(input, Input::Settings { .. });
+    let Some(Input::Settings { values, .. }) = inputs.iter().find(is_settings) else { panic!("{inputs:?}") };
     assert_eq!(values[3].1, SettingValue::Text("60".to_owned()));
     assert_eq!(values[4].1, SettingValue::Bool(true));
     assert_eq!(values[5].1, SettingValue::Text("true".to_owned()));
@@ -69,6 +78,11 @@ fn what_is_no_scenario_is_refused_by_line() {
         ("fence y line 3,6 3,7", "needs a width"),
         ("delete y at 08:00 08:01", "one word too many"),
         ("set visits.min_dwell_s", "has no value"),
+        ("trip t1 T1 a b", "missing after a delivery"),
+        ("trip t1 T1 a b 08:00 due 09:00", "nothing that a trip has"),
+        ("status t1 lost by ada", "is no status"),
+        ("status t1 failed of ada", "set by somebody"),
+        ("location l gone", "at a fence, nowhere or deleted"),
         ("@08:00", "nothing but a time of arrival"),
     ] {
         let error = parse(&format!("clock 08:00\n\n{line}")).unwrap_err();
@@ -90,7 +104,9 @@ fn rows_of_all_tables_are_printed() {
                 T1 08:00 3.305,6.405
                 T1 08:05 3.295,6.405
                 T1 08:06 3.315,6.405
-                malformed";
+                malformed
+                trip \"t 1\" T1 gate gate 08:00
+                status \"t 1\" failed by \"Ada L.\"";
     let rows = recompute_rows(&parse(text).unwrap(), &GraphSettings::default());
     assert_eq!(
         print_rows(&rows),
@@ -98,6 +114,7 @@ fn rows_of_all_tables_are_printed() {
 visit T1 gate 08:00..08:05 confirmed 08:05 of 1
 cross T1 gate 08:05..08:06 at 08:05:30
 reject 5 malformed
+trip \"t 1\" T1 failed failed by \"Ada L.\" arrival 08:00 offload 08:05 unobserved
 "
     );
 }

@@ -3,7 +3,9 @@
 //! About the places: `yard` is a square of 0.01 degrees (1.1 km); 0.0001 degrees of longitude there are
 //! 11.06 m. `IN` is its middle, `NEAR` 22 m east of it, `OUT` 221 m east of it.
 
-use model::{GraphSettings, Position, PositionRef, Record, RecordSink, SettingValue, TimeMs};
+use model::{
+    GraphSettings, LocationEdit, Position, PositionRef, Record, RecordSink, SettingValue, TimeMs, TripEdit,
+};
 
 use super::scenario::{self, print_rows};
 use super::{Collector, Input, recompute, recompute_prefix, recompute_rows};
@@ -17,6 +19,7 @@ mod jumps;
 mod presences_and_visits;
 mod reach;
 mod schedules;
+mod trips;
 mod versions_of_fences;
 
 fn parse(text: &str) -> Vec<Input> {
@@ -157,7 +160,11 @@ fn the_collector_takes_whatever_decoders_find() {
     let values = vec![("zone".to_owned(), SettingValue::Text("UTC".to_owned()))];
     collector.record(None, Record::Settings(values.clone()));
     collector.record(Some(TimeMs(9)), Record::Clock);
-    collector.record(None, Record::Other { kind: "trip", json: "{}".to_owned() });
+    collector.record(None, Record::Other { kind: "vehicle", json: "{}".to_owned() });
+    let edit = TripEdit::SetStatus { status: None, by: "ada".into() };
+    collector.record(None, Record::Trip { id: "t".into(), edit: edit.clone(), json: "{}".to_owned() });
+    let gone = LocationEdit::Delete;
+    collector.record(None, Record::Location { id: "l".into(), edit: gone.clone(), json: "{}".to_owned() });
     assert_eq!(
         collector.0,
         [
@@ -167,6 +174,8 @@ fn the_collector_takes_whatever_decoders_find() {
             Input::Settings { received: None, values },
             Input::Clock { received: Some(TimeMs(9)) },
             Input::Other { received: None },
+            Input::Trip { received: None, id: "t".to_owned(), edit },
+            Input::Location { received: None, id: "l".to_owned(), edit: gone },
         ]
     );
 }

@@ -1,7 +1,7 @@
 //! Generated inputs as records of the product's own format.
 
 use bench::oracle::Input;
-use model::{Coord, Fence, PositionRef, Record, Ring, Shape, TimeMs};
+use model::{Coord, Fence, LocationEdit, PositionRef, Record, Ring, Shape, TimeMs, TripEdit, TripStatus};
 use serde_json::{Value, json};
 
 /// The same inputs, each with the time of its arrival, as a journal stamps them. A position that no file can
@@ -27,6 +27,8 @@ fn stamp(input: &Input, now: &mut TimeMs) -> Input {
         Input::Position { received, .. }
         | Input::Fence { received, .. }
         | Input::FenceDelete { received, .. }
+        | Input::Trip { received, .. }
+        | Input::Location { received, .. }
         | Input::Settings { received, .. }
         | Input::Backfill { received, .. }
         | Input::Clock { received }
@@ -51,6 +53,14 @@ pub fn line(input: &Input) -> Vec<u8> {
             Record::FenceUpsert(Fence { feature_json, ..Fence::clone(fence) }.into())
         }
         Input::FenceDelete { id, at, .. } => Record::FenceDelete { id: id.as_str().into(), at: *at },
+        Input::Trip { id, edit, .. } => {
+            Record::Trip { id: id.as_str().into(), edit: edit.clone(), json: trip(id, edit).to_string() }
+        }
+        Input::Location { id, edit, .. } => Record::Location {
+            id: id.as_str().into(),
+            edit: edit.clone(),
+            json: location(id, edit).to_string(),
+        },
         Input::Settings { values, .. } => Record::Settings(values.clone()),
         Input::Backfill { from, to, .. } => Record::Backfill { from: *from, to: *to },
         Input::Clock { .. } | Input::Other { .. } => {
@@ -62,6 +72,37 @@ pub fn line(input: &Input) -> Vec<u8> {
     let mut line = Vec::new();
     sources::encode_record(&mut line, received, &record);
     line
+}
+
+fn trip(id: &str, edit: &TripEdit) -> Value {
+    match edit {
+        TripEdit::Plan(plan) => {
+            let trip = json!({
+                "id": id,
+                "vehicle_id": *plan.vehicle_id,
+                "pickup": *plan.pickup,
+                "delivery": *plan.delivery,
+                "waypoints": plan.waypoints.iter().map(|id| &**id).collect::<Vec<_>>(),
+                "scheduled_departure": plan.scheduled_departure.to_string(),
+                "scheduled_arrival": plan.scheduled_arrival.map(|time| time.to_string()),
+            });
+            json!({"type": "trip", "op": "upsert", "trip": trip})
+        }
+        TripEdit::SetStatus { status, by } => {
+            let status = status.map(TripStatus::as_str);
+            json!({"type": "trip", "op": "set_status", "id": id, "status": status, "by": **by})
+        }
+    }
+}
+
+fn location(id: &str, edit: &LocationEdit) -> Value {
+    match edit {
+        LocationEdit::Upsert { fence_id } => {
+            let location = json!({"id": id, "fence_id": fence_id.as_deref()});
+            json!({"type": "location", "op": "upsert", "location": location})
+        }
+        LocationEdit::Delete => json!({"type": "location", "op": "delete", "id": id}),
+    }
 }
 
 fn feature(fence: &Fence) -> Value {

@@ -1,0 +1,250 @@
+//! Vehicles that drive between places, and the trips that are planned for them.
+
+use std::collections::BTreeMap;
+
+use bench::oracle::{Collector, Input, Rows, recompute_rows};
+use model::{GraphSettings, LocationEdit, SettingValue, TripEdit, TripPhase, TripPlan, TripRow, TripStatus};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+use crate::backfill::records::{line, stamped};
+use crate::generated::{cases, hold};
+use crate::steps::{Area, Odd, Step, any_time, at, delete, fence, inputs};
+
+/// Where the places are along a road, on the grid of [`Step::Fix`]: far enough apart to leave one for the other.
+const PLACES: [i8; 3] = [-12, 0, 12];
+const VEHICLES: u8 = 2;
+const TRIPS: u8 = 5;
+/// Nearly an hour: twelve steps are a tenth of an hour.
+const TIMES: std::ops::Range<i64> = 0..100;
+
+/// An input and when it arrives, in steps of time.
+type Arrival = (i64, Input);
+
+fn one(step: Step) -> Input {
+    inputs(&[step]).remove(0)
+}
+
+fn text(kind: char, number: u8) -> String {
+    format!("{kind}{number}")
+}
+
+/// Fixes at the places, and on the road between them. Some come late.
+fn drive() -> impl Strategy<Value = Vec<Arrival>> {
+    let stop = (0..PLACES.len(), 0..12_i64, 1..6_i64);
+    let late = prop::collection::vec(prop_oneof![6 => Just(0_i64), 1 => 1..30_i64], 36);
+    let stops = prop::collection::vec(stop, 3..12);
+    // At the end it may still be at a place.
+    (0..VEHICLES, stops, 0..2_usize, late).prop_map(|(vehicle, stops, cut, late)| {
+        let mut time = 0;
+        let mut fixes = Vec::new();
+        for (place, stays, drives) in stops {
+            let x = PLACES[place];
+            fixes.extend([(time, x, 0), (time + stays, x, 1), (time + stays + drives, x, 9)]);
+            time += stays + drives + 1;
+        }
+        fixes.truncate(fixes.len() - cut);
+        let arrival = |((time, x, y), late): ((i64, i8, i8), i64)| {
+            (time + late, one(Step::Fix { vehicle, time, x, y, odd: Odd::Nothing, received: None }))
+        };
+        fixes.into_iter().zip(late).map(arrival).collect()
+    })
+}
+
+/// The plan of a trip between locations, fences and what is neither.
+fn plan() -> impl Strategy<Value = Arrival> {
+    let place =
+        || prop_oneof![6 => (0..3_u8).prop_map(|n| text('l', n)), 3 => (0..4_u8).prop_map(|n| text('f', n))];
+    let scheduled = (TIMES, prop::option::weighted(0.4, 0..60_i64));
+    (TIMES, 0..TRIPS, 0..VEHICLES, place(), place(), scheduled).prop_map(
+        |(arrives, id, vehicle, pickup, delivery, (departure, lasts))| {
+            let plan = TripPlan {
+                vehicle_id: text('T', vehicle).into(),
+                pickup: pickup.into(),
+                delivery: delivery.into(),
+                waypoints: Vec::new(),
+                scheduled_departure: at(departure),
+                scheduled_arrival: lasts.map(|lasts| at(departure + lasts)),
+            };
+            (arrives, Input::Trip { received: None, id: text('t', id), edit: TripEdit::Plan(plan.into()) })
+        },
+    )
+}
+
+fn status() -> impl Strategy<Value = Arrival> {
+    let status = prop::option::weighted(0.8, prop::sample::select(TripStatus::ALL.to_vec()));
+    (TIMES, 0..TRIPS, status, any::<bool>()).prop_map(|(arrives, id, status, is_dated)| {
+        let received = is_dated.then(|| at(arrives));
+        let edit = TripEdit::SetStatus { status, by: "ada".into() };
+        (arrives, Input::Trip { received, id: text('t', id), edit })
+    })
+}
+
+/// Edits of locations, one of which bears the id of a fence.
+fn location() -> impl Strategy<Value = Arrival> {
+    let fence_id = prop::option::weighted(0.8, 0..4_u8);
+    let edit = prop_oneof![
+        3 => fence_id.prop_map(|n| LocationEdit::Upsert { fence_id: n.map(|n| text('f', n).into()) }),
+        1 => Just(LocationEdit::Delete),
+    ];
+    (TIMES, 0..4_u8, edit).prop_map(|(arrives, id, edit)| {
+        let id = if id == 3 { "f0".to_owned() } else { text('l', id) };
+        (arrives, Input::Location { received: None, id, edit })
+    })
+}
+
+/// One of the settings of trips, in tenths of an hour.
+fn trip_setting() -> impl Strategy<Value = Arrival> {
+    let name = prop::sample::select(vec!["trips.early_window_h", "trips.no_show_h", "trips.no_arrival_h"]);
+    (TIMES, name, 0..8_u8).prop_map(|(arrives, name, tenths)| {
+        (arrives, Input::Settings { received: None, values: vec![hours(name, tenths)] })
+    })
+}
+
+fn hours(name: &str, tenths: u8) -> (String, SettingValue) {
+    (name.to_owned(), SettingValue::Number(f64::from(tenths) / 10.0))
+}
+
+/// What else happens to fences and time.
+fn other() -> impl Strategy<Value = Arrival> {
+    let step =
+        prop_oneof![fence(4, any_time()), delete(4, any_time()), TIMES.prop_map(|time| Step::Clock { time })];
+    (TIMES, step).prop_map(|(arrives, step)| (arrives, one(step)))
+}
+
+/// Some vehicles, what is planned for them, and what corrects it, in order of arrival.
+pub fn trips() -> impl Strategy<Value = Vec<Input>> {
+    let windows = [(); 3].map(|()| 1..12_u8);
+    let start =
+        (windows, prop::option::weighted(0.3, 1..8_u8)).prop_map(|([early, no_show, no_arrival], kept)| {
+            let mut values = vec![
+                ("visits.min_dwell_s".to_owned(), SettingValue::Number(60.0)),
+                hours("trips.early_window_h", early),
+                hours("trips.no_show_h", no_show),
+                hours("trips.no_arrival_h", no_arrival),
+            ];
+            values.extend(kept.map(|tenths| hours("history.keep_h", tenths)));
+            values.extend(kept.map(|tenths| hours("cleaning.horizon_h", tenths)));
+            vec![Input::Settings { received: None, values }]
+        });
+    let places = || {
+        (0..).zip(PLACES).flat_map(|(id, x)| {
+            let area = Area { kind: 0, x, y: 0, size: 2 };
+            let fence =
+                Step::Fence { id, area, from: None, to: None, rules: 0, crossed: false, active: None };
+            let edit = LocationEdit::Upsert { fence_id: Some(text('f', id).into()) };
+            [one(fence), Input::Location { received: None, id: text('l', id), edit }]
+        })
+    };
+    let arrivals = (
+        prop::collection::vec(drive(), 1..3),
+        prop::collection::vec(plan(), 1..9),
+        prop::collection::vec(status(), 0..5),
+        prop::collection::vec(location(), 0..3),
+        prop::collection::vec(trip_setting(), 0..2),
+        prop::collection::vec(other(), 0..4),
+    );
+    (start, arrivals).prop_map(move |(start, (drives, plans, statuses, locations, settings, others))| {
+        let drives = drives.into_iter().flatten();
+        let mut all: Vec<Arrival> =
+            drives.chain(plans).chain(statuses).chain(locations).chain(settings).chain(others).collect();
+        all.sort_by_key(|(arrives, _)| *arrives);
+        start.into_iter().chain(places()).chain(all.into_iter().map(|(_, input)| input)).collect()
+    })
+}
+
+#[test]
+fn records_of_trips_do_not_disturb_other_rows() {
+    hold(200, cases(trips(), 1_usize..=2));
+}
+
+/// As lines of a journal they read as they were generated.
+#[test]
+fn records_of_trips_come_back_from_their_lines() {
+    let mut runner = TestRunner::deterministic();
+    let strategy = trips();
+    let is_of_trips = |input: &&Input| matches!(input, Input::Trip { .. } | Input::Location { .. });
+    for _ in 0..50 {
+        let inputs = strategy.new_tree(&mut runner).unwrap().current();
+        let mut got = Collector::default();
+        for input in &stamped(&inputs) {
+            sources::decode(sources::code::RECORDS, "", &line(input), &mut got);
+        }
+        let without_time = |input: &Input| match input.clone() {
+            Input::Trip { id, edit, .. } => Input::Trip { received: None, id, edit },
+            Input::Location { id, edit, .. } => Input::Location { received: None, id, edit },
+            other => other,
+        };
+        let expected: Vec<Input> = inputs.iter().filter(is_of_trips).map(without_time).collect();
+        let got: Vec<Input> = got.0.into_iter().filter(|input| is_of_trips(&input)).collect();
+        assert!(expected.len() >= PLACES.len());
+        assert_eq!(got, expected);
+    }
+}
+
+/// All phases and statuses, inferred and set by hand, come up, and so do departures that nobody observed.
+#[test]
+fn trips_of_all_sorts_come_up() {
+    let mut runner = TestRunner::deterministic();
+    let strategy = trips();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..400 {
+        let rows = rows(&strategy.new_tree(&mut runner).unwrap().current());
+        for row in &rows.trips {
+            assert_consistent(row);
+            let how = if &*row.status_by == TripRow::INFERRED { "inferred" } else { "by hand" };
+            let mut names =
+                vec![format!("phase {}", row.phase.as_str()), format!("{how} {}", row.status.as_str())];
+            names.extend(row.departure_unobserved.then(|| "unobserved".to_owned()));
+            names.extend(row.distance_m.is_some_and(|metres| metres > 0).then(|| "distance".to_owned()));
+            names.into_iter().for_each(|name| *counts.entry(name).or_default() += 1);
+        }
+    }
+    let phases = TripPhase::ALL.map(|phase| format!("phase {}", phase.as_str()));
+    let by_hand = TripStatus::ALL.map(|status| format!("by hand {}", status.as_str()));
+    // It takes a person to cancel a trip.
+    let inferred =
+        ["scheduled", "ongoing", "delayed", "completed", "failed"].map(|name| format!("inferred {name}"));
+    let others = ["unobserved", "distance"].map(str::to_owned);
+    for name in phases.iter().chain(&by_hand).chain(&inferred).chain(&others) {
+        assert!(counts.get(name).is_some_and(|&count| count >= 10), "{name} in {counts:?}");
+    }
+}
+
+fn rows(inputs: &[Input]) -> Rows {
+    recompute_rows(inputs, &GraphSettings::default())
+}
+
+fn assert_consistent(row: &TripRow) {
+    let TripRow { actual_departure: departure, arrival, offload, .. } = *row;
+    assert!(row.pickup_arrival.is_some() || departure.is_none(), "{row:?}");
+    assert!(arrival.is_some() || offload.is_none(), "{row:?}");
+    assert!(!row.departure_unobserved || (arrival.is_some() && row.pickup_arrival.is_none()), "{row:?}");
+    assert_eq!(row.tat_s.is_some(), departure.is_some() && offload.is_some(), "{row:?}");
+    assert_eq!(row.distance_m.is_some(), departure.is_some() && arrival.is_some(), "{row:?}");
+    let by_times = match (row.pickup_arrival, departure, arrival, offload) {
+        (_, _, _, Some(_)) => TripPhase::Done,
+        (_, _, Some(_), None) => TripPhase::AtDelivery,
+        (_, Some(_), None, None) => TripPhase::InTransit,
+        (Some(_), None, None, None) => TripPhase::AtPickup,
+        (None, None, None, None) => TripPhase::Planned,
+    };
+    assert!([by_times, TripPhase::Cancelled, TripPhase::Failed].contains(&row.phase), "{row:?}");
+}
+
+/// Plans and locations are what they were last, whenever they came: all of them before everything else, or after.
+#[test]
+fn it_does_not_matter_when_plans_and_locations_come() {
+    let mut runner = TestRunner::deterministic();
+    let strategy = trips();
+    let is_plan =
+        |input: &Input| matches!(input, Input::Trip { edit: TripEdit::Plan(_), .. } | Input::Location { .. });
+    for _ in 0..200 {
+        let inputs = strategy.new_tree(&mut runner).unwrap().current();
+        let expected = rows(&inputs).trips;
+        let (plans, others): (Vec<Input>, Vec<Input>) = inputs.into_iter().partition(is_plan);
+        assert_eq!(rows(&[plans.clone(), others.clone()].concat()).trips, expected);
+        assert_eq!(rows(&[others, plans].concat()).trips, expected);
+    }
+}

@@ -1,0 +1,95 @@
+//! Trips and locations: what the arithmetic needs of them is read, and the whole record is kept.
+
+use std::sync::Arc;
+
+use model::{LocationEdit, Record, TripEdit, TripPlan, TripStatus};
+
+use super::Origin;
+use super::entity::{nested, optional_time, required_id, required_text, required_time, unknown_op};
+use super::fence::id_text;
+use crate::json::{self, Members};
+
+/// Decodes a `trip` record.
+pub(super) fn decode_trip(record: &Members<'_>) -> Result<Record, String> {
+    let (id, edit) = match required_text(record, "op")?.as_ref() {
+        "upsert" => {
+            let trip = nested(record, "trip")?;
+            plan(&trip).map_err(|reason| format!("trip: {reason}"))?
+        }
+        "set_status" => {
+            let id = required_id(record, "id")?;
+            let by = required_text(record, "by")?.into();
+            (id, TripEdit::SetStatus { status: status(record)?, by })
+        }
+        "cancel" => {
+            let id = required_id(record, "id")?;
+            let by = required_text(record, "by")?.into();
+            (id, TripEdit::SetStatus { status: Some(TripStatus::Cancelled), by })
+        }
+        other => return Err(unknown_op(other, "upsert, set_status and cancel")),
+    };
+    Ok(Record::Trip { id, edit, json: record.compact_without("received_time")? })
+}
+
+/// The id of a trip and what is planned.
+fn plan(trip: &Members<'_>) -> Result<(Arc<str>, TripEdit), String> {
+    let id = required_id(trip, "id")?;
+    let plan = TripPlan {
+        vehicle_id: required_id(trip, "vehicle_id")?,
+        pickup: required_id(trip, "pickup")?,
+        delivery: required_id(trip, "delivery")?,
+        waypoints: waypoints(trip)?,
+        scheduled_departure: required_time(trip, "scheduled_departure")?,
+        scheduled_arrival: optional_time(trip, "scheduled_arrival")?,
+    };
+    Ok((id, TripEdit::Plan(Arc::new(plan))))
+}
+
+fn waypoints(trip: &Members<'_>) -> Result<Vec<Arc<str>>, String> {
+    let Some(waypoints) = trip.value("waypoints") else { return Ok(Vec::new()) };
+    let ids: Vec<String> = serde_json::from_str(waypoints.get())
+        .map_err(|_| "waypoints must be an array of location ids".to_owned())?;
+    ids.iter().try_for_each(|id| super::check_id("a waypoint", id))?;
+    Ok(ids.into_iter().map(Into::into).collect())
+}
+
+/// The status that is set: it must be there, and may be `null`.
+fn status(record: &Members<'_>) -> Result<Option<TripStatus>, String> {
+    let status = record.get("status").ok_or("status is missing (null goes back to the inferred one)")?;
+    if json::is_null(status) {
+        return Ok(None);
+    }
+    let name = required_text(record, "status")?;
+    TripStatus::from_name(&name).map(Some).ok_or_else(|| {
+        let known = TripStatus::ALL.map(TripStatus::as_str).join(", ");
+        format!("status {} is not known; known are {known}", json::quoted(&name))
+    })
+}
+
+/// Decodes a `location` record.
+pub(super) fn decode_location(record: &Members<'_>, origin: Origin) -> Result<Record, String> {
+    let (id, edit) = match required_text(record, "op")?.as_ref() {
+        "upsert" => {
+            let location = nested(record, "location")?;
+            located(&location, origin).map_err(|reason| format!("location: {reason}"))?
+        }
+        "delete" => (required_id(record, "id")?, LocationEdit::Delete),
+        other => return Err(unknown_op(other, "upsert and delete")),
+    };
+    Ok(Record::Location { id, edit, json: record.compact_without("received_time")? })
+}
+
+/// The id of a location and its fence. Earlier releases gave `fence_id` back like any other member.
+fn located(location: &Members<'_>, origin: Origin) -> Result<(Arc<str>, LocationEdit), String> {
+    let id = required_id(location, "id")?;
+    let fence_id = match (fence_of_location(location), origin) {
+        (Err(_), Origin::Journalled | Origin::File) => None,
+        (fence_id, _) => fence_id?,
+    };
+    Ok((id, LocationEdit::Upsert { fence_id }))
+}
+
+/// Numbers become text, as in fences.
+fn fence_of_location(location: &Members<'_>) -> Result<Option<Arc<str>>, String> {
+    location.value("fence_id").map(|raw| id_text("fence_id", raw).map(Into::into)).transpose()
+}

@@ -11,7 +11,8 @@
 //!
 //! Invariants:
 //! 1. Each tick is given out once, in order.
-//! 2. While a backfill is due or computed, all that comes is let go of.
+//! 2. While a backfill is due or computed, all that comes is let go of; what comes while its rows are written to the
+//!    changelog waits in the channel.
 //! 3. While it is caught up with, no more than seven ticks are let go of for every eight that are given out. So
 //!    the distance comes to its end, however much is posted: what is too much stays in the channel, the journal
 //!    waits for room there, and its bounds hold.

@@ -362,8 +362,10 @@ impl History {
     /// The tail is packed, and may begin anew.
     fn seal(&mut self) {
         let fixes: Vec<Fix> = self.tail.fixes().collect();
-        // Doubling would leave room for twice as many blocks.
-        self.sealed.reserve_exact(1 + self.sealed.len() / 8);
+        if self.sealed.len() == self.sealed.capacity() {
+            // Doubling would leave room for twice as many blocks.
+            self.sealed.reserve_exact(1 + self.sealed.len() / 8);
+        }
         self.sealed.push(Packed::new(self.tail.base_time, &fixes));
     }
 

@@ -167,7 +167,9 @@ impl Vehicle {
                 shared.index.add_position(who.place, block_of(*block), at, is_replaced);
             }
             Touched::Blocks { anew, were_listed, first_keeps_base } => {
-                shared.index.widen_tail(who.place, at);
+                if place.block == self.history.sealed_count() {
+                    shared.index.widen_tail(who.place, at);
+                }
                 for block in anew.clone() {
                     if *first_keeps_base && block == anew.start {
                         // It is listed where its fixes are, but for the one that is new.

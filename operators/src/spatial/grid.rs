@@ -51,10 +51,13 @@ impl Grid {
         1 << (part(at.lat) * PARTS_A_SIDE as i64 + part(at.lon))
     }
 
-    /// How many columns and rows it is from one position's cell to another's.
+    /// How many columns and rows it is from one position's cell to another's, the short way round.
     pub(crate) fn steps_between(self, from: Coord, to: Coord) -> usize {
-        let steps = |from: i32, to: i32| (from >> self.cell_bits).abs_diff(to >> self.cell_bits) as usize;
-        steps(from.lon, to.lon) + steps(from.lat, to.lat)
+        const WHOLE_TURN: u32 = 3_600_000_000;
+        let steps = |from: i32, to: i32| (from >> self.cell_bits).abs_diff(to >> self.cell_bits);
+        let columns = steps(from.lon, to.lon);
+        let other_way = (WHOLE_TURN >> self.cell_bits).saturating_sub(columns);
+        (columns.min(other_way) + steps(from.lat, to.lat)) as usize
     }
 
     /// The cells that a rectangle within ±180° meets.

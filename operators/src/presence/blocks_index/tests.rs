@@ -298,3 +298,11 @@ proptest! {
         fleet.check();
     }
 }
+
+#[test]
+fn a_step_over_the_antimeridian_is_a_short_one() {
+    let (east, west) = (Coord { lon: 1_799_999_000, lat: 0 }, Coord { lon: -1_799_999_000, lat: 0 });
+    assert!(GRID.steps_between(east, west) <= 1);
+    let north = Coord { lat: 3 * GRID.side() as i32, ..west };
+    assert!((3..=4).contains(&GRID.steps_between(east, north)));
+}

@@ -304,7 +304,8 @@ impl BlocksIndex {
     }
 
     /// How many entries there are.
-    pub(crate) fn listed(&self) -> usize {
+    #[cfg(test)]
+    fn listed(&self) -> usize {
         self.listed + self.long_legs.items().len()
     }
 }

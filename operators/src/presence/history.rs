@@ -183,7 +183,8 @@ impl Block<'_> {
 }
 
 impl History {
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.sealed.iter().map(Packed::len).sum::<usize>() + self.tail.len()
     }
 

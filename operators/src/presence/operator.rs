@@ -101,18 +101,6 @@ impl PresenceWork {
         self.shared.out.deltas.drain(..).for_each(emit);
     }
 
-    /// How many fixes are kept.
-    #[must_use]
-    pub fn kept_fixes(&self) -> usize {
-        self.vehicles.iter().map(|vehicle| vehicle.history.len()).sum()
-    }
-
-    /// How many entries the inverted index has.
-    #[must_use]
-    pub fn listed_blocks(&self) -> usize {
-        self.shared.index.listed()
-    }
-
     #[inline]
     fn who(&self, place: usize) -> Who {
         Who { key: place as u32 * self.peers + self.remainder, place: place as u32 }

@@ -6,9 +6,8 @@
 //! ```
 //!
 //! Vehicles report evenly and drive on: each column lies near a straight line over its fixes, and keeps how far
-//! it is above one, in as many bits as that takes. A truck on the road takes about 7 bytes a fix, one that is
-//! parked about 2, where a loose fix takes 16. Any fix is read without those before it. Columns, because a search
-//! looks at times only, and an edit at positions only.
+//! it is above one, in as many bits as that takes. Any fix is read without those before it. Columns, because a
+//! search looks at times only, and an edit at positions only.
 
 use model::Coord;
 

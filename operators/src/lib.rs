@@ -1,4 +1,4 @@
-//! The dataflow operators: spatial index, cleaning, presence, stays and visits.
+//! The dataflow operators: spatial index, cleaning, presence, stays, visits and trips.
 //!
 //! Everything here is a pure function of its inputs and of the instants of ticks: no clock, no I/O, no
 //! randomness, no JSON, and no iteration over hash order reaches an output.
@@ -12,7 +12,8 @@ pub mod fences;
 pub mod presence;
 mod rows;
 mod ticks;
+pub mod trips;
 pub mod visits;
 
 pub use control::Control;
-pub use rows::{Delta, Derived, Visit, net};
+pub use rows::{Delta, Derived, Keyed, Visit, net};

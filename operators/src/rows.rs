@@ -30,18 +30,29 @@ pub struct Visit {
 
 /// A row that came (+1) or went (-1), and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Delta {
+pub struct Delta<R = Derived> {
     /// The row.
-    pub row: Derived,
+    pub row: R,
     /// +1 or -1; within a tick a row may come and go several times.
     pub diff: i8,
     /// Why.
     pub why: Why,
 }
 
-impl Derived {
-    /// What no two rows that stand have in common: (table, vehicle or record, fence, time).
-    fn key(&self) -> (u8, u64, FenceKey, i64) {
+/// A row with a key: of rows that stand no two have the same.
+pub trait Keyed: Ord + Copy + std::fmt::Debug {
+    /// What a key is made of.
+    type Key: PartialEq;
+
+    /// Rows that have the same are next to each other in their order.
+    fn key(&self) -> Self::Key;
+}
+
+impl Keyed for Derived {
+    /// (table, vehicle or record, fence, time)
+    type Key = (u8, u64, FenceKey, i64);
+
+    fn key(&self) -> Self::Key {
         match *self {
             Derived::Crossing { vehicle, fence, from, .. } => (0, vehicle.into(), fence, from),
             Derived::Presence { vehicle, fence, entered, .. } => (1, vehicle.into(), fence, entered),
@@ -49,7 +60,9 @@ impl Derived {
             Derived::Reject { seq, .. } => (3, seq, 0, 0),
         }
     }
+}
 
+impl Derived {
     pub(crate) fn presence(vehicle: VehicleKey, interval: &Interval) -> Derived {
         Derived::Presence { vehicle, fence: interval.fence, entered: interval.entered, end: interval.end() }
     }
@@ -62,7 +75,7 @@ impl Derived {
 
 /// What is left of a tick's changes after those that cancel, by row: each with the cause that applies first
 /// among all that touched the row, or the one that it takes the place of, and of those records the last.
-pub fn net(deltas: &mut Vec<Delta>) {
+pub fn net<R: Keyed>(deltas: &mut Vec<Delta<R>>) {
     deltas.sort_unstable();
     let mut kept = 0;
     let mut start = 0;

@@ -6,28 +6,28 @@ use timely::progress::frontier::MutableAntichain;
 
 use crate::control::Control;
 
-/// What an operator was given for ticks that its inputs have not passed yet: data of type `D` and controls,
-/// and the capability `C` to answer.
-pub(crate) struct TickStash<C, D> {
-    waiting: BTreeMap<u64, OfTick<C, D>>,
+/// What an operator was given for ticks that its inputs have not passed yet: data of type `D` and controls
+/// of type `M`, and the capability `C` to answer.
+pub(crate) struct TickStash<C, D, M = Control> {
+    waiting: BTreeMap<u64, OfTick<C, D, M>>,
 }
 
 /// All that came for one tick.
-pub(crate) struct OfTick<C, D> {
+pub(crate) struct OfTick<C, D, M = Control> {
     pub(crate) capability: C,
     pub(crate) data: Vec<D>,
-    pub(crate) controls: Vec<Control>,
+    pub(crate) controls: Vec<M>,
 }
 
-impl<C, D> Default for TickStash<C, D> {
+impl<C, D, M> Default for TickStash<C, D, M> {
     fn default() -> Self {
         TickStash { waiting: BTreeMap::new() }
     }
 }
 
-impl<C, D> TickStash<C, D> {
+impl<C, D, M> TickStash<C, D, M> {
     /// What there is of a tick; `capability` is asked for when it is the first of it.
-    pub(crate) fn of_tick(&mut self, tick: u64, capability: impl FnOnce() -> C) -> &mut OfTick<C, D> {
+    pub(crate) fn of_tick(&mut self, tick: u64, capability: impl FnOnce() -> C) -> &mut OfTick<C, D, M> {
         self.waiting.entry(tick).or_insert_with(|| OfTick {
             capability: capability(),
             data: Vec::new(),
@@ -40,7 +40,7 @@ impl<C, D> TickStash<C, D> {
         &mut self,
         data: &MutableAntichain<u64>,
         controls: &MutableAntichain<u64>,
-    ) -> Option<(u64, OfTick<C, D>)> {
+    ) -> Option<(u64, OfTick<C, D, M>)> {
         let (&tick, _) = self.waiting.first_key_value()?;
         let is_open = data.less_equal(&tick) || controls.less_equal(&tick);
         if is_open { None } else { self.waiting.pop_first() }

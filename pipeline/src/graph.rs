@@ -4,6 +4,8 @@
 //!   TickInput --> worker 0..N:  fixes --exchange--> Presence --+--> rows
 //!                               controls ----------/    \      |
 //!                                         \----------> Visits -+
+//!                                                       \      |
+//!                               trip controls --------> Trips -+
 //! ```
 //!
 //! Ticks are worked on in order; up to [`MAX_IN_FLIGHT`] are handed over before the first is closed, so
@@ -20,9 +22,10 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 use model::{
     Change, ClosedTick, CrossingRow, FenceEdit, Fix, GraphSettings, PresenceRow, RejectRow, Row, TimeMs,
-    VisitRow, Why,
+    TripRow, VisitRow, Why,
 };
 use operators::presence::{FixIn, presence};
+use operators::trips::{TripControl, TripDelta, TripFacts, trips};
 use operators::visits::visits;
 use operators::{Control, Delta, Derived, net};
 use timely::WorkerConfig;
@@ -31,7 +34,7 @@ use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::worker::Worker;
 
 use crate::intake::{Intake, TickInput};
-use crate::names::Names;
+use crate::names::{AllNames, Guards};
 
 /// How many ticks may be with the workers at once.
 const MAX_IN_FLIGHT: usize = 8;
@@ -52,12 +55,20 @@ struct Work {
     tick: u64,
     fixes: Vec<FixIn>,
     controls: Vec<Control>,
+    trip_controls: Vec<TripControl>,
 }
 
 /// What a worker gives back: the differences of one tick, those that cancel left out; or that it panicked.
 enum Done {
-    Tick { worker: usize, deltas: Vec<Delta> },
+    Tick { worker: usize, given: Given },
     Panicked,
+}
+
+/// The differences of one tick of a worker.
+#[derive(Clone, Default)]
+struct Given {
+    deltas: Vec<Delta>,
+    trips: Vec<TripDelta>,
 }
 
 /// Tells when its worker unwinds: the others would wait for it for ever.
@@ -91,11 +102,10 @@ pub(crate) struct Graph {
     work: Vec<Sender<Work>>,
     done: Receiver<Done>,
     /// What workers gave back for ticks that not all of them have closed, oldest first.
-    given: Vec<VecDeque<Vec<Delta>>>,
+    given: Vec<VecDeque<Given>>,
     pending: VecDeque<Pending>,
     last_tick: u64,
-    vehicles: Names,
-    fences: Names,
+    names: AllNames,
     broken: Arc<AtomicBool>,
     runner: Option<JoinHandle<()>>,
 }
@@ -143,15 +153,13 @@ impl Graph {
             .name("graph".to_owned())
             .spawn(run)
             .map_err(|error| GraphError::Start(error.to_string()))?;
-        let (vehicles, fences) = intake.names();
         Ok(Graph {
             work,
             done,
             given,
             pending: VecDeque::new(),
             last_tick: 0,
-            vehicles,
-            fences,
+            names: intake.names(),
             broken,
             runner: Some(runner),
         })
@@ -173,7 +181,8 @@ impl Graph {
     pub fn submit(&mut self, tick: u64, input: TickInput) -> Result<(), GraphError> {
         debug_assert!(tick > self.last_tick && self.has_room());
         self.last_tick = tick;
-        let TickInput { instant, records, fixes, controls, rejects, view_fixes, fence_edits } = input;
+        let TickInput { instant, records, fixes, controls, trip_controls, rejects, view_fixes, fence_edits } =
+            input;
         self.pending.push_back(Pending { tick, instant, records, rejects, fixes: view_fixes, fence_edits });
         let peers = self.work.len();
         let mut parts = vec![Vec::new(); peers];
@@ -186,7 +195,8 @@ impl Graph {
             }
         }
         for (sender, fixes) in self.work.iter().zip(parts) {
-            let work = Work { tick, fixes, controls: controls.clone() };
+            let (controls, trip_controls) = (controls.clone(), trip_controls.clone());
+            let work = Work { tick, fixes, controls, trip_controls };
             sender.send(work).map_err(|_| GraphError::WorkerGone)?;
         }
         Ok(())
@@ -199,19 +209,30 @@ impl Graph {
         }
         while self.given.iter().any(VecDeque::is_empty) {
             match self.done.recv() {
-                Ok(Done::Tick { worker, deltas }) => self.given[worker].push_back(deltas),
+                Ok(Done::Tick { worker, given }) => self.given[worker].push_back(given),
                 Ok(Done::Panicked) | Err(_) => return Err(GraphError::WorkerGone),
             }
         }
-        let deltas: Vec<_> = self.given.iter_mut().filter_map(VecDeque::pop_front).flatten().collect();
-        Ok(self.pending.pop_front().map(|pending| self.close(pending, &deltas)))
+        let mut all = Given::default();
+        for Given { deltas, trips } in self.given.iter_mut().filter_map(VecDeque::pop_front) {
+            all.deltas.extend(deltas);
+            all.trips.extend(trips);
+        }
+        // A trip that changed its vehicle may have changed its worker.
+        net(&mut all.trips);
+        Ok(self.pending.pop_front().map(|pending| self.close(pending, &all)))
     }
 
-    fn close(&self, pending: Pending, deltas: &[Delta]) -> ClosedTick {
-        let mut changes: Vec<Change> = Vec::with_capacity(deltas.len() + pending.rejects.len());
-        let (vehicles, fences) = (self.vehicles.read(), self.fences.read());
+    fn close(&self, pending: Pending, given: &Given) -> ClosedTick {
+        let Given { deltas, trips } = given;
+        let mut changes: Vec<Change> = Vec::with_capacity(deltas.len() + trips.len() + pending.rejects.len());
+        let names = self.names.read();
         for delta in deltas {
-            let row = row_with_names(&delta.row, &vehicles, &fences);
+            let row = row_with_names(&delta.row, &names);
+            changes.push(Change { diff: delta.diff, row, why: delta.why });
+        }
+        for delta in trips {
+            let row = Row::Trip(trip_row(&delta.row, &names));
             changes.push(Change { diff: delta.diff, row, why: delta.why });
         }
         for reject in pending.rejects {
@@ -231,7 +252,8 @@ impl Graph {
 }
 
 /// A row of the graph with the texts of its numbers, all of which were given out before the row came to be.
-fn row_with_names(derived: &Derived, vehicles: &[Arc<str>], fences: &[Arc<str>]) -> Row {
+fn row_with_names(derived: &Derived, names: &Guards<'_>) -> Row {
+    let Guards { vehicles, fences, .. } = names;
     match *derived {
         Derived::Crossing { vehicle, fence, from, to, at } => Row::Crossing(CrossingRow {
             vehicle_id: vehicles[vehicle as usize].clone(),
@@ -262,6 +284,24 @@ fn row_with_names(derived: &Derived, vehicles: &[Arc<str>], fences: &[Arc<str>])
     }
 }
 
+fn trip_row(facts: &TripFacts, names: &Guards<'_>) -> TripRow {
+    let by = facts.status_by.map_or_else(|| TripRow::INFERRED.into(), |by| names.people[by as usize].clone());
+    TripRow {
+        trip_id: names.trips[facts.trip as usize].clone(),
+        vehicle_id: names.vehicles[facts.vehicle as usize].clone(),
+        phase: facts.phase,
+        status: facts.status,
+        status_by: by,
+        pickup_arrival: facts.times.pickup_arrival.map(TimeMs),
+        actual_departure: facts.times.actual_departure.map(TimeMs),
+        arrival: facts.times.arrival.map(TimeMs),
+        offload: facts.times.offload.map(TimeMs),
+        tat_s: facts.tat_s,
+        distance_m: facts.distance_m,
+        departure_unobserved: facts.departure_unobserved,
+    }
+}
+
 impl Drop for Graph {
     fn drop(&mut self) {
         self.work.clear();
@@ -281,21 +321,32 @@ fn run_worker(worker: &mut Worker, settings: &GraphSettings, inbox: &Receiver<Wo
     let mut fixes_in = InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<FixIn>>>::new();
     let mut controls_in =
         InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<Control>>>::new();
+    let mut trip_controls_in =
+        InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<TripControl>>>::new();
     let probe = ProbeHandle::new();
-    let deltas: Rc<RefCell<Vec<Delta>>> = Rc::default();
-    let collected = deltas.clone();
+    let given: Rc<RefCell<Given>> = Rc::default();
+    let (of_fences, of_trips) = (given.clone(), given.clone());
     worker.dataflow::<u64, _, _>(|scope| {
         let fixes = fixes_in.to_stream(scope);
         let controls = controls_in.to_stream(scope);
-        let presences = presence(fixes, controls.clone(), settings.clone());
+        let trip_controls = trip_controls_in.to_stream(scope);
+        let (presences, tracks) = presence(fixes, controls.clone(), settings.clone());
         let visits = visits(presences.clone(), controls, settings.clone());
+        trips(visits.clone(), trip_controls, tracks, settings)
+            .inner
+            .inspect_batch(move |_, batch| {
+                let of_batch =
+                    batch.iter().map(|&((row, why), _, diff)| Delta { row, diff: diff as i8, why });
+                of_trips.borrow_mut().trips.extend(of_batch);
+            })
+            .probe_with(&probe);
         presences
             .concat(visits)
             .inner
             .inspect_batch(move |_, batch| {
                 let of_batch =
                     batch.iter().map(|&((row, why), _, diff)| Delta { row, diff: diff as i8, why });
-                collected.borrow_mut().extend(of_batch);
+                of_fences.borrow_mut().deltas.extend(of_batch);
             })
             .probe_with(&probe);
     });
@@ -303,22 +354,26 @@ fn run_worker(worker: &mut Worker, settings: &GraphSettings, inbox: &Receiver<Wo
         if work.tick > *fixes_in.time() {
             fixes_in.advance_to(work.tick);
             controls_in.advance_to(work.tick);
+            trip_controls_in.advance_to(work.tick);
         }
         fixes_in.send_batch(&mut work.fixes);
         controls_in.send_batch(&mut work.controls);
+        trip_controls_in.send_batch(&mut work.trip_controls);
         fixes_in.advance_to(work.tick + 1);
         controls_in.advance_to(work.tick + 1);
+        trip_controls_in.advance_to(work.tick + 1);
         fixes_in.flush();
         controls_in.flush();
+        trip_controls_in.flush();
         while probe.less_than(&(work.tick + 1)) {
             worker.step_or_park(Some(Duration::from_millis(1)));
             if bell.broken.load(Ordering::Acquire) {
                 return;
             }
         }
-        let mut of_tick = std::mem::take(&mut *deltas.borrow_mut());
-        net(&mut of_tick);
-        if bell.done.send(Done::Tick { worker: worker.index(), deltas: of_tick }).is_err() {
+        let mut of_tick = std::mem::take(&mut *given.borrow_mut());
+        net(&mut of_tick.deltas);
+        if bell.done.send(Done::Tick { worker: worker.index(), given: of_tick }).is_err() {
             return;
         }
     }

@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{
-    Coord, FenceEdit, Fix, GraphSettings, Position, PositionRef, Record, RecordSink, RejectReason, RejectRow,
-    TimeMs, admit, range_ok,
+    Coord, FenceEdit, Fix, GraphSettings, LocationEdit, Position, PositionRef, Record, RecordSink,
+    RejectReason, RejectRow, TimeMs, TripEdit, TripPlan, admit, range_ok,
 };
 use operators::Control;
 use operators::fences::{ALWAYS, Edit};
 use operators::presence::FixIn;
+use operators::trips::{Place, Plan, TripControl};
+use rustc_hash::FxHashSet;
 
-use crate::names::{Interner, Names};
+use crate::names::{AllNames, Interner};
 use crate::periods::{Period, Periods};
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -26,6 +28,7 @@ pub struct TickInput {
     pub records: u64,
     pub(crate) fixes: Vec<FixIn>,
     pub(crate) controls: Vec<Control>,
+    pub(crate) trip_controls: Vec<TripControl>,
     pub(crate) rejects: Vec<RejectRow>,
     pub(crate) view_fixes: Vec<Fix>,
     pub(crate) fence_edits: Vec<FenceEdit>,
@@ -34,7 +37,12 @@ pub struct TickInput {
 /// Turns decoded records into ticks of the graph.
 pub struct Intake {
     vehicles: Interner,
+    /// Of fences and locations: where a trip names a place, it may be either.
     fences: Interner,
+    /// Fences that there are or were.
+    drawn: FxHashSet<u32>,
+    trips: Interner,
+    people: Interner,
     settings: GraphSettings,
     pinned: BTreeSet<String>,
     arrival: Option<TimeMs>,
@@ -59,6 +67,9 @@ impl Intake {
         Intake {
             vehicles: Interner::default(),
             fences: Interner::default(),
+            drawn: FxHashSet::default(),
+            trips: Interner::default(),
+            people: Interner::default(),
             settings,
             pinned,
             arrival: None,
@@ -146,11 +157,18 @@ impl Intake {
         tick.records = self.records;
         let of_tick = Control::Tick { instant: self.instant, last_seq: self.records, edge: self.reach() };
         tick.controls.insert(0, of_tick);
+        let of_trips = TripControl::Tick { instant: self.instant, last_seq: self.records };
+        tick.trip_controls.insert(0, of_trips);
         tick
     }
 
-    pub(crate) fn names(&self) -> (Names, Names) {
-        (self.vehicles.names(), self.fences.names())
+    pub(crate) fn names(&self) -> AllNames {
+        AllNames {
+            vehicles: self.vehicles.names(),
+            fences: self.fences.names(),
+            trips: self.trips.names(),
+            people: self.people.names(),
+        }
     }
 
     /// Counts a record and moves the instant: to its own arrival, else to the largest time seen.
@@ -208,6 +226,45 @@ impl Intake {
         self.tick.controls.push(Control::Fence { seq, edge, fence, edit });
     }
 
+    fn place(&mut self, id: &str) -> Place {
+        let (key, id) = self.fences.number_and_text(id);
+        Place { key, id }
+    }
+
+    fn edit_trip(&mut self, id: &str, edit: &TripEdit) {
+        let seq = self.records;
+        let (trip, id) = self.trips.number_and_text(id);
+        let control = match edit {
+            TripEdit::Plan(plan) => {
+                let TripPlan { vehicle_id, pickup, delivery, scheduled_departure, scheduled_arrival, .. } =
+                    &**plan;
+                let plan = Plan {
+                    id,
+                    vehicle: self.vehicles.number(vehicle_id),
+                    pickup: self.place(pickup),
+                    delivery: self.place(delivery),
+                    scheduled_departure: scheduled_departure.0,
+                    scheduled_arrival: scheduled_arrival.map(|time| time.0),
+                };
+                TripControl::Plan { seq, trip, plan: plan.into() }
+            }
+            TripEdit::SetStatus { status, by } => {
+                let by = self.people.number(by);
+                TripControl::Status { seq, instant: self.instant, trip, status: *status, by }
+            }
+        };
+        self.tick.trip_controls.push(control);
+    }
+
+    fn edit_location(&mut self, id: &str, edit: &LocationEdit) {
+        let location = self.fences.number(id);
+        let fence = match edit {
+            LocationEdit::Upsert { fence_id } => Some(fence_id.as_ref().map(|id| self.place(id))),
+            LocationEdit::Delete => None,
+        };
+        self.tick.trip_controls.push(TripControl::Location { seq: self.records, location, fence });
+    }
+
     fn apply_settings(&mut self, values: &[(String, model::SettingValue)]) -> bool {
         let mut changed = self.settings.clone();
         for (name, value) in values {
@@ -220,6 +277,8 @@ impl Intake {
             self.move_edge();
             let (seq, edge) = (self.records, self.reach());
             let settings = Arc::new(self.settings.clone());
+            let of_trips = TripControl::Settings { seq, settings: settings.clone() };
+            self.tick.trip_controls.push(of_trips);
             self.tick.controls.push(Control::Settings { seq, edge, settings });
         }
         true
@@ -279,12 +338,13 @@ impl RecordSink for Intake {
         match record {
             Record::FenceUpsert(fence) => {
                 let key = self.fences.number(&fence.id);
+                self.drawn.insert(key);
                 self.edit_fence(key, Edit::Upsert(fence.clone()));
                 self.tick.fence_edits.push(FenceEdit::Upsert(fence));
             }
             Record::FenceDelete { id, at } => {
                 let at = at.unwrap_or(TimeMs(self.instant));
-                if let Some(key) = self.fences.known(&id) {
+                if let Some(key) = self.fences.known(&id).filter(|key| self.drawn.contains(key)) {
                     self.edit_fence(key, Edit::Delete(at));
                     self.tick.fence_edits.push(FenceEdit::Delete { id, at });
                 }
@@ -295,12 +355,9 @@ impl RecordSink for Intake {
                 }
             }
             Record::Backfill { from, to } => self.periods.meet(Period { from, to }, self.records),
-            // Trips are not computed yet.
-            Record::Trip { .. }
-            | Record::Location { .. }
-            | Record::Clock
-            | Record::Other { .. }
-            | Record::Undecodable { .. } => {}
+            Record::Trip { id, edit, .. } => self.edit_trip(&id, &edit),
+            Record::Location { id, edit, .. } => self.edit_location(&id, &edit),
+            Record::Clock | Record::Other { .. } | Record::Undecodable { .. } => {}
         }
     }
 }

@@ -15,6 +15,37 @@ pub(crate) struct Interner {
 #[derive(Clone, Default)]
 pub(crate) struct Names(Arc<RwLock<Vec<Arc<str>>>>);
 
+/// The names of everything that rows name.
+#[derive(Clone, Default)]
+pub(crate) struct AllNames {
+    pub(crate) vehicles: Names,
+    /// Of fences and locations.
+    pub(crate) fences: Names,
+    pub(crate) trips: Names,
+    /// Who sets statuses.
+    pub(crate) people: Names,
+}
+
+/// All texts by number.
+pub(crate) struct Guards<'a> {
+    pub(crate) vehicles: RwLockReadGuard<'a, Vec<Arc<str>>>,
+    pub(crate) fences: RwLockReadGuard<'a, Vec<Arc<str>>>,
+    pub(crate) trips: RwLockReadGuard<'a, Vec<Arc<str>>>,
+    pub(crate) people: RwLockReadGuard<'a, Vec<Arc<str>>>,
+}
+
+impl AllNames {
+    /// For as long as the guards live, numbers are not given out.
+    pub(crate) fn read(&self) -> Guards<'_> {
+        Guards {
+            vehicles: self.vehicles.read(),
+            fences: self.fences.read(),
+            trips: self.trips.read(),
+            people: self.people.read(),
+        }
+    }
+}
+
 impl Interner {
     /// The number of a text, given out at its first sight.
     pub(crate) fn number(&mut self, text: &str) -> u32 {
@@ -49,7 +80,7 @@ impl Interner {
 
 impl Names {
     /// All texts by number, for as long as the guard lives; numbers are given out only after.
-    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Vec<Arc<str>>> {
+    fn read(&self) -> RwLockReadGuard<'_, Vec<Arc<str>>> {
         self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -1,5 +1,8 @@
 //! The state of one worker, and the operator that drives it.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use differential_dataflow::{AsCollection, VecCollection};
 use model::{Cause, GraphSettings, Why};
 use timely::dataflow::StreamVec;
@@ -7,11 +10,13 @@ use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::operator::Operator;
 
 use super::blocks_index::{BlocksIndex, Entry};
-use super::fix::FixIn;
+use super::fix::{FixIn, VehicleKey};
 use super::kept::Kept;
+use super::odometer;
 use super::output::Output;
 use super::refence::{Near, Refence, Search, chunks_of_vehicles, find_near};
 use super::sets::SetTable;
+use super::tracks::{RoadChange, Tracks};
 use super::vehicle::{Shared, Vehicle, Who};
 use super::walk::Scratch;
 use super::world::World;
@@ -56,6 +61,7 @@ impl PresenceWork {
                 scratch: Scratch::default(),
                 out: Output::default(),
                 legs_are_listed: false,
+                road_changes: Vec::new(),
             },
             peers: peers as u32,
             remainder: index as u32,
@@ -71,6 +77,7 @@ impl PresenceWork {
     /// Works on one tick, its records in their order, and gives every difference of rows to `emit`. `fixes`
     /// come in the order of their records, as do the controls after the tick's own.
     pub fn tick(&mut self, controls: &[Control], fixes: &[FixIn], emit: impl FnMut(Delta)) {
+        self.shared.road_changes.clear();
         let mut ended = Vec::new();
         let (mut last_seq, mut edge_at_end) = (0, ALWAYS);
         let mut rest = fixes;
@@ -99,6 +106,18 @@ impl PresenceWork {
         self.sweep_index();
         self.forget_sets();
         self.shared.out.deltas.drain(..).for_each(emit);
+    }
+
+    /// What changed of the past in the last tick.
+    pub(crate) fn road_changes(&self) -> &[RoadChange] {
+        &self.shared.road_changes
+    }
+
+    /// See [`Tracks::travelled_mm`].
+    pub(crate) fn travelled_mm(&self, vehicle: VehicleKey, from: i64, to: i64) -> i64 {
+        debug_assert_eq!(vehicle % self.peers, self.remainder);
+        let vehicle = self.vehicles.get((vehicle / self.peers) as usize);
+        vehicle.map_or(0, |of| odometer::travelled_mm(of.odometer.as_deref(), &of.history, from, to))
     }
 
     #[inline]
@@ -245,17 +264,18 @@ impl PresenceWork {
 }
 
 /// The presence operator: fixes and controls in, rows of presences, crossings and rejects out, each with the
-/// reason of its change.
+/// reason of its change. What it keeps can be asked for.
 pub fn presence<'scope>(
     fixes: StreamVec<'scope, u64, FixIn>,
     controls: StreamVec<'scope, u64, Control>,
     settings: GraphSettings,
-) -> VecCollection<'scope, u64, (Derived, Why), isize> {
+) -> (VecCollection<'scope, u64, (Derived, Why), isize>, Tracks) {
     let (index, peers) = (fixes.scope().index(), fixes.scope().peers());
+    let work = Rc::new(RefCell::new(PresenceWork::new(settings, index, peers)));
+    let tracks = Tracks(work.clone());
     let by_vehicle = Exchange::new(move |fix: &FixIn| u64::from(fix.vehicle % peers as u32));
-    fixes
+    let rows = fixes
         .binary_frontier(controls, by_vehicle, Pipeline, "Presence", move |_capability, _info| {
-            let mut work = PresenceWork::new(settings, index, peers);
             let mut stash = TickStash::default();
             move |(fixes, fix_frontier), (controls, control_frontier), output| {
                 fixes.for_each_time(|time, batches| {
@@ -268,13 +288,14 @@ pub fn presence<'scope>(
                 });
                 while let Some((tick, of_tick)) = stash.next_complete(fix_frontier, control_frontier) {
                     let mut session = output.session(&of_tick.capability);
-                    work.tick(&of_tick.controls, &of_tick.data, |delta| {
+                    work.borrow_mut().tick(&of_tick.controls, &of_tick.data, |delta| {
                         session.give(((delta.row, delta.why), tick, isize::from(delta.diff)));
                     });
                 }
             }
         })
-        .as_collection()
+        .as_collection();
+    (rows, tracks)
 }
 
 /// Moves a batch behind what there is; the first is taken as it is.

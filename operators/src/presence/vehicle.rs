@@ -6,8 +6,10 @@ use super::blocks_index::{BlocksIndex, Entry, TAIL};
 use super::fix::{Fix, FixIn, VehicleKey};
 use super::history::{Block, History, Place, Touched, base_seconds};
 use super::jumps::is_good;
+use super::odometer::Odometer;
 use super::output::{Crossing, Interval, Output, ended_by_fence};
 use super::sets::EMPTY_SET;
+use super::tracks::RoadChange;
 use super::walk::Scratch;
 use super::world::{Edge, EdgeKind, MAX_CROSSING_GAP_MS, World};
 use crate::fences::{ALWAYS, FenceKey};
@@ -21,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) out: Output,
     /// Whether the index lists blocks along legs too: since the first fence that asked for crossings.
     pub(crate) legs_are_listed: bool,
+    /// What changed of the past in this tick.
+    pub(crate) road_changes: Vec<RoadChange>,
 }
 
 /// Which vehicle.
@@ -41,6 +45,8 @@ pub(crate) struct Vehicle {
     pub(crate) crossings: Vec<Crossing>,
     /// The fences that it is in after its last good fix.
     pub(crate) last_set: u32,
+    /// Of the fixes that are not kept; none when all are.
+    pub(crate) odometer: Option<Box<Odometer>>,
 }
 
 impl Vehicle {
@@ -262,7 +268,12 @@ impl Vehicle {
             None => self.history.last_good(),
         };
         let Some(kept_from) = kept_from else { return };
+        if kept_from.block == 0 {
+            return;
+        }
         let over_by = self.history.get(kept_from).time;
+        let odometer = self.odometer.get_or_insert_default();
+        odometer.before_drop(&self.history, kept_from, &self.intervals);
         self.history.drop_blocks_before(kept_from, |block| gone(Block::Sealed(&block)));
         self.intervals.retain(|i| i.exited() > over_by);
         self.crossings.retain(|c| c.to > over_by);

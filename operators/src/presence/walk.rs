@@ -16,6 +16,7 @@ use super::history::Place;
 use super::jumps::is_good;
 use super::output::{Crossing, Interval};
 use super::sets::EMPTY_SET;
+use super::tracks::RoadChange;
 use super::vehicle::{Shared, Vehicle, Who, list_leg};
 use super::world::{Edge, EdgeKind, World};
 use crate::fences::{ALWAYS, FenceKey, NEVER};
@@ -140,7 +141,7 @@ impl Vehicle {
     }
 
     fn walk(&mut self, who: Who, from: Option<Place>, start: &Start, why: Why, shared: &mut Shared) {
-        let Shared { world, index, scratch, out, legs_are_listed } = shared;
+        let Shared { world, index, scratch, out, legs_are_listed, road_changes } = shared;
         let Vehicle { history, intervals, .. } = self;
         let max_speed_kmh = world.settings.max_speed_kmh;
         let has_crossings = world.has_crossings();
@@ -170,7 +171,8 @@ impl Vehicle {
             let unchanged = scratch.edges.is_empty() && set == start.set_before && !replaced_good;
             // Where legs are listed, so must be the one that begins with the new fix.
             if may_settle && unchanged && !is_cleaned && !*legs_are_listed {
-                // The new fix made no difference: this one is judged as it was.
+                // The new fix made no difference to fences: this one is judged as it was.
+                road_changes.push(RoadChange { vehicle: who.key, from: start.after, to: fix.time, why });
                 return;
             }
             if !is_jump {
@@ -205,6 +207,7 @@ impl Vehicle {
             }
         }
         let why = if is_cleaned { why.stronger(Why { cause: Cause::Cleaning, ..why }) } else { why };
+        road_changes.push(RoadChange { vehicle: who.key, from: start.after, to: until, why });
         let Start { after, before, set_before, .. } = *start;
         let window = Window { after, before, until, set_before };
         self.rebuild_presences(who, &window, why, shared);

@@ -139,6 +139,7 @@ pub fn difference(tables: &Tables, truth: &oracle::Tables) -> Option<String> {
         (Table::Crossings, &truth.crossings),
         (Table::Presences, &truth.presences),
         (Table::Visits, &truth.visits),
+        (Table::Trips, &truth.trips),
         (Table::Rejects, &truth.rejects),
     ];
     for (table, expected) in files {

@@ -1,6 +1,7 @@
 //! Vehicles that drive between places, and the trips that are planned for them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bench::oracle::{Collector, Input, Rows, recompute_rows};
 use model::{GraphSettings, LocationEdit, SettingValue, TripEdit, TripPhase, TripPlan, TripRow, TripStatus};
@@ -31,10 +32,10 @@ fn text(kind: char, number: u8) -> String {
 }
 
 /// Fixes at the places, and on the road between them. Some come late.
-fn drive() -> impl Strategy<Value = Vec<Arrival>> {
+fn drive(stops: Range<usize>) -> impl Strategy<Value = Vec<Arrival>> {
     let stop = (0..PLACES.len(), 0..12_i64, 1..6_i64);
-    let late = prop::collection::vec(prop_oneof![6 => Just(0_i64), 1 => 1..30_i64], 36);
-    let stops = prop::collection::vec(stop, 3..12);
+    let late = prop::collection::vec(prop_oneof![6 => Just(0_i64), 1 => 1..30_i64], 3 * stops.end);
+    let stops = prop::collection::vec(stop, stops);
     // At the end it may still be at a place.
     (0..VEHICLES, stops, 0..2_usize, late).prop_map(|(vehicle, stops, cut, late)| {
         let mut time = 0;
@@ -115,19 +116,26 @@ fn other() -> impl Strategy<Value = Arrival> {
 
 /// Some vehicles, what is planned for them, and what corrects it, in order of arrival.
 pub fn trips() -> impl Strategy<Value = Vec<Input>> {
+    trips_with(3..12, prop::option::weighted(0.3, 1..8_u8))
+}
+
+/// With so many stops, and so much history kept, in tenths of an hour.
+fn trips_with(
+    stops: Range<usize>,
+    kept: impl Strategy<Value = Option<u8>>,
+) -> impl Strategy<Value = Vec<Input>> {
     let windows = [(); 3].map(|()| 1..12_u8);
-    let start =
-        (windows, prop::option::weighted(0.3, 1..8_u8)).prop_map(|([early, no_show, no_arrival], kept)| {
-            let mut values = vec![
-                ("visits.min_dwell_s".to_owned(), SettingValue::Number(60.0)),
-                hours("trips.early_window_h", early),
-                hours("trips.no_show_h", no_show),
-                hours("trips.no_arrival_h", no_arrival),
-            ];
-            values.extend(kept.map(|tenths| hours("history.keep_h", tenths)));
-            values.extend(kept.map(|tenths| hours("cleaning.horizon_h", tenths)));
-            vec![Input::Settings { received: None, values }]
-        });
+    let start = (windows, kept).prop_map(|([early, no_show, no_arrival], kept)| {
+        let mut values = vec![
+            ("visits.min_dwell_s".to_owned(), SettingValue::Number(60.0)),
+            hours("trips.early_window_h", early),
+            hours("trips.no_show_h", no_show),
+            hours("trips.no_arrival_h", no_arrival),
+        ];
+        values.extend(kept.map(|tenths| hours("history.keep_h", tenths)));
+        values.extend(kept.map(|tenths| hours("cleaning.horizon_h", tenths)));
+        vec![Input::Settings { received: None, values }]
+    });
     let places = || {
         (0..).zip(PLACES).flat_map(|(id, x)| {
             let area = Area { kind: 0, x, y: 0, size: 2 };
@@ -138,7 +146,7 @@ pub fn trips() -> impl Strategy<Value = Vec<Input>> {
         })
     };
     let arrivals = (
-        prop::collection::vec(drive(), 1..3),
+        prop::collection::vec(drive(stops), 1..3),
         prop::collection::vec(plan(), 1..9),
         prop::collection::vec(status(), 0..5),
         prop::collection::vec(location(), 0..3),
@@ -155,8 +163,14 @@ pub fn trips() -> impl Strategy<Value = Vec<Input>> {
 }
 
 #[test]
-fn records_of_trips_do_not_disturb_other_rows() {
-    hold(200, cases(trips(), 1_usize..=2));
+fn trips_equal_the_oracle_after_every_tick() {
+    hold(600, cases(trips(), 1_usize..=3));
+}
+
+/// Whole blocks of fixes are forgotten, and the distances over them are not.
+#[test]
+fn distances_outlast_the_fixes_they_are_sums_of() {
+    hold(100, cases(trips_with(30..60, (1..3_u8).prop_map(Some)), 1_usize..=2));
 }
 
 /// As lines of a journal they read as they were generated.

@@ -49,6 +49,7 @@ impl Fleet {
             scratch: Scratch::default(),
             out: Output::default(),
             legs_are_listed,
+            road_changes: Vec::new(),
         };
         Fleet { vehicles: (0..VEHICLES).map(|_| Vehicle::default()).collect(), shared, seq: 0 }
     }

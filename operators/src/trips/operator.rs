@@ -1,0 +1,276 @@
+//! The state of one worker, and the operator that drives it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use differential_dataflow::{AsCollection, VecCollection};
+use model::{Cause, GraphSettings, Why};
+use rustc_hash::{FxHashMap, FxHashSet};
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::operator::Operator;
+
+use super::control::{Plan, TripControl, TripKey};
+use super::plans::{Plans, Trip};
+use super::rows::{Outcome, TripDelta, TripFacts};
+use super::vehicle::{OfVehicle, Rules};
+use crate::fences::{ALWAYS, NEVER};
+use crate::presence::{Tracks, VehicleKey};
+use crate::rows::{Delta, Derived};
+use crate::ticks::TickStash;
+
+/// The trips state of one worker: a pure state machine, for the operator and for benchmarks.
+pub struct TripsWork {
+    rules: Rules,
+    plans: Plans,
+    vehicles: FxHashMap<VehicleKey, OfVehicle>,
+    /// The rows that are out, of this worker's vehicles.
+    rows: FxHashMap<TripKey, TripFacts>,
+    /// Vehicles by the instant at which one of their trips may change by itself.
+    timers: BTreeMap<i64, Vec<VehicleKey>>,
+    instant: i64,
+    tracks: Tracks,
+    /// Vehicle numbers are spread over workers by remainder.
+    peers: u32,
+    remainder: u32,
+}
+
+/// What of a vehicle is to be judged anew.
+#[derive(Default)]
+struct Changed {
+    of: BTreeMap<VehicleKey, (i64, Why)>,
+    /// Trips whose distance may have changed.
+    roads: FxHashSet<TripKey>,
+}
+
+impl Changed {
+    /// Visits from a time on may serve other trips; what no visit served is judged in any case.
+    fn note(&mut self, vehicle: VehicleKey, from: i64, why: Why) {
+        let (known_from, known_why) = self.of.entry(vehicle).or_insert((from, why));
+        *known_from = from.min(*known_from);
+        *known_why = known_why.stronger(why);
+    }
+}
+
+impl From<&GraphSettings> for Rules {
+    fn from(settings: &GraphSettings) -> Rules {
+        Rules {
+            early_window_ms: settings.early_window_ms,
+            no_show_ms: settings.no_show_ms,
+            no_arrival_ms: settings.no_arrival_ms,
+        }
+    }
+}
+
+impl TripsWork {
+    /// The state of worker `index` of `peers`, which asks `tracks` for distances.
+    #[must_use]
+    pub fn new(settings: &GraphSettings, tracks: Tracks, index: usize, peers: usize) -> TripsWork {
+        TripsWork {
+            rules: Rules::from(settings),
+            plans: Plans::default(),
+            vehicles: FxHashMap::default(),
+            rows: FxHashMap::default(),
+            timers: BTreeMap::new(),
+            instant: 0,
+            tracks,
+            peers: peers as u32,
+            remainder: index as u32,
+        }
+    }
+
+    /// Works on one tick: visits that came and went, and every difference of trips to `emit`.
+    pub fn tick(
+        &mut self,
+        controls: &[TripControl],
+        visits: impl Iterator<Item = Delta>,
+        mut emit: impl FnMut(TripDelta),
+    ) {
+        let mut changed = Changed::default();
+        let mut last_seq = 0;
+        // First: a plan that is changed opens trips again that were served, whose distances are known.
+        self.note_roads(&mut changed);
+        for delta in visits {
+            let Derived::Visit { vehicle, fence, visit } = delta.row else { continue };
+            let of_vehicle = self.vehicles.entry(vehicle).or_default();
+            of_vehicle.note_visit(fence, &visit, delta.diff);
+            if of_vehicle.has_trips() {
+                changed.note(vehicle, visit.arrived, delta.why);
+            }
+        }
+        for control in controls {
+            match control {
+                TripControl::Tick { instant, last_seq: seq } => {
+                    self.instant = self.instant.max(*instant);
+                    last_seq = *seq;
+                }
+                TripControl::Plan { seq, trip, plan } => {
+                    self.plan(*trip, plan, Why::first(*seq), &mut changed, &mut emit);
+                }
+                TripControl::Status { seq, instant, trip, status, by } => {
+                    self.plans.said_of(*trip).set(*status, *by, *instant);
+                    self.note_trip(*trip, Why::first(*seq), &mut changed);
+                }
+                TripControl::Location { seq, location, fence } => {
+                    for trip in self.plans.locate(*location, fence.clone()) {
+                        self.note_trip(trip, Why::first(*seq), &mut changed);
+                    }
+                }
+                TripControl::Settings { seq, settings } => {
+                    let rules = Rules::from(&**settings);
+                    if rules != self.rules {
+                        self.rules = rules;
+                        let why = Why { cause: Cause::Settings, seq: *seq };
+                        self.vehicles.keys().for_each(|&vehicle| changed.note(vehicle, ALWAYS, why));
+                    }
+                }
+            }
+        }
+        while let Some(first) = self.timers.first_entry().filter(|first| *first.key() <= self.instant) {
+            for vehicle in first.remove() {
+                changed.note(vehicle, NEVER, Why::first(last_seq));
+            }
+        }
+        for (&vehicle, &(from, why)) in &changed.of {
+            self.judge(vehicle, from, why, &changed.roads, &mut emit);
+        }
+    }
+
+    fn is_here(&self, vehicle: VehicleKey) -> bool {
+        vehicle % self.peers == self.remainder
+    }
+
+    fn plan(
+        &mut self,
+        key: TripKey,
+        plan: &Arc<Plan>,
+        why: Why,
+        changed: &mut Changed,
+        emit: &mut impl FnMut(TripDelta),
+    ) {
+        let old_vehicle = self.plans.get(key).map(|trip| trip.plan.vehicle).filter(|&old| self.is_here(old));
+        if let Some(old) = old_vehicle
+            && let Some(of_vehicle) = self.vehicles.get_mut(&old)
+        {
+            let served_at = of_vehicle.remove(key, &self.plans);
+            changed.note(old, served_at.unwrap_or(NEVER), why);
+            if old != plan.vehicle
+                && let Some(row) = self.rows.remove(&key)
+            {
+                emit(Delta { row, diff: -1, why });
+            }
+        }
+        self.plans.plan(key, plan.clone());
+        if self.is_here(plan.vehicle) {
+            self.vehicles.entry(plan.vehicle).or_default().insert_open(key, &self.plans);
+            self.note_trip(key, why, changed);
+        }
+    }
+
+    /// What is known of a trip changed: no earlier visit can tell the difference than one that could serve it.
+    fn note_trip(&self, key: TripKey, why: Why, changed: &mut Changed) {
+        if let Some(trip) = self.plans.get(key).filter(|trip| self.is_here(trip.plan.vehicle)) {
+            changed.note(trip.plan.vehicle, self.rules.first_arrival(trip), why);
+        }
+    }
+
+    /// Finds the trips over whose road good fixes have changed.
+    fn note_roads(&self, changed: &mut Changed) {
+        self.tracks.for_each_road_change(|change| {
+            let Some(of_vehicle) = self.vehicles.get(&change.vehicle) else { return };
+            let first = of_vehicle.servings.partition_point(|serving| serving.arrived < change.from);
+            for serving in &of_vehicle.servings[first..] {
+                let departed = serving.pickup.and_then(|pickup| pickup.departure);
+                if departed.is_some_and(|departed| departed <= change.to) {
+                    changed.roads.insert(serving.trip);
+                    changed.note(change.vehicle, NEVER, change.why);
+                }
+            }
+        });
+    }
+
+    /// Judges a vehicle's trips anew: those that visits from a time on serve or served, those whose road has
+    /// changed, and all that were not served.
+    fn judge(
+        &mut self,
+        vehicle: VehicleKey,
+        from: i64,
+        why: Why,
+        roads: &FxHashSet<TripKey>,
+        emit: &mut impl FnMut(TripDelta),
+    ) {
+        let Some(of_vehicle) = self.vehicles.get_mut(&vehicle) else { return };
+        if !of_vehicle.has_trips() {
+            return;
+        }
+        let TripsWork { plans, rules, rows, tracks, timers, instant, .. } = self;
+        let kept = of_vehicle.serve_from(from, plans, rules);
+        let mut put = |key: TripKey, trip: &Trip, outcome: &Outcome| {
+            let known = rows.get(&key).copied();
+            let travelled_mm = |from, to| tracks.travelled_mm(vehicle, from, to);
+            let known_road = known.filter(|_| !roads.contains(&key));
+            let row = TripFacts::of(key, trip, outcome, *instant, known_road.as_ref(), travelled_mm);
+            if known == Some(row) {
+                return;
+            }
+            if let Some(known) = known {
+                emit(Delta { row: known, diff: -1, why });
+            }
+            emit(Delta { row, diff: 1, why });
+            rows.insert(key, row);
+        };
+        for (at, serving) in of_vehicle.servings.iter().enumerate() {
+            if (at >= kept || roads.contains(&serving.trip))
+                && let Some(trip) = plans.get(serving.trip)
+            {
+                put(serving.trip, trip, &serving.outcome());
+            }
+        }
+        let next =
+            of_vehicle.judge_open(*instant, plans, rules, |key, trip, outcome| put(key, trip, &outcome));
+        // A timer that is set for earlier looks again.
+        if let Some(next) = next
+            && of_vehicle.timer.is_none_or(|set| set > next || set <= *instant)
+        {
+            of_vehicle.timer = Some(next);
+            timers.entry(next).or_default().push(vehicle);
+        }
+    }
+}
+
+/// The trips operator: visit rows and controls in, trip rows out, each with the reason of its change.
+pub fn trips<'scope>(
+    visits: VecCollection<'scope, u64, (Derived, Why), isize>,
+    controls: StreamVec<'scope, u64, TripControl>,
+    tracks: Tracks,
+    settings: &GraphSettings,
+) -> VecCollection<'scope, u64, (TripFacts, Why), isize> {
+    let (index, peers) = (controls.scope().index(), controls.scope().peers());
+    let mut work = TripsWork::new(settings, tracks, index, peers);
+    visits
+        .inner
+        .binary_frontier(controls, Pipeline, Pipeline, "Trips", move |_capability, _info| {
+            let mut stash = TickStash::default();
+            move |(visits, visit_frontier), (controls, control_frontier), output| {
+                visits.for_each_time(|time, batches| {
+                    let of_tick = stash.of_tick(*time.time(), || time.retain(output.output_index()));
+                    for batch in batches {
+                        let delta =
+                            |((row, why), _, diff): ((_, _), _, isize)| Delta { row, diff: diff as i8, why };
+                        of_tick.data.extend(batch.drain(..).map(delta));
+                    }
+                });
+                controls.for_each_time(|time, batches| {
+                    let of_tick = stash.of_tick(*time.time(), || time.retain(output.output_index()));
+                    of_tick.controls.extend(batches.flat_map(|batch| batch.drain(..)));
+                });
+                while let Some((tick, of_tick)) = stash.next_complete(visit_frontier, control_frontier) {
+                    let mut session = output.session(&of_tick.capability);
+                    work.tick(&of_tick.controls, of_tick.data.into_iter(), |delta| {
+                        session.give(((delta.row, delta.why), tick, isize::from(delta.diff)));
+                    });
+                }
+            }
+        })
+        .as_collection()
+}

@@ -39,4 +39,4 @@ mod world;
 pub use fix::{FixIn, VehicleKey};
 pub use operator::{PresenceWork, presence};
 pub use output::{Crossing, Interval};
-pub use tracks::{RoadChange, Tracks};
+pub use tracks::{Step, StepEnd, Tracks};

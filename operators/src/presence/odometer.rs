@@ -8,12 +8,11 @@
 //!
 //! Visits begin and end where presences do: sums between such times are all that is ever asked for.
 
-use model::geodesic_m;
-
 use super::fix::Fix;
 use super::history::{History, Place};
 use super::output::Interval;
 use crate::fences::{ALWAYS, NEVER};
+use crate::spatial::leg_mm;
 
 /// The sums that are kept of fixes that are not.
 #[derive(Debug)]
@@ -47,7 +46,7 @@ impl Odometer {
         let mut last: Option<Fix> = None;
         let mut is_kept = false;
         for (place, fix) in good_fixes(history, history.first()).take_while(|&(place, _)| place <= kept) {
-            sum_mm += last.map_or(0, |last| leg_mm(&last, &fix));
+            sum_mm += last.map_or(0, |last| leg_mm(last.at, fix.at));
             while let Some(time) = times.next_if(|&time| time <= fix.time) {
                 self.marks.push((time, sum_mm));
             }
@@ -89,14 +88,10 @@ fn legs_mm(history: &History, from: i64, to: i64) -> i64 {
     let Some(mut last) = fixes.next() else { return 0 };
     let mut sum_mm = 0;
     for fix in fixes.take_while(|fix| fix.time <= to) {
-        sum_mm += leg_mm(&last, &fix);
+        sum_mm += leg_mm(last.at, fix.at);
         last = fix;
     }
     sum_mm
-}
-
-fn leg_mm(from: &Fix, to: &Fix) -> i64 {
-    (geodesic_m(from.at, to.at) * 1000.0).round() as i64
 }
 
 fn good_fixes(history: &History, from: Option<Place>) -> impl Iterator<Item = (Place, Fix)> {

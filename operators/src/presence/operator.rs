@@ -16,7 +16,7 @@ use super::odometer;
 use super::output::Output;
 use super::refence::{Near, Refence, Search, chunks_of_vehicles, find_near};
 use super::sets::SetTable;
-use super::tracks::{RoadChange, Tracks};
+use super::tracks::{Steps, Tracks};
 use super::vehicle::{Shared, Vehicle, Who};
 use super::walk::Scratch;
 use super::world::World;
@@ -61,7 +61,7 @@ impl PresenceWork {
                 scratch: Scratch::default(),
                 out: Output::default(),
                 legs_are_listed: false,
-                road_changes: Vec::new(),
+                steps: Steps::default(),
             },
             peers: peers as u32,
             remainder: index as u32,
@@ -77,7 +77,7 @@ impl PresenceWork {
     /// Works on one tick, its records in their order, and gives every difference of rows to `emit`. `fixes`
     /// come in the order of their records, as do the controls after the tick's own.
     pub fn tick(&mut self, controls: &[Control], fixes: &[FixIn], emit: impl FnMut(Delta)) {
-        self.shared.road_changes.clear();
+        self.shared.steps.clear();
         let mut ended = Vec::new();
         let (mut last_seq, mut edge_at_end) = (0, ALWAYS);
         let mut rest = fixes;
@@ -108,9 +108,13 @@ impl PresenceWork {
         self.shared.out.deltas.drain(..).for_each(emit);
     }
 
-    /// What changed of the past in the last tick.
-    pub(crate) fn road_changes(&self) -> &[RoadChange] {
-        &self.shared.road_changes
+    /// What changed of steps in the last tick.
+    pub(crate) fn steps(&self) -> &Steps {
+        &self.shared.steps
+    }
+
+    pub(crate) fn steps_mut(&mut self) -> &mut Steps {
+        &mut self.shared.steps
     }
 
     /// See [`Tracks::travelled_mm`].

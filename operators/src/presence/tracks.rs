@@ -3,22 +3,93 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use model::Why;
+use model::{Coord, Why};
 
-use super::fix::VehicleKey;
+use super::fix::{Fix, VehicleKey};
 use super::operator::PresenceWork;
+use crate::spatial::leg_mm;
 
-/// Good fixes of the past changed: legs between two times are not what they were.
+/// A good fix at one end of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoadChange {
+pub struct StepEnd {
+    /// Event time, ms.
+    pub time: i64,
+    /// Where.
+    pub at: Coord,
+}
+
+/// From one good fix to the next that came (+1) or went (-1). The steps of a vehicle that stand are those between
+/// its good fixes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
     /// Whose.
     pub vehicle: VehicleKey,
-    /// Not before this.
-    pub from: i64,
-    /// Not after this.
-    pub to: i64,
-    /// Why.
+    /// The earlier fix.
+    pub from: StepEnd,
+    /// The later fix.
+    pub to: StepEnd,
+    /// How far it is: the geodesic, rounded to a millimetre.
+    pub mm: i64,
+    /// +1 or -1.
+    pub diff: i8,
+    /// Why. [`Cause::First`](model::Cause::First): it is the newest step of the vehicle.
     pub why: Why,
+}
+
+impl From<&Fix> for StepEnd {
+    fn from(fix: &Fix) -> StepEnd {
+        StepEnd { time: fix.time, at: fix.at }
+    }
+}
+
+/// What changed of steps in a tick.
+#[derive(Debug, Default)]
+pub(crate) struct Steps {
+    all: Vec<Step>,
+    /// Whether those are told too that come of fixes in order.
+    tells_all: bool,
+}
+
+impl Steps {
+    pub(crate) fn clear(&mut self) {
+        self.all.clear();
+    }
+
+    /// A good fix is the newest.
+    #[inline]
+    pub(crate) fn append(&mut self, vehicle: VehicleKey, from: Option<&Fix>, to: &Fix) {
+        if self.tells_all
+            && let Some(from) = from
+        {
+            self.push(vehicle, from, to, 1, Why::first(to.seq));
+        }
+    }
+
+    /// The step to a good fix was another one, or none, and is another one, or none.
+    pub(crate) fn replace(
+        &mut self,
+        vehicle: VehicleKey,
+        (old_from, old_to): (Option<&Fix>, Option<&Fix>),
+        (from, to): (Option<&Fix>, Option<&Fix>),
+        why: Why,
+    ) {
+        let (old, new) = (old_from.zip(old_to), from.zip(to));
+        let key = |(from, to): (&Fix, &Fix)| (from.seq, to.seq);
+        if old.map(key) == new.map(key) {
+            return;
+        }
+        if let Some((from, to)) = old {
+            self.push(vehicle, from, to, -1, why);
+        }
+        if let Some((from, to)) = new {
+            self.push(vehicle, from, to, 1, why);
+        }
+    }
+
+    fn push(&mut self, vehicle: VehicleKey, from: &Fix, to: &Fix, diff: i8, why: Why) {
+        let mm = leg_mm(from.at, to.at);
+        self.all.push(Step { vehicle, from: from.into(), to: to.into(), mm, diff, why });
+    }
 }
 
 /// The fixes of a worker's vehicles as presence has left them at the tick that it worked on last. A worker is
@@ -35,8 +106,14 @@ impl Tracks {
         self.0.borrow().travelled_mm(vehicle, from, to)
     }
 
-    /// What changed of the past in this tick, in the order in which it did.
-    pub fn for_each_road_change(&self, take: impl FnMut(&RoadChange)) {
-        self.0.borrow().road_changes().iter().for_each(take);
+    /// From now on steps are told that come of fixes in order, too.
+    pub fn tell_all_steps(&self) {
+        self.0.borrow_mut().steps_mut().tells_all = true;
+    }
+
+    /// What changed of steps in this tick, in the order in which it did: where fixes came late, were corrected or
+    /// judged anew, and, if [asked for](Tracks::tell_all_steps), where they came in order.
+    pub fn for_each_step(&self, take: impl FnMut(&Step)) {
+        self.0.borrow().steps().all.iter().for_each(take);
     }
 }

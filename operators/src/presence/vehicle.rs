@@ -9,7 +9,7 @@ use super::jumps::is_good;
 use super::odometer::Odometer;
 use super::output::{Crossing, Interval, Output, ended_by_fence};
 use super::sets::EMPTY_SET;
-use super::tracks::RoadChange;
+use super::tracks::Steps;
 use super::walk::Scratch;
 use super::world::{Edge, EdgeKind, MAX_CROSSING_GAP_MS, World};
 use crate::fences::{ALWAYS, FenceKey};
@@ -23,8 +23,7 @@ pub(crate) struct Shared {
     pub(crate) out: Output,
     /// Whether the index lists blocks along legs too: since the first fence that asked for crossings.
     pub(crate) legs_are_listed: bool,
-    /// What changed of the past in this tick.
-    pub(crate) road_changes: Vec<RoadChange>,
+    pub(crate) steps: Steps,
 }
 
 /// Which vehicle.
@@ -85,6 +84,7 @@ impl Vehicle {
             shared.out.jump(who.key, fix, true, why);
             return;
         }
+        shared.steps.append(who.key, good.as_ref(), fix);
         let set_before = self.last_set;
         let edges = &mut shared.scratch.edges;
         edges.clear();
@@ -133,7 +133,7 @@ impl Vehicle {
     fn apply_late(&mut self, who: Who, fix: &Fix, shared: &mut Shared) {
         let found = self.history.find(fix.time);
         let mut cause = Cause::LateFix;
-        let mut replaced_good = false;
+        let mut replaced = None;
         if let Ok(place) = found {
             let old = self.history.get(place);
             if old.at == fix.at || old.seq > fix.seq {
@@ -143,7 +143,7 @@ impl Vehicle {
                 return;
             }
             cause = Cause::Superseded;
-            replaced_good = !old.is_jump;
+            replaced = (!old.is_jump).then_some(old);
             if old.is_jump {
                 shared.out.jump(who.key, &old, false, Why { cause, seq: fix.seq });
             }
@@ -154,7 +154,7 @@ impl Vehicle {
         }
         let (place, touched) = self.history.insert(found, fix);
         self.note_inserted(who, (place, found.is_ok()), &touched, shared);
-        self.walk_from_new(who, place, replaced_good, why, shared);
+        self.walk_from_new(who, place, replaced, why, shared);
     }
 
     /// Keeps the index right about a fix that was inserted, perhaps in the place of another one.

@@ -12,11 +12,11 @@
 
 use model::{Cause, Why};
 
+use super::fix::Fix;
 use super::history::Place;
 use super::jumps::is_good;
 use super::output::{Crossing, Interval};
 use super::sets::EMPTY_SET;
-use super::tracks::RoadChange;
 use super::vehicle::{Shared, Vehicle, Who, list_leg};
 use super::world::{Edge, EdgeKind, World};
 use crate::fences::{ALWAYS, FenceKey, NEVER};
@@ -77,13 +77,13 @@ impl<'a> Known<'a> {
 }
 
 impl Vehicle {
-    /// Judges a fix that has no past, and what it changes for those after it. `replaced_good`: it took the
-    /// place of a good one.
+    /// Judges a fix that has no past, and what it changes for those after it. `replaced`: the good one whose
+    /// place it took.
     pub(crate) fn walk_from_new(
         &mut self,
         who: Who,
         new: Place,
-        replaced_good: bool,
+        replaced: Option<Fix>,
         why: Why,
         shared: &mut Shared,
     ) {
@@ -92,7 +92,7 @@ impl Vehicle {
         let before = self.history.get(new).time - 1;
         shared.scratch.edges.clear();
         let set_before = self.set_after(after, before, shared.world.edge, shared);
-        let start = Start { good, after, before, set_before, new: Some((new, replaced_good)) };
+        let start = Start { good, after, before, set_before, new: Some(new), replaced };
         self.walk(who, Some(new), &start, why, shared);
     }
 
@@ -121,7 +121,7 @@ impl Vehicle {
             }
         };
         let set_before = self.set_after(after, before, edge, shared);
-        let start = Start { good, after, before, set_before, new: None };
+        let start = Start { good, after, before, set_before, new: None, replaced: None };
         self.walk(who, from, &start, why, shared);
     }
 
@@ -141,14 +141,14 @@ impl Vehicle {
     }
 
     fn walk(&mut self, who: Who, from: Option<Place>, start: &Start, why: Why, shared: &mut Shared) {
-        let Shared { world, index, scratch, out, legs_are_listed, road_changes } = shared;
+        let Shared { world, index, scratch, out, legs_are_listed, steps } = shared;
         let Vehicle { history, intervals, .. } = self;
         let max_speed_kmh = world.settings.max_speed_kmh;
         let has_crossings = world.has_crossings();
-        let (new, replaced_good) = start.new.unzip();
-        let replaced_good = replaced_good.unwrap_or(false);
+        let Start { new, replaced, .. } = *start;
         let mut set = set_without_left(start.set_before, &scratch.edges, world);
         let mut good = start.good.map(|at| (at, history.get(at)));
+        let mut was_good = good.map(|(_, fix)| fix);
         let mut known: Option<Known<'_>> = None;
         let mut is_cleaned = false;
         let mut settled_at = None;
@@ -167,12 +167,16 @@ impl Vehicle {
                     index.note_legs_changed(good.at, fix.at);
                 }
             }
+            let was = if is_new { replaced } else { Some(fix).filter(|_| !fix.is_jump) };
+            let is = Some(fix).filter(|_| !is_jump);
+            let last_good = good.as_ref().map(|(_, fix)| fix);
+            steps.replace(who.key, (was_good.as_ref(), was.as_ref()), (last_good, is.as_ref()), why);
+            was_good = was.or(was_good);
             let may_settle = new.is_some() && !is_new && !is_jump && !fix.is_jump;
-            let unchanged = scratch.edges.is_empty() && set == start.set_before && !replaced_good;
+            let unchanged = scratch.edges.is_empty() && set == start.set_before && replaced.is_none();
             // Where legs are listed, so must be the one that begins with the new fix.
             if may_settle && unchanged && !is_cleaned && !*legs_are_listed {
                 // The new fix made no difference to fences: this one is judged as it was.
-                road_changes.push(RoadChange { vehicle: who.key, from: start.after, to: fix.time, why });
                 return;
             }
             if !is_jump {
@@ -207,7 +211,6 @@ impl Vehicle {
             }
         }
         let why = if is_cleaned { why.stronger(Why { cause: Cause::Cleaning, ..why }) } else { why };
-        road_changes.push(RoadChange { vehicle: who.key, from: start.after, to: until, why });
         let Start { after, before, set_before, .. } = *start;
         let window = Window { after, before, until, set_before };
         self.rebuild_presences(who, &window, why, shared);
@@ -313,8 +316,10 @@ struct Start {
     /// The time before that of the fix that is judged first.
     before: i64,
     set_before: u32,
-    /// The fix that has no past, and whether it took the place of a good one.
-    new: Option<(Place, bool)>,
+    /// The fix that has no past.
+    new: Option<Place>,
+    /// The good one whose place it took.
+    replaced: Option<Fix>,
 }
 
 /// A set without the fences that edges say were left.

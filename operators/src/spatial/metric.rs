@@ -5,8 +5,8 @@
 
 use model::{Coord, geodesic_m};
 
-const SEMI_MAJOR_M: f64 = 6_378_137.0;
-const ECCENTRICITY_SQUARED: f64 = 6.694_379_990_141_316e-3;
+pub(crate) const SEMI_MAJOR_M: f64 = 6_378_137.0;
+pub(crate) const ECCENTRICITY_SQUARED: f64 = 6.694_379_990_141_316e-3;
 /// One coordinate unit (1e-7 degrees) in radians.
 pub(crate) const RADIANS_PER_UNIT: f64 = std::f64::consts::PI / 180.0 / 1e7;
 /// No two positions one unit of latitude apart are farther than this many metres (the pole's 1e-7°).

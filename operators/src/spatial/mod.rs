@@ -4,6 +4,7 @@ mod approach;
 mod cover;
 mod grid;
 mod index;
+mod leg;
 mod metric;
 mod prepared;
 mod rect;
@@ -19,5 +20,6 @@ pub use segment::segment_rects;
 
 pub(crate) use grid::{CellKey, CellParts, Grid};
 pub(crate) use index::{Looked, ShapeTree};
+pub(crate) use leg::leg_mm;
 pub(crate) use metric::geodesic_at_most;
 pub(crate) use prepared::grown_by_metres;

@@ -25,7 +25,7 @@ pub struct TripsWork {
     plans: Plans,
     vehicles: FxHashMap<VehicleKey, OfVehicle>,
     /// The rows that are out, of this worker's vehicles.
-    rows: FxHashMap<TripKey, TripFacts>,
+    out: FxHashMap<TripKey, Out>,
     /// Vehicles by the instant at which one of their trips may change by itself.
     timers: BTreeMap<i64, Vec<VehicleKey>>,
     instant: i64,
@@ -33,6 +33,13 @@ pub struct TripsWork {
     /// Vehicle numbers are spread over workers by remainder.
     peers: u32,
     remainder: u32,
+}
+
+/// A row that is out.
+struct Out {
+    row: TripFacts,
+    /// How far it is from its departure to its arrival, where both are known.
+    road_mm: i64,
 }
 
 /// What of a vehicle is to be judged anew.
@@ -70,7 +77,7 @@ impl TripsWork {
             rules: Rules::from(settings),
             plans: Plans::default(),
             vehicles: FxHashMap::default(),
-            rows: FxHashMap::default(),
+            out: FxHashMap::default(),
             timers: BTreeMap::new(),
             instant: 0,
             tracks,
@@ -89,7 +96,7 @@ impl TripsWork {
         let mut changed = Changed::default();
         let mut last_seq = 0;
         // First: a plan that is changed opens trips again that were served, whose distances are known.
-        self.note_roads(&mut changed);
+        self.correct_roads(&mut changed);
         for delta in visits {
             let Derived::Visit { vehicle, fence, visit } = delta.row else { continue };
             let of_vehicle = self.vehicles.entry(vehicle).or_default();
@@ -155,7 +162,7 @@ impl TripsWork {
             let served_at = of_vehicle.remove(key, &self.plans);
             changed.note(old, served_at.unwrap_or(NEVER), why);
             if old != plan.vehicle
-                && let Some(row) = self.rows.remove(&key)
+                && let Some(Out { row, .. }) = self.out.remove(&key)
             {
                 emit(Delta { row, diff: -1, why });
             }
@@ -174,16 +181,24 @@ impl TripsWork {
         }
     }
 
-    /// Finds the trips over whose road good fixes have changed.
-    fn note_roads(&self, changed: &mut Changed) {
-        self.tracks.for_each_road_change(|change| {
-            let Some(of_vehicle) = self.vehicles.get(&change.vehicle) else { return };
-            let first = of_vehicle.servings.partition_point(|serving| serving.arrived < change.from);
+    /// Corrects the distances of trips on whose road fixes of the past have changed.
+    fn correct_roads(&mut self, changed: &mut Changed) {
+        let TripsWork { vehicles, out, tracks, .. } = self;
+        tracks.for_each_step(|step| {
+            // No trip has arrived at the newest fix yet.
+            if step.why.cause == Cause::First {
+                return;
+            }
+            let Some(of_vehicle) = vehicles.get(&step.vehicle) else { return };
+            let first = of_vehicle.servings.partition_point(|serving| serving.arrived < step.to.time);
             for serving in &of_vehicle.servings[first..] {
-                let departed = serving.pickup.and_then(|pickup| pickup.departure);
-                if departed.is_some_and(|departed| departed <= change.to) {
+                let Some(Out { row, road_mm }) = out.get_mut(&serving.trip) else { continue };
+                let is_on_road =
+                    |(departure, arrival)| departure <= step.from.time && step.to.time <= arrival;
+                if row.times.on_the_road().is_some_and(is_on_road) {
+                    *road_mm += i64::from(step.diff) * step.mm;
                     changed.roads.insert(serving.trip);
-                    changed.note(change.vehicle, NEVER, change.why);
+                    changed.note(step.vehicle, NEVER, step.why);
                 }
             }
         });
@@ -203,21 +218,24 @@ impl TripsWork {
         if !of_vehicle.has_trips() {
             return;
         }
-        let TripsWork { plans, rules, rows, tracks, timers, instant, .. } = self;
+        let TripsWork { plans, rules, out, tracks, timers, instant, .. } = self;
         let kept = of_vehicle.serve_from(from, plans, rules);
         let mut put = |key: TripKey, trip: &Trip, outcome: &Outcome| {
-            let known = rows.get(&key).copied();
-            let travelled_mm = |from, to| tracks.travelled_mm(vehicle, from, to);
-            let known_road = known.filter(|_| !roads.contains(&key));
-            let row = TripFacts::of(key, trip, outcome, *instant, known_road.as_ref(), travelled_mm);
-            if known == Some(row) {
-                return;
-            }
+            let known = out.get(&key);
+            let known_road = known.and_then(|known| Some((known.row.times.on_the_road()?, known.road_mm)));
+            let (row, road_mm) = TripFacts::of(key, trip, outcome, *instant, |from, to| {
+                // Whoever drives, these are its own times: a trip that changes its vehicle loses its row.
+                let known_mm = known_road.filter(|(road, _)| *road == (from, to)).map(|(_, mm)| mm);
+                known_mm.unwrap_or_else(|| tracks.travelled_mm(vehicle, from, to))
+            });
             if let Some(known) = known {
-                emit(Delta { row: known, diff: -1, why });
+                if known.row == row {
+                    return;
+                }
+                emit(Delta { row: known.row, diff: -1, why });
             }
             emit(Delta { row, diff: 1, why });
-            rows.insert(key, row);
+            out.insert(key, Out { row, road_mm });
         };
         for (at, serving) in of_vehicle.servings.iter().enumerate() {
             if (at >= kept || roads.contains(&serving.trip))

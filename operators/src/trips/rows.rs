@@ -93,16 +93,14 @@ impl Times {
 }
 
 impl TripFacts {
-    /// `known` has the distance, if its times are the same; else `travelled_mm` tells how far the vehicle went
-    /// from one time to another.
+    /// The row, and how far it is from departure to arrival as `travelled_mm` tells it; 0 if that is not known.
     pub(super) fn of(
         key: TripKey,
         trip: &Trip,
         outcome: &Outcome,
         instant: i64,
-        known: Option<&TripFacts>,
         travelled_mm: impl FnOnce(i64, i64) -> i64,
-    ) -> TripFacts {
+    ) -> (TripFacts, i64) {
         let (times, departure_unobserved) = match *outcome {
             Outcome::Served { times, departure_unobserved } => (times, departure_unobserved),
             Outcome::Failed { times } | Outcome::Current { times } => (times, false),
@@ -116,11 +114,9 @@ impl TripFacts {
             _ => times.phase(),
         };
         let status = hand.map_or_else(|| inferred(trip, &times, phase, instant), |(status, _)| status);
-        let known_m = known.filter(|known| {
-            known.vehicle == trip.plan.vehicle && known.times.on_the_road() == times.on_the_road()
-        });
         let tat_ms = times.actual_departure.zip(times.offload).map(|(from, to)| to - from);
-        TripFacts {
+        let road_mm = times.on_the_road().map(|(from, to)| travelled_mm(from, to));
+        let facts = TripFacts {
             trip: key,
             vehicle: trip.plan.vehicle,
             phase,
@@ -128,12 +124,10 @@ impl TripFacts {
             status_by: hand.map(|(_, by)| by),
             times,
             tat_s: tat_ms.map(thousandth),
-            distance_m: times.on_the_road().map(|(from, to)| {
-                let known_m = known_m.and_then(|known| known.distance_m);
-                known_m.unwrap_or_else(|| thousandth(travelled_mm(from, to)))
-            }),
+            distance_m: road_mm.map(thousandth),
             departure_unobserved,
-        }
+        };
+        (facts, road_mm.unwrap_or(0))
     }
 }
 

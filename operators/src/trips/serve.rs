@@ -133,7 +133,11 @@ impl OfVehicle {
                 }
                 _ => Outcome::Planned,
             };
+            let pickup_fence = plans.fence_of(&trip.plan.pickup).map(|fence| fence.key);
+            let arrives_next = pickup_fence.and_then(|fence| self.visits_to(fence, instant).next());
             let turns = [
+                // A visit counts as soon as it is past.
+                arrives_next.map(|(arrived, _)| arrived.saturating_add(1)),
                 Some(rules.opens(trip)),
                 Some(late_departure(trip)),
                 trip.plan.scheduled_arrival.map(|due| due.saturating_add(1)),

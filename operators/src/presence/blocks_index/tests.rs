@@ -8,6 +8,7 @@ use rustc_hash::FxHashSet;
 
 use super::super::kept::Kept;
 use super::super::output::Output;
+use super::super::tracks::Steps;
 use super::super::vehicle::{Shared, Vehicle, Who};
 use super::super::walk::Scratch;
 use super::super::world::{MAX_CROSSING_GAP_MS, World};
@@ -49,7 +50,7 @@ impl Fleet {
             scratch: Scratch::default(),
             out: Output::default(),
             legs_are_listed,
-            road_changes: Vec::new(),
+            steps: Steps::default(),
         };
         Fleet { vehicles: (0..VEHICLES).map(|_| Vehicle::default()).collect(), shared, seq: 0 }
     }

@@ -48,7 +48,7 @@ enum Filter {
 /// Part of every name.
 const ALL: &str = "";
 
-const STAGES: [Stage; 5] = [
+const STAGES: [Stage; 6] = [
     Stage {
         name: "scenarios",
         package: "watchtower-operators",
@@ -79,6 +79,14 @@ const STAGES: [Stage; 5] = [
         folder: "pipeline",
         target: &["--test", "it"],
         filter: Filter::Fixed("generated::"),
+        cases: CASES,
+    },
+    Stage {
+        name: "trips",
+        package: "watchtower-pipeline",
+        folder: "pipeline",
+        target: &["--test", "it"],
+        filter: Filter::Fixed("trips::"),
         cases: CASES,
     },
     Stage {

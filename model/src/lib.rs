@@ -6,12 +6,15 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod active_times;
+mod alert;
 mod clean;
 mod fence;
 mod geo;
 mod identity;
+mod motion;
 mod record;
 mod rows;
+mod rule;
 mod schedule;
 mod settings;
 mod tables;
@@ -23,15 +26,18 @@ mod trip;
 mod zone;
 
 pub use active_times::{ActiveTimes, Stretch};
+pub use alert::{AlertDetails, AlertId, AlertIdError, AlertKind, AlertRow, DelayOf, Severity};
 pub use clean::{RejectReason, admit, range_ok};
 pub use fence::{Fence, FenceError, FenceSettings, Ring, Shape, ring_from_degrees};
 pub use geo::{Coord, CoordError, UNITS_PER_DEGREE, geodesic_degrees_m, geodesic_m};
 pub use identity::{VisitId, VisitIdError, pair_subject, vehicle_subject};
+pub use motion::Motion;
 pub use record::{BadFields, Position, PositionRef, Record, RecordSink};
 pub use rows::{
     Cause, Change, CrossingRow, EndReason, PresenceRow, RejectRow, Row, Table, VisitRow, Why,
     write_change_line,
 };
+pub use rule::{AlertMark, AlertRule, ProviderAlert, RuleScope};
 pub use schedule::{Schedule, ScheduleError};
 pub use settings::{GraphSettings, SettingError, SettingValue};
 pub use tables::{Tables, Unfit};

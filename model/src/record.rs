@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Fence, LocationEdit, SettingValue, TimeMs, TripEdit};
+use crate::{AlertMark, AlertRule, Fence, LocationEdit, ProviderAlert, SettingValue, TimeMs, TripEdit};
 
 /// Which optional values of a position could not be read; such a position counts, without them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +110,31 @@ pub enum Record {
         id: Arc<str>,
         /// What happens to it.
         edit: LocationEdit,
+        /// The whole record as compact JSON without `received_time`.
+        json: String,
+    },
+    /// When alerts of a kind are raised changes.
+    Rule {
+        /// The rule.
+        rule: Arc<AlertRule>,
+        /// The whole record as compact JSON without `received_time`.
+        json: String,
+    },
+    /// The tracking provider tells of something.
+    ProviderAlert {
+        /// What it tells.
+        alert: Arc<ProviderAlert>,
+        /// The whole record as compact JSON without `received_time`.
+        json: String,
+    },
+    /// Somebody acknowledges or resolves an alert.
+    AlertMark {
+        /// Which alert.
+        alert_id: Arc<str>,
+        /// What is said of it.
+        mark: AlertMark,
+        /// Who.
+        by: Arc<str>,
         /// The whole record as compact JSON without `received_time`.
         json: String,
     },

@@ -3,12 +3,13 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::{RejectReason, TimeMs, TripRow, push_json_string};
+use crate::{AlertRow, RejectReason, TimeMs, TripRow, push_json_string};
 
 /// The tables of derived rows, in the order in which a tick's changes are listed (by name).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum Table {
+    Alerts,
     Crossings,
     Presences,
     Rejects,
@@ -18,13 +19,14 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 5] =
-        [Table::Crossings, Table::Presences, Table::Rejects, Table::Trips, Table::Visits];
+    pub const ALL: [Table; 6] =
+        [Table::Alerts, Table::Crossings, Table::Presences, Table::Rejects, Table::Trips, Table::Visits];
 
     /// The name in files, URLs, events and databases.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Table::Alerts => "alerts",
             Table::Crossings => "crossings",
             Table::Presences => "presences",
             Table::Rejects => "rejects",
@@ -48,6 +50,7 @@ impl Table {
             Table::Rejects => 3,
             Table::Crossings => 4,
             Table::Trips => 5,
+            Table::Alerts => 6,
         }
     }
 
@@ -139,6 +142,7 @@ pub struct RejectRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Row {
+    Alert(AlertRow),
     Crossing(CrossingRow),
     Presence(PresenceRow),
     Visit(VisitRow),
@@ -259,6 +263,7 @@ impl Row {
     #[must_use]
     pub fn table(&self) -> Table {
         match self {
+            Row::Alert(_) => Table::Alerts,
             Row::Crossing(_) => Table::Crossings,
             Row::Presence(_) => Table::Presences,
             Row::Visit(_) => Table::Visits,
@@ -271,6 +276,7 @@ impl Row {
     #[must_use]
     pub fn cmp_key(&self, other: &Row) -> Ordering {
         match (self, other) {
+            (Row::Alert(a), Row::Alert(b)) => a.alert_id.cmp(&b.alert_id),
             (Row::Crossing(a), Row::Crossing(b)) => {
                 (&*a.vehicle_id, &*a.fence_id, a.from_time).cmp(&(&*b.vehicle_id, &*b.fence_id, b.from_time))
             }
@@ -291,6 +297,7 @@ impl Row {
     pub fn key_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(48);
         match self {
+            Row::Alert(r) => out.extend_from_slice(&r.alert_id.0.to_be_bytes()),
             Row::Crossing(r) => {
                 push_ordered_text(&mut out, &r.vehicle_id);
                 push_ordered_text(&mut out, &r.fence_id);
@@ -315,6 +322,7 @@ impl Row {
     /// Appends the row as one compact JSON object, fields in the contract's order, no line end.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         match self {
+            Row::Alert(r) => r.write_fields(out),
             Row::Crossing(r) => {
                 text_field(out, b"{\"vehicle_id\":", &r.vehicle_id);
                 text_field(out, b",\"fence_id\":", &r.fence_id);
@@ -404,7 +412,7 @@ pub(crate) fn push_ordered_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&[0, 1]);
 }
 
-fn push_ordered_time(out: &mut Vec<u8>, time: TimeMs) {
+pub(crate) fn push_ordered_time(out: &mut Vec<u8>, time: TimeMs) {
     let flipped = (time.0 as u64) ^ (1 << 63);
     out.extend_from_slice(&flipped.to_be_bytes());
 }
@@ -462,7 +470,7 @@ mod tests {
     #[test]
     fn tables_are_ordered_by_name_and_keep_their_codes() {
         assert!(Table::ALL.map(Table::as_str).is_sorted());
-        assert_eq!(Table::ALL.map(Table::code), [4, 1, 3, 5, 2]);
+        assert_eq!(Table::ALL.map(Table::code), [6, 4, 1, 3, 5, 2]);
         for table in Table::ALL {
             assert_eq!(Table::from_name(table.as_str()), Some(table));
             assert_eq!(Table::from_code(table.code()), Some(table));

@@ -8,6 +8,7 @@ use crate::{Change, Row, Table};
 /// The rows that stand, by table and key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
+    alerts: BTreeMap<Vec<u8>, Row>,
     crossings: BTreeMap<Vec<u8>, Row>,
     presences: BTreeMap<Vec<u8>, Row>,
     visits: BTreeMap<Vec<u8>, Row>,
@@ -50,6 +51,7 @@ impl Tables {
     #[must_use]
     pub fn table(&self, table: Table) -> &BTreeMap<Vec<u8>, Row> {
         match table {
+            Table::Alerts => &self.alerts,
             Table::Crossings => &self.crossings,
             Table::Presences => &self.presences,
             Table::Visits => &self.visits,
@@ -60,6 +62,7 @@ impl Tables {
 
     fn table_mut(&mut self, table: Table) -> &mut BTreeMap<Vec<u8>, Row> {
         match table {
+            Table::Alerts => &mut self.alerts,
             Table::Crossings => &mut self.crossings,
             Table::Presences => &mut self.presences,
             Table::Visits => &mut self.visits,

@@ -30,6 +30,8 @@ pub struct TripPlan {
     pub delivery: Arc<str>,
     /// Locations on the way, in order.
     pub waypoints: Vec<Arc<str>>,
+    /// The fence that it is to stay inside of on its way.
+    pub corridor: Option<Arc<str>>,
     /// When it is to leave the pickup.
     pub scheduled_departure: TimeMs,
     /// When it is to be at the delivery.

@@ -357,7 +357,13 @@ impl RecordSink for Intake {
             Record::Backfill { from, to } => self.periods.meet(Period { from, to }, self.records),
             Record::Trip { id, edit, .. } => self.edit_trip(&id, &edit),
             Record::Location { id, edit, .. } => self.edit_location(&id, &edit),
-            Record::Clock | Record::Other { .. } | Record::Undecodable { .. } => {}
+            // Alerts are not computed yet.
+            Record::Rule { .. }
+            | Record::ProviderAlert { .. }
+            | Record::AlertMark { .. }
+            | Record::Clock
+            | Record::Other { .. }
+            | Record::Undecodable { .. } => {}
         }
     }
 }

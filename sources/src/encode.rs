@@ -83,7 +83,12 @@ pub fn encode_record(out: &mut Vec<u8>, received: TimeMs, r: &Record) {
             time_member(out, "to_time", *to);
         }
         Record::Clock => begin(out, "clock", received),
-        Record::Trip { json, .. } | Record::Location { json, .. } | Record::Other { json, .. } => {
+        Record::Trip { json, .. }
+        | Record::Location { json, .. }
+        | Record::Rule { json, .. }
+        | Record::ProviderAlert { json, .. }
+        | Record::AlertMark { json, .. }
+        | Record::Other { json, .. } => {
             // The type is among the object's own members.
             out.extend_from_slice(b"{\"received_time\":\"");
             received.write(out);

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Coord, Fence, GraphSettings, Position, RejectReason, RejectRow, SettingError, TimeMs};
+use model::{Coord, Fence, GraphSettings, Motion, Position, RejectReason, RejectRow, SettingError, TimeMs};
 
-use super::Input;
 use super::backfill::Opening;
 use super::trips::Said;
+use super::{Input, alerts};
 
 const FUTURE_TOLERANCE_MS: i64 = 5 * 60 * 1000;
 
@@ -17,6 +17,7 @@ const FUTURE_TOLERANCE_MS: i64 = 5 * 60 * 1000;
 pub(super) struct Fix {
     pub time: TimeMs,
     pub at: Coord,
+    pub motion: Motion,
     pub seq: u64,
 }
 
@@ -37,6 +38,7 @@ pub(super) struct Admitted {
     /// By fence, in order of arrival.
     pub fence_edits: BTreeMap<String, Vec<Edit>>,
     pub said: Said,
+    pub alerts: alerts::Said,
     /// By `seq`.
     pub rejects: BTreeMap<u64, RejectRow>,
 }
@@ -71,6 +73,7 @@ impl Admitted {
             fixes: BTreeMap::new(),
             fence_edits: BTreeMap::new(),
             said: Said::default(),
+            alerts: alerts::Said::default(),
             rejects: BTreeMap::new(),
         }
     }
@@ -118,6 +121,8 @@ impl Admitted {
             }
             Input::Trip { id, edit, .. } => self.said.of_trip(id, edit, self.clock.instant),
             Input::Location { id, edit, .. } => self.said.of_location(id, edit),
+            Input::Rule { rule, .. } => self.alerts.of_rule(rule, self.clock.instant, opening.edge),
+            Input::ProviderAlert { alert, .. } => self.alerts.of_provider(alert, self.clock.instant),
             Input::Settings { .. } => match self.changed_settings(record) {
                 Some(Ok(settings)) => self.settings = settings,
                 _ => self.reject_as_malformed(seq),
@@ -204,5 +209,5 @@ fn keep_last_arrival(by_time: &mut BTreeMap<TimeMs, Fix>, seq: u64, position: &P
     if by_time.get(&time).is_some_and(|kept| kept.at == at) {
         return;
     }
-    by_time.insert(time, Fix { time, at, seq });
+    by_time.insert(time, Fix { time, at, motion: Motion::of(position), seq });
 }

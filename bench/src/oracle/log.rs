@@ -12,7 +12,7 @@ use super::jumps::{self, FinalFlags};
 use super::presence::{presences, stays};
 use super::reach::{Base, Edge, Judged};
 use super::timeline::{self, Version};
-use super::{Input, Rows, trips};
+use super::{Input, Rows, alerts, trips};
 
 /// Takes the input record by record.
 pub(super) struct Log {
@@ -25,6 +25,8 @@ pub(super) struct Log {
     final_flags: BTreeMap<String, FinalFlags>,
     /// By vehicle and fence.
     bases: BTreeMap<(String, String), Base>,
+    /// What corrections do not reach of fences.
+    fences_before: alerts::Before,
 }
 
 /// What a record corrects.
@@ -42,6 +44,7 @@ impl Log {
             backfills,
             final_flags: BTreeMap::new(),
             bases: BTreeMap::new(),
+            fences_before: alerts::Before::new(),
         }
     }
 
@@ -90,6 +93,9 @@ impl Log {
                 self.final_flags.insert(vehicle_id, flags);
             }
         }
+        for (fence_id, versions) in fences {
+            self.fences_before.entry(fence_id).or_default().push((edge, versions));
+        }
     }
 
     /// A vehicle's fixes, and whether each is good.
@@ -125,6 +131,7 @@ impl Log {
         let mut rejects = self.admitted.rejects.clone();
         let fences: Vec<(Arc<str>, Vec<Version>)> =
             self.admitted.fence_edits.keys().map(|id| (Arc::from(id.as_str()), self.versions(id))).collect();
+        let mut vehicles = Vec::new();
         for vehicle_id in self.admitted.fixes.keys() {
             let vehicle: Arc<str> = Arc::from(vehicle_id.as_str());
             let (fixes, is_good) = self.flagged(vehicle_id);
@@ -134,18 +141,25 @@ impl Log {
                 rejects.insert(fix.seq, RejectRow { seq: fix.seq, fix: about, reason: RejectReason::Jump });
             }
             let good_fixes = good(&fixes, &is_good);
+            let mut in_fences = Vec::new();
             for (fence, versions) in &fences {
                 let judged = self.judge(vehicle_id, fence, &good_fixes, versions);
                 rows.crossings.extend(judged.crossings.iter().map(|c| c.into_row(&vehicle, fence)));
                 rows.presences.extend(judged.presences.iter().map(|p| p.into_row(&vehicle, fence)));
                 rows.visits.extend(judged.stays.iter().filter_map(|s| s.into_row(&vehicle, fence)));
+                in_fences.push((fence.clone(), judged));
             }
+            vehicles.push(alerts::Vehicle::new(vehicle, good_fixes, in_fences));
         }
         rows.rejects = rejects.into_values().collect();
-        rows.trips = trips::rows(&self.admitted, &rows.visits, |vehicle_id| {
+        let courses = trips::courses(&self.admitted, &rows.visits, |vehicle_id| {
             let (fixes, is_good) = self.flagged(vehicle_id);
             good(&fixes, &is_good)
         });
+        rows.trips = courses.iter().map(|course| course.row.clone()).collect();
+        let fences = alerts::Fences { now: &fences, before: &self.fences_before };
+        let evidence = alerts::Evidence { admitted: &self.admitted, vehicles, fences, courses };
+        rows.alerts = alerts::rows(&evidence);
         rows
     }
 }

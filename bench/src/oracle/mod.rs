@@ -5,6 +5,7 @@
 //!                   \--> edits --timeline--> versions --geometry--/     \--crossing--> crossings
 //!                    \-> rejects <--jumps
 //! visits, good fixes, plans, locations, statuses --trips--> trips
+//! good fixes, presences, stays, trips, rules, the provider's alerts --alerts--> alerts
 //! ```
 //!
 //! Invariants:
@@ -21,11 +22,12 @@
 use std::sync::Arc;
 
 use model::{
-    CrossingRow, Fence, GraphSettings, LocationEdit, Position, PositionRef, PresenceRow, Record, RecordSink,
-    RejectRow, Row, SettingValue, TimeMs, TripEdit, TripRow, VisitRow,
+    AlertRow, AlertRule, CrossingRow, Fence, GraphSettings, LocationEdit, Position, PositionRef, PresenceRow,
+    ProviderAlert, Record, RecordSink, RejectRow, Row, SettingValue, TimeMs, TripEdit, TripRow, VisitRow,
 };
 
 mod admission;
+mod alerts;
 mod backfill;
 mod crossing;
 mod geometry;
@@ -89,6 +91,20 @@ pub enum Input {
         /// What happens to it.
         edit: LocationEdit,
     },
+    /// When alerts of a kind are raised changes.
+    Rule {
+        /// What the record says of its arrival.
+        received: Option<TimeMs>,
+        /// The rule.
+        rule: Arc<AlertRule>,
+    },
+    /// The tracking provider tells of something.
+    ProviderAlert {
+        /// What the record says of its arrival.
+        received: Option<TimeMs>,
+        /// What it tells.
+        alert: Arc<ProviderAlert>,
+    },
     /// Settings change.
     Settings {
         /// What the record says of its arrival.
@@ -132,6 +148,8 @@ impl Input {
             | Input::FenceDelete { received, .. }
             | Input::Trip { received, .. }
             | Input::Location { received, .. }
+            | Input::Rule { received, .. }
+            | Input::ProviderAlert { received, .. }
             | Input::Settings { received, .. }
             | Input::Backfill { received, .. }
             | Input::Clock { received }
@@ -157,10 +175,12 @@ impl RecordSink for Collector {
             Record::FenceDelete { id, at } => Input::FenceDelete { received, id: id.to_string(), at },
             Record::Trip { id, edit, .. } => Input::Trip { received, id: id.to_string(), edit },
             Record::Location { id, edit, .. } => Input::Location { received, id: id.to_string(), edit },
+            Record::Rule { rule, .. } => Input::Rule { received, rule },
+            Record::ProviderAlert { alert, .. } => Input::ProviderAlert { received, alert },
             Record::Settings(values) => Input::Settings { received, values },
             Record::Backfill { from, to } => Input::Backfill { received, from, to },
             Record::Clock => Input::Clock { received },
-            Record::Other { .. } => Input::Other { received },
+            Record::AlertMark { .. } | Record::Other { .. } => Input::Other { received },
             Record::Undecodable { .. } => Input::Malformed { received },
         });
     }
@@ -169,6 +189,8 @@ impl RecordSink for Collector {
 /// The tables as rows, each in the order of its key.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
+    /// What is worth telling.
+    pub alerts: Vec<AlertRow>,
     /// Who went through without being seen there.
     pub crossings: Vec<CrossingRow>,
     /// Who was where.
@@ -184,6 +206,8 @@ pub struct Rows {
 /// The tables as the bytes of the product's files: one compact JSON object a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
+    /// `alerts.ndjson`.
+    pub alerts: Vec<u8>,
     /// `crossings.ndjson`.
     pub crossings: Vec<u8>,
     /// `presences.ndjson`.
@@ -201,6 +225,7 @@ pub struct Tables {
 pub fn recompute(input: &[Input], defaults: &GraphSettings) -> Tables {
     let rows = recompute_rows(input, defaults);
     Tables {
+        alerts: sorted_lines(rows.alerts.into_iter().map(Row::Alert)),
         crossings: sorted_lines(rows.crossings.into_iter().map(Row::Crossing)),
         presences: sorted_lines(rows.presences.into_iter().map(Row::Presence)),
         visits: sorted_lines(rows.visits.into_iter().map(Row::Visit)),

@@ -44,6 +44,9 @@ pub(super) struct Version {
     pub max_absence_ms: i64,
     /// Whether it asks for crossings.
     pub crossed: bool,
+    /// Whether every entry and exit is told.
+    pub alert: bool,
+    pub speed_limit_kmh: Option<f64>,
 }
 
 impl Version {
@@ -142,6 +145,8 @@ pub(super) fn versions(edits: &[Edit], settings: &GraphSettings) -> Vec<Version>
             min_dwell_ms: fence.settings.min_dwell_ms.unwrap_or(settings.min_dwell_ms),
             max_absence_ms: fence.settings.max_absence_ms.unwrap_or(settings.max_absence_ms),
             crossed: fence.settings.crossed,
+            alert: fence.settings.alert,
+            speed_limit_kmh: fence.settings.speed_limit_kmh,
         })
         .collect()
 }

@@ -71,7 +71,7 @@ impl Said {
 /// A trip, and what of it does not depend on any visit.
 struct Trip<'a> {
     id: &'a str,
-    plan: &'a TripPlan,
+    plan: &'a Arc<TripPlan>,
     pickup_fence: Option<Arc<str>>,
     delivery_fence: Option<Arc<str>>,
     opens: TimeMs,
@@ -91,15 +91,29 @@ struct Pickup {
     departure: Option<TimeMs>,
 }
 
-/// All rows of trips. `visits` are those of all vehicles.
-pub(super) fn rows(
+/// What has become of a trip: its row, and what of it the row does not say.
+#[derive(Clone, Debug)]
+pub(super) struct Course {
+    pub row: TripRow,
+    pub plan: Arc<TripPlan>,
+    pub pickup_fence: Option<Arc<str>>,
+    pub delivery_fence: Option<Arc<str>>,
+    pub opens: TimeMs,
+    /// By hand, whether it was served or not.
+    pub ended_at: Option<TimeMs>,
+    /// By itself.
+    pub failed_at: Option<TimeMs>,
+}
+
+/// All trips in the order of their ids. `visits` are those of all vehicles.
+pub(super) fn courses(
     admitted: &Admitted,
     visits: &[VisitRow],
     good_fixes: impl Fn(&str) -> Vec<Fix>,
-) -> Vec<TripRow> {
+) -> Vec<Course> {
     let said = &admitted.said;
     let vehicles: BTreeSet<&Arc<str>> = said.plans.values().map(|plan| &plan.vehicle_id).collect();
-    let mut rows = Vec::new();
+    let mut courses = Vec::new();
     for vehicle_id in vehicles {
         let mut trips: Vec<Trip<'_>> = said
             .plans
@@ -114,10 +128,10 @@ pub(super) fn rows(
         let good_fixes = good_fixes(vehicle_id);
         let instant = admitted.instant();
         let judged = judge(&trips, &visits, instant);
-        rows.extend(judged.iter().map(|(trip, outcome)| row(trip, outcome, instant, &good_fixes)));
+        courses.extend(judged.iter().map(|(trip, outcome)| trip.course(outcome, instant, &good_fixes)));
     }
-    rows.sort_by(|a, b| a.trip_id.cmp(&b.trip_id));
-    rows
+    courses.sort_by(|a, b| a.row.trip_id.cmp(&b.row.trip_id));
+    courses
 }
 
 /// What has become of each of a vehicle's trips, which are in their order, as are its visits.
@@ -162,7 +176,7 @@ fn judge<'a>(trips: &'a [Trip<'a>], visits: &[&VisitRow], instant: TimeMs) -> Ve
             (Some((ended_at, _)), failed_at) if failed_at.is_none_or(|at| ended_at <= at) => {
                 Outcome::EndedByHand
             }
-            (_, Some(_)) => Outcome::Failed { times: Times::of_pickup(pickup) },
+            (_, Some(at)) => Outcome::Failed { times: Times::of_pickup(pickup), at },
             _ if !has_current && trip.opens <= instant => {
                 has_current = true;
                 Outcome::Current { times: Times::of_pickup(pickup) }
@@ -175,7 +189,7 @@ fn judge<'a>(trips: &'a [Trip<'a>], visits: &[&VisitRow], instant: TimeMs) -> Ve
 }
 
 impl<'a> Trip<'a> {
-    fn new(id: &'a str, plan: &'a TripPlan, admitted: &Admitted) -> Trip<'a> {
+    fn new(id: &'a str, plan: &'a Arc<TripPlan>, admitted: &Admitted) -> Trip<'a> {
         let (said, settings) = (&admitted.said, &admitted.settings);
         let set_by_hand = said.statuses.get(id).map_or([].as_slice(), Vec::as_slice);
         let last = set_by_hand.last();
@@ -189,6 +203,21 @@ impl<'a> Trip<'a> {
             no_arrival_ms: settings.no_arrival_ms,
             end: end_by_hand(set_by_hand),
             hand: last.and_then(|set| Some((set.status?, set.by.clone()))),
+        }
+    }
+
+    fn course(&self, outcome: &Outcome, instant: TimeMs, good_fixes: &[Fix]) -> Course {
+        Course {
+            row: row(self, outcome, instant, good_fixes),
+            plan: self.plan.clone(),
+            pickup_fence: self.pickup_fence.clone(),
+            delivery_fence: self.delivery_fence.clone(),
+            opens: self.opens,
+            ended_at: self.end.map(|(ended_at, _)| ended_at),
+            failed_at: match outcome {
+                Outcome::Failed { at, .. } => Some(*at),
+                _ => None,
+            },
         }
     }
 

@@ -1,5 +1,7 @@
 //! Kept rows as rows again.
 
+mod alert;
+
 use std::fmt::Display;
 
 use journal::StoreError;
@@ -12,6 +14,7 @@ use serde::Deserialize;
 /// A row of a table, from its JSON.
 pub(super) fn row(table: Table, json: &[u8]) -> Result<Row, StoreError> {
     let row = match table {
+        Table::Alerts => parse(json).and_then(alert::Alert::row),
         Table::Crossings => parse(json).and_then(Crossing::row),
         Table::Presences => parse(json).and_then(Presence::row),
         Table::Visits => parse(json).and_then(Visit::row),

@@ -26,6 +26,12 @@ pub fn feed(intake: &mut Intake, input: &Input) {
             let (id, edit) = (id.as_str().into(), edit.clone());
             intake.record(*received, Record::Location { id, edit, json: "{}".to_owned() });
         }
+        Input::Rule { received, rule } => {
+            intake.record(*received, Record::Rule { rule: rule.clone(), json: "{}".to_owned() });
+        }
+        Input::ProviderAlert { received, alert } => {
+            intake.record(*received, Record::ProviderAlert { alert: alert.clone(), json: "{}".to_owned() });
+        }
         Input::Settings { received, values } => intake.record(*received, Record::Settings(values.clone())),
         Input::Backfill { received, from, to } => {
             intake.record(*received, Record::Backfill { from: *from, to: *to });

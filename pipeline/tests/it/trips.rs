@@ -15,10 +15,10 @@ use crate::steps::{Area, Odd, Step, any_time, at, delete, fence, inputs};
 
 /// Where the places are along a road, on the grid of [`Step::Fix`]: far enough apart to leave one for the other.
 const PLACES: [i8; 3] = [-12, 0, 12];
-const VEHICLES: u8 = 2;
+pub const VEHICLES: u8 = 2;
 const TRIPS: u8 = 5;
 /// Nearly an hour: twelve steps are a tenth of an hour.
-const TIMES: std::ops::Range<i64> = 0..100;
+pub const TIMES: std::ops::Range<i64> = 0..100;
 
 /// An input and when it arrives, in steps of time.
 type Arrival = (i64, Input);
@@ -27,7 +27,7 @@ fn one(step: Step) -> Input {
     inputs(&[step]).remove(0)
 }
 
-fn text(kind: char, number: u8) -> String {
+pub fn text(kind: char, number: u8) -> String {
     format!("{kind}{number}")
 }
 
@@ -65,6 +65,7 @@ fn plan() -> impl Strategy<Value = Arrival> {
                 pickup: pickup.into(),
                 delivery: delivery.into(),
                 waypoints: Vec::new(),
+                corridor: None,
                 scheduled_departure: at(departure),
                 scheduled_arrival: lasts.map(|lasts| at(departure + lasts)),
             };

@@ -56,7 +56,7 @@ fn record(line: u64, bytes: &[u8], sink: &mut dyn FileSink) -> Result<(), String
     shape::decode_record(text, Origin::File, &mut Warning { line, sink })
 }
 
-/// Passes records on, fences with a warning where they deserve one.
+/// Passes records on, fences and rules with a warning where they deserve one.
 pub(super) struct Warning<'a> {
     pub(super) line: u64,
     pub(super) sink: &'a mut dyn FileSink,
@@ -73,6 +73,9 @@ impl RecordSink for Warning<'_> {
             for warning in crossing.into_iter().chain(shape::ignored_schedule(fence)) {
                 self.sink.warning(self.line, warning);
             }
+        }
+        if let Some(warning) = shape::ignored_rule(&record) {
+            self.sink.warning(self.line, warning);
         }
         self.sink.record(received_time, record);
     }

@@ -1,12 +1,12 @@
 //! Alerts become `provider_alert` records.
 
-use model::{MAX_ID_BYTES, Record, RecordSink, TimeMs};
+use model::{MAX_ID_BYTES, RecordSink, TimeMs};
 use serde_json::value::RawValue;
 
 use super::push::Push;
 use super::{Context, location, times};
 use crate::json;
-use crate::shape::check_id;
+use crate::shape::{check_id, decode_provider_alert};
 
 /// Decodes an alert and passes it on; on an error nothing was passed on.
 pub(super) fn decode(
@@ -49,7 +49,7 @@ pub(super) fn decode(
     json.push_str(",\"details\":");
     json::push_compact(&mut json, object)?;
     json.push('}');
-    sink.record(None, Record::Other { kind: "provider_alert", json });
+    sink.record(None, decode_provider_alert(json)?);
     Ok(())
 }
 

@@ -157,7 +157,7 @@ fn documented_alerts_are_kept_whole() {
     assert_eq!((checked.accepted, checked.refused_count), (11, 0));
     let got = decode_accepted(&checked);
     for (got, line) in got.iter().zip(ALERTS.lines()) {
-        let Got::Record { record: Record::Other { kind: "provider_alert", json }, .. } = got else {
+        let Got::Record { record: Record::ProviderAlert { alert, json }, .. } = got else {
             panic!("{got:?}")
         };
         let record: serde_json::Value = serde_json::from_str(json).unwrap();
@@ -167,17 +167,21 @@ fn documented_alerts_are_kept_whole() {
         assert_eq!(record["provider_id"], received["id"].to_string());
         assert_eq!(record["vehicle_id"], received["vehicle_number"]);
         assert!(record["started"].is_string(), "{json}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(alert.details.as_deref().unwrap()).unwrap(),
+            received
+        );
         // It is a record of the product's own format too, which an export relies on.
         let mut exported = Vec::new();
         crate::encode_record(
             &mut exported,
             model::TimeMs(0),
-            &Record::Other { kind: "provider_alert", json: json.clone() },
+            &Record::ProviderAlert { alert: alert.clone(), json: json.clone() },
         );
         assert_eq!(decoded(code::RECORDS, "", &exported), std::slice::from_ref(got));
     }
     let times = |i: usize| match &got[i] {
-        Got::Record { record: Record::Other { json, .. }, .. } => {
+        Got::Record { record: Record::ProviderAlert { json, .. }, .. } => {
             let record: serde_json::Value = serde_json::from_str(json).unwrap();
             (record["started"].clone(), record["ended"].clone())
         }
@@ -187,12 +191,37 @@ fn documented_alerts_are_kept_whole() {
     assert_eq!(times(2), ("2026-03-04T09:03:00Z".into(), "2026-03-04T09:04:35Z".into()));
     assert_eq!(times(7), ("2026-03-03T20:30:00Z".into(), serde_json::Value::Null));
     assert_eq!(times(8), ("2026-03-04T14:17:44Z".into(), serde_json::Value::Null));
+    let kinds: Vec<&str> = got
+        .iter()
+        .map(|got| match got {
+            Got::Record { record: Record::ProviderAlert { alert, .. }, .. } => &*alert.kind,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "provider_geofence_entry",
+            "provider_geofence_exit",
+            "provider_overspeed",
+            "harsh_braking",
+            "harsh_acceleration",
+            "provider_idle",
+            "ignition",
+            "provider_device_offline",
+            "crash",
+            "fuel_theft",
+            "dtc",
+        ]
+    );
 }
 
 fn started_and_ended(times: &str) -> (String, String) {
     let body = format!(r#"{{"id":"x-1","kind":"NeverHeardOf","vehicle_number":"t1"{times}}}"#);
     let got = decode_accepted(&accept(Endpoint::Alert, &body));
-    let [Got::Record { record: Record::Other { json, .. }, .. }] = &got[..] else { panic!("{got:?}") };
+    let [Got::Record { record: Record::ProviderAlert { json, .. }, .. }] = &got[..] else {
+        panic!("{got:?}")
+    };
     let record: serde_json::Value = serde_json::from_str(json).unwrap();
     assert_eq!((&record["vehicle_id"], &record["spelling"]), (&"T1".into(), &"t1".into()));
     (record["started"].to_string(), record["ended"].to_string())

@@ -10,9 +10,7 @@ use super::{check_id, json_time};
 use crate::json::{self, Members};
 
 /// The types of records that are checked here.
-const KINDS: [&str; 8] =
-    ["vehicle", "driver", "organization", "assignment", "provider_alert", "acknowledge", "resolve", "rule"];
-const SCOPES: [&str; 4] = ["fleet", "company", "vehicle", "fence"];
+const KINDS: [&str; 4] = ["vehicle", "driver", "organization", "assignment"];
 
 /// Checks a record of the type `kind` and gives the type back as the constant that it is.
 pub(super) fn check(kind: &str, record: &Members<'_>) -> Result<&'static str, String> {
@@ -25,12 +23,6 @@ pub(super) fn check(kind: &str, record: &Members<'_>) -> Result<&'static str, St
             required_id(record, "vehicle_id")?;
             period(record)?;
         }
-        "provider_alert" => provider_alert(record)?,
-        "acknowledge" | "resolve" => {
-            required_id(record, "alert_id")?;
-            required_text(record, "by")?;
-        }
-        "rule" => rule(record)?,
         entity => match required_text(record, "op")?.as_ref() {
             "upsert" => {
                 required_id(&nested(record, entity)?, "id")
@@ -49,35 +41,6 @@ pub(super) fn check(kind: &str, record: &Members<'_>) -> Result<&'static str, St
 pub(super) fn decode_backfill(record: &Members<'_>) -> Result<Record, String> {
     let (from, to) = period(record)?;
     Ok(Record::Backfill { from, to: to.ok_or("to_time is missing")? })
-}
-
-fn provider_alert(record: &Members<'_>) -> Result<(), String> {
-    required_id(record, "vehicle_id")?;
-    required_id(record, "kind")?;
-    optional_time(record, "started")?;
-    optional_time(record, "ended")?;
-    if let Some(provider_id) = record.value("provider_id") {
-        let is_id = json::is_number(provider_id) || json::text(provider_id).is_some();
-        is_id.then_some(()).ok_or("provider_id must be text or a number")?;
-    }
-    match record.value("details") {
-        Some(details) if !details.get().starts_with('{') => Err("details must be an object".to_owned()),
-        _ => Ok(()),
-    }
-}
-
-fn rule(record: &Members<'_>) -> Result<(), String> {
-    required_text(record, "kind")?;
-    one_of("scope", &required_text(record, "scope")?, &SCOPES)?;
-    for name in ["threshold", "duration_s"] {
-        if record.value(name).is_some_and(|raw| json::number(raw).is_none()) {
-            return Err(format!("{name} must be a number"));
-        }
-    }
-    if record.value("severity").is_some() {
-        required_text(record, "severity")?;
-    }
-    json::flag("enabled", record.value("enabled")).map(drop)
 }
 
 /// `from_time`, and `to_time` where it is there and after it.
@@ -119,7 +82,8 @@ pub(super) fn optional_time(record: &Members<'_>, name: &str) -> Result<Option<T
     record.value(name).map(|raw| json_time(name, raw)).transpose()
 }
 
-fn one_of(name: &str, value: &str, known: &[&str]) -> Result<(), String> {
+/// Checks that a text is one of those that are known.
+pub(super) fn one_of(name: &str, value: &str, known: &[&str]) -> Result<(), String> {
     if known.contains(&value) {
         return Ok(());
     }

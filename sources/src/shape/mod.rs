@@ -9,12 +9,16 @@
 //! - A `clock` without a `received_time` is malformed: it would say nothing.
 //! - What a field means that earlier releases ignored, the door asks and the journal does not: what was accepted
 //!   is no worse for a later release. So a schedule that is not understood is none there, a location whose
-//!   `fence_id` can be no id has no fence, `exempt` is ignored, and a `backfill` is a record that says nothing. An
-//!   export has them as that.
+//!   `fence_id` can be no id has no fence, a trip whose `corridor` can be no id has none, `exempt` is ignored, and
+//!   a `backfill` and a rule that is not understood are records that say nothing. An export has them as that.
 
+mod alert;
+#[cfg(test)]
+mod alert_tests;
 mod entity;
 mod fence;
 mod position;
+mod provider;
 mod ring;
 #[cfg(test)]
 mod tests;
@@ -26,6 +30,7 @@ use model::{Record, RecordSink, TimeMs};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub(crate) use alert::{decode_provider_alert, ignored_rule};
 pub(crate) use fence::{BadSchedule, fence_of_feature, ignored_schedule};
 pub(crate) use position::{
     Optionals, Reading, check_id, ignition_in_json, ignition_in_text, number_in_json, number_in_text,
@@ -101,7 +106,8 @@ pub(crate) fn decode_record(line: &str, origin: Origin, sink: &mut dyn RecordSin
         ("backfill", Origin::Posted) => return Err(not_posted("a backfill")),
         ("backfill", Origin::Journalled) => Record::Clock,
         ("backfill", Origin::Backfill | Origin::File) => entity::decode_backfill(&members)?,
-        ("trip", _) => trip::decode_trip(&members)?,
+        ("trip", _) => trip::decode_trip(&members, origin)?,
+        ("rule" | "provider_alert" | "acknowledge" | "resolve", _) => alert::decode(&kind, &members, origin)?,
         ("location", _) => trip::decode_location(&members, origin)?,
         (other, _) => Record::Other {
             kind: entity::check(other, &members)?,

@@ -10,11 +10,11 @@ use super::fence::id_text;
 use crate::json::{self, Members};
 
 /// Decodes a `trip` record.
-pub(super) fn decode_trip(record: &Members<'_>) -> Result<Record, String> {
+pub(super) fn decode_trip(record: &Members<'_>, origin: Origin) -> Result<Record, String> {
     let (id, edit) = match required_text(record, "op")?.as_ref() {
         "upsert" => {
             let trip = nested(record, "trip")?;
-            plan(&trip).map_err(|reason| format!("trip: {reason}"))?
+            plan(&trip, origin).map_err(|reason| format!("trip: {reason}"))?
         }
         "set_status" => {
             let id = required_id(record, "id")?;
@@ -32,13 +32,14 @@ pub(super) fn decode_trip(record: &Members<'_>) -> Result<Record, String> {
 }
 
 /// The id of a trip and what is planned.
-fn plan(trip: &Members<'_>) -> Result<(Arc<str>, TripEdit), String> {
+fn plan(trip: &Members<'_>, origin: Origin) -> Result<(Arc<str>, TripEdit), String> {
     let id = required_id(trip, "id")?;
     let plan = TripPlan {
         vehicle_id: required_id(trip, "vehicle_id")?,
         pickup: required_id(trip, "pickup")?,
         delivery: required_id(trip, "delivery")?,
         waypoints: waypoints(trip)?,
+        corridor: fence_of(trip, "corridor", origin)?,
         scheduled_departure: required_time(trip, "scheduled_departure")?,
         scheduled_arrival: optional_time(trip, "scheduled_arrival")?,
     };
@@ -79,17 +80,18 @@ pub(super) fn decode_location(record: &Members<'_>, origin: Origin) -> Result<Re
     Ok(Record::Location { id, edit, json: record.compact_without("received_time")? })
 }
 
-/// The id of a location and its fence. Earlier releases gave `fence_id` back like any other member.
+/// The id of a location and its fence.
 fn located(location: &Members<'_>, origin: Origin) -> Result<(Arc<str>, LocationEdit), String> {
     let id = required_id(location, "id")?;
-    let fence_id = match (fence_of_location(location), origin) {
-        (Err(_), Origin::Journalled | Origin::File) => None,
-        (fence_id, _) => fence_id?,
-    };
+    let fence_id = fence_of(location, "fence_id", origin)?;
     Ok((id, LocationEdit::Upsert { fence_id }))
 }
 
-/// Numbers become text, as in fences.
-fn fence_of_location(location: &Members<'_>) -> Result<Option<Arc<str>>, String> {
-    location.value("fence_id").map(|raw| id_text("fence_id", raw).map(Into::into)).transpose()
+/// A member that is the id of a fence; numbers become text, as in fences. Earlier releases gave it back like any
+/// other member.
+fn fence_of(entity: &Members<'_>, name: &str, origin: Origin) -> Result<Option<Arc<str>>, String> {
+    match (entity.value(name).map(|raw| id_text(name, raw).map(Into::into)).transpose(), origin) {
+        (Err(_), Origin::Journalled | Origin::File) => Ok(None),
+        (fence_id, _) => fence_id,
+    }
 }

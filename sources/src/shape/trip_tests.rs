@@ -37,6 +37,7 @@ fn what_is_planned_is_read() {
         pickup: "A".into(),
         delivery: "B".into(),
         waypoints: vec!["C".into(), "D".into()],
+        corridor: None,
         scheduled_departure: TimeMs::parse_rfc3339("2026-01-05T07:00:00Z").unwrap(),
         scheduled_arrival: Some(TimeMs::parse_rfc3339("2026-01-05T12:00:00Z").unwrap()),
     };
@@ -129,6 +130,28 @@ fn a_fence_that_can_have_no_id_is_refused_at_the_door_and_none_behind_it() {
         let line = r#"{"type":"location","op":"delete","id":"L1"}"#;
         let deleted = Record::Location { id: "L1".into(), edit: LocationEdit::Delete, json: line.to_owned() };
         assert_eq!(decode_from(origin, line), Ok(deleted));
+    }
+}
+
+#[test]
+fn a_corridor_that_can_have_no_id_is_refused_at_the_door_and_none_behind_it() {
+    let with = |corridor: &str| PLAN.replace("\"container_no\"", &format!("\"corridor\":{corridor},\"x\""));
+    let corridor = |origin, value: &str| match decode_from(origin, &with(value)) {
+        Ok(Record::Trip { edit: TripEdit::Plan(plan), .. }) => Ok(plan.corridor.clone()),
+        Ok(other) => panic!("{other:?}"),
+        Err(reason) => Err(reason),
+    };
+    for origin in [Origin::Posted, Origin::Journalled, Origin::Backfill, Origin::File] {
+        for (value, expected) in [("null", None), ("\"road\"", Some("road")), ("7", Some("7"))] {
+            assert_eq!(corridor(origin, value), Ok(expected.map(Into::into)));
+        }
+        let is_at_door = matches!(origin, Origin::Posted | Origin::Backfill);
+        for value in ["[]", "\"\"", "true"] {
+            match corridor(origin, value) {
+                Err(reason) => assert!(is_at_door && reason.starts_with("trip: corridor"), "{reason}"),
+                Ok(corridor) => assert_eq!((is_at_door, corridor), (false, None)),
+            }
+        }
     }
 }
 

@@ -12,9 +12,14 @@
 //!     active "Mo-Fr 06:00-18:00", zone Europe/London (of the active times), name TEXT, json TEXT
 //! delete yard at 08:30              without `at`: at the record's instant
 //! trip t1 T1 depot shop 08:00       a plan: the vehicle, from where, to where, the scheduled departure
-//!     followed by any of: arrives T (the scheduled arrival), via PLACE (a waypoint)
+//!     followed by any of: arrives T (the scheduled arrival), along FENCE (the corridor), via PLACE (a waypoint)
 //! status t1 completed by ada        a status by hand; `inferred` goes back to the inferred one
 //! location shop at yard             a location and its fence; or `nowhere` (it has none), or `deleted`
+//! rule overspeed fleet limit 50     of a kind and a scope: fleet, company ID, vehicle ID or fence ID
+//!     followed by any of: limit N (the threshold), for SECONDS (the duration), severity NAME, off, always (it
+//!     corrects history)
+//! provider T1 crash                 the provider tells of something
+//!     followed by any of: started T, ended T, id ID, severity NAME (else a warning), instant, details JSON
 //! set visits.min_dwell_s 60
 //! backfill 08:00 09:00              a period is computed anew
 //! clock 09:00
@@ -36,12 +41,23 @@
 //!     `unobserved` ends the line of one whose departure was not observed
 //! ```
 //!
+//! Alerts are printed apart, by [`print_alerts`], since nearly every scenario has some: a silent vehicle is offline.
+//! They are in the order in which they began:
+//!
+//! ```text
+//! overspeed warning T1 08:00..08:02 due 08:00:30 {"limit_kmh":60,"max_speed_kmh":83.4}
+//! geofence_entry info T1 08:00.. due 08:00 fence yard trip t1
+//!     nothing after the dots: it goes on
+//! ```
+//!
 //! A file may say what it expects of its end in lines that begin with `>`; as inputs these are comments.
 
+mod alerts;
 mod parse;
 mod print;
 mod words;
 
+pub use alerts::print_alerts;
 pub use parse::{ScenarioError, expected, parse};
 pub use print::{print_inputs, print_rows};
 

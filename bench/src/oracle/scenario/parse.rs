@@ -10,7 +10,7 @@ use model::{
 };
 
 use super::words::{Word, split};
-use super::{DAY, NEXT_DAY};
+use super::{DAY, NEXT_DAY, alerts};
 use crate::oracle::Input;
 
 /// A text that is no scenario.
@@ -30,7 +30,7 @@ impl std::fmt::Display for ScenarioError {
 
 impl std::error::Error for ScenarioError {}
 
-type Words<'a> = Peekable<Iter<'a, Word>>;
+pub(super) type Words<'a> = Peekable<Iter<'a, Word>>;
 
 /// Reads a scenario.
 ///
@@ -83,6 +83,8 @@ fn input(words: &[Word]) -> Result<Input, String> {
             let id = text(&mut rest, "location")?.to_owned();
             Input::Location { received, id, edit: location(&mut rest)? }
         }
+        "rule" => Input::Rule { received, rule: Arc::new(alerts::rule(&mut rest)?) },
+        "provider" => Input::ProviderAlert { received, alert: Arc::new(alerts::provider(&mut rest)?) },
         "set" => Input::Settings { received, values: settings(&mut rest)? },
         "backfill" => {
             let from = time(value(&mut rest, "backfill")?)?;
@@ -139,12 +141,14 @@ fn plan(words: &mut Words<'_>) -> Result<TripEdit, String> {
         pickup: text(words, "a vehicle")?.into(),
         delivery: text(words, "a pickup")?.into(),
         waypoints: Vec::new(),
+        corridor: None,
         scheduled_departure: time(value(words, "a delivery")?)?,
         scheduled_arrival: None,
     };
     while let Some(name) = words.next() {
         match name.plain() {
             "arrives" => plan.scheduled_arrival = Some(time(value(words, "arrives")?)?),
+            "along" => plan.corridor = Some(text(words, "along")?.into()),
             "via" => plan.waypoints.push(text(words, "via")?.into()),
             _ => return Err(format!("{:?} is nothing that a trip has", name.text)),
         }
@@ -286,16 +290,16 @@ fn closed(mut points: Vec<(f64, f64)>) -> Result<Ring, String> {
 }
 
 /// The text that must follow, be it in quotes or not.
-fn text<'a>(words: &mut Words<'a>, after: &str) -> Result<&'a str, String> {
+pub(super) fn text<'a>(words: &mut Words<'a>, after: &str) -> Result<&'a str, String> {
     words.next().map(|word| word.text.as_str()).ok_or_else(|| format!("something is missing after {after}"))
 }
 
 /// The word that must follow.
-fn value<'a>(words: &mut Words<'a>, after: &str) -> Result<&'a str, String> {
+pub(super) fn value<'a>(words: &mut Words<'a>, after: &str) -> Result<&'a str, String> {
     words.next().map(Word::plain).ok_or_else(|| format!("something is missing after {after}"))
 }
 
-fn number(text: &str) -> Result<f64, String> {
+pub(super) fn number(text: &str) -> Result<f64, String> {
     text.parse().map_err(|_| format!("{text:?} is no number"))
 }
 
@@ -304,7 +308,7 @@ fn point(text: &str) -> Result<(f64, f64), String> {
     Ok((number(lon)?, number(lat)?))
 }
 
-fn time(text: &str) -> Result<TimeMs, String> {
+pub(super) fn time(text: &str) -> Result<TimeMs, String> {
     let full = if text.contains('T') {
         text.to_owned()
     } else {

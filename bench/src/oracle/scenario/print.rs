@@ -8,7 +8,7 @@ use model::{
 };
 
 use super::words::{first_word, quoted, word};
-use super::{DAY, NEXT_DAY};
+use super::{DAY, NEXT_DAY, alerts};
 use crate::oracle::{Input, Rows};
 
 const HALF_TURN: i64 = 180 * UNITS_PER_DEGREE;
@@ -26,13 +26,13 @@ pub fn print_inputs(inputs: &[Input]) -> String {
     lines(|out| inputs.iter().try_for_each(|input| write_input(out, input)))
 }
 
-/// Rows as lines such as `T1 yard 08:00..08:34 exit`.
+/// Rows as lines such as `T1 yard 08:00..08:34 exit`. Alerts are printed by [`print_alerts`](super::print_alerts).
 #[must_use]
 pub fn print_rows(rows: &Rows) -> String {
     lines(|out| write_rows(out, rows))
 }
 
-fn lines(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
+pub(super) fn lines(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
     let mut out = String::new();
     // Writing into a `String` cannot fail.
     let written = write(&mut out);
@@ -62,6 +62,8 @@ fn write_input(out: &mut String, input: &Input) -> fmt::Result {
                 LocationEdit::Delete => out.push_str("deleted"),
             }
         }
+        Input::Rule { rule, .. } => alerts::write_rule(out, rule)?,
+        Input::ProviderAlert { alert, .. } => alerts::write_provider(out, alert)?,
         Input::Settings { values, .. } => {
             out.push_str("set");
             for (name, value) in values {
@@ -86,6 +88,7 @@ fn write_trip_edit(out: &mut String, id: &str, edit: &TripEdit) -> fmt::Result {
             let places = [&plan.vehicle_id, &plan.pickup, &plan.delivery].map(|id| word(id));
             write!(out, "trip {} {} {}", word(id), places.join(" "), short(plan.scheduled_departure))?;
             write_value(out, "arrives", plan.scheduled_arrival.map(short))?;
+            write_value(out, "along", plan.corridor.as_deref().map(word))?;
             plan.waypoints.iter().try_for_each(|place| write!(out, " via {}", word(place)))
         }
         TripEdit::SetStatus { status, by } => {
@@ -110,7 +113,7 @@ fn write_position(out: &mut String, position: &Position) -> fmt::Result {
     Ok(())
 }
 
-fn write_value(out: &mut String, name: &str, value: Option<impl fmt::Display>) -> fmt::Result {
+pub(super) fn write_value(out: &mut String, name: &str, value: Option<impl fmt::Display>) -> fmt::Result {
     value.map_or(Ok(()), |value| write!(out, " {name} {value}"))
 }
 
@@ -192,7 +195,7 @@ fn positions(vertices: &[(i64, i64)]) -> String {
 }
 
 /// The shortest spelling of a time.
-fn short(time: TimeMs) -> String {
+pub(super) fn short(time: TimeMs) -> String {
     let full = time.to_string();
     let (sign, rest) = match (full.strip_prefix(DAY), full.strip_prefix(NEXT_DAY)) {
         (Some(rest), _) => ("", rest),

@@ -30,13 +30,20 @@ delete yard
 delete at at 08:30 @08:31
 "fence" 08:00 3,6
 trip t1 T1 depot shop 08:00
-trip 01/Apr/2025-T1 T1 "the depot" "" 08:00 arrives +06:30 via a via "b c" @07:00
+trip 01/Apr/2025-T1 T1 "the depot" "" 08:00 arrives +06:30 along road via a via "b c" @07:00
 "trip" 08:00 3,6
 status t1 completed by ada
 status "t 2" inferred by "Ada L." @09:00
 location shop at yard
 location shop nowhere @08:00
 location at deleted
+rule overspeed fleet
+rule overspeed fence "the yard" limit 60.05 for 30.5 severity critical off always @08:00
+rule harsh_braking vehicle T1 limit -8
+rule x company "" for 0
+provider T1 crash
+provider "T 1" "No Such" started 08:00 ended 08:01 id "7 8" severity critical instant details "{\"a\":1}" @09:00
+"provider" 08:00 3,6
 set visits.min_dwell_s 60 zone Africa/Lagos history.keep_h unlimited x "60" y true z "true" empty "" n NaN
 set
 backfill 08:00 +09:00
@@ -83,6 +90,13 @@ fn what_is_no_scenario_is_refused_by_line() {
         ("status t1 lost by ada", "is no status"),
         ("status t1 failed of ada", "set by somebody"),
         ("location l gone", "at a fence, nowhere or deleted"),
+        ("rule idle", "missing after a kind"),
+        ("rule idle planet", "missing after a scope"),
+        ("rule idle planet x", "is no scope"),
+        ("rule idle fleet above 5", "nothing that a rule has"),
+        ("rule idle fleet severity bad", "is no severity"),
+        ("provider T1", "missing after a vehicle"),
+        ("provider T1 crash loud", "nothing that an alert of the provider has"),
         ("@08:00", "nothing but a time of arrival"),
     ] {
         let error = parse(&format!("clock 08:00\n\n{line}")).unwrap_err();

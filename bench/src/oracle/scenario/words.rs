@@ -1,8 +1,20 @@
 //! Lines as words, some of them in quotes.
 
 /// First words that make a line something else than a position.
-const KEYWORDS: [&str; 10] =
-    ["fence", "delete", "trip", "status", "location", "set", "backfill", "clock", "malformed", "other"];
+const KEYWORDS: [&str; 12] = [
+    "fence",
+    "delete",
+    "trip",
+    "status",
+    "location",
+    "rule",
+    "provider",
+    "set",
+    "backfill",
+    "clock",
+    "malformed",
+    "other",
+];
 /// What a word may hold, beside letters and digits, without standing in quotes.
 const PUNCTUATION: &str = "-_./:";
 

@@ -4,13 +4,15 @@
 //! 11.06 m. `IN` is its middle, `NEAR` 22 m east of it, `OUT` 221 m east of it.
 
 use model::{
-    GraphSettings, LocationEdit, Position, PositionRef, Record, RecordSink, SettingValue, TimeMs, TripEdit,
+    AlertMark, GraphSettings, LocationEdit, Position, PositionRef, Record, RecordSink, SettingValue, TimeMs,
+    TripEdit,
 };
 
 use super::scenario::{self, print_rows};
 use super::{Collector, Input, recompute, recompute_prefix, recompute_rows};
 
 mod admission;
+mod alerts;
 mod backfill;
 mod crossings;
 mod ends_of_fences;
@@ -165,6 +167,21 @@ fn the_collector_takes_whatever_decoders_find() {
     collector.record(None, Record::Trip { id: "t".into(), edit: edit.clone(), json: "{}".to_owned() });
     let gone = LocationEdit::Delete;
     collector.record(None, Record::Location { id: "l".into(), edit: gone.clone(), json: "{}".to_owned() });
+    let (alert_id, by) = ("a".into(), "ada".into());
+    collector
+        .record(None, Record::AlertMark { alert_id, mark: AlertMark::Resolve, by, json: "{}".to_owned() });
+    let of_alerts = parse("rule idle fleet off\nprovider T1 crash");
+    for input in &of_alerts {
+        let json = "{}".to_owned();
+        match input.clone() {
+            Input::Rule { rule, .. } => collector.record(None, Record::Rule { rule, json }),
+            Input::ProviderAlert { alert, .. } => {
+                collector.record(None, Record::ProviderAlert { alert, json });
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(collector.0.split_off(8), [vec![Input::Other { received: None }], of_alerts].concat());
     assert_eq!(
         collector.0,
         [

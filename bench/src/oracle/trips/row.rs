@@ -12,7 +12,7 @@ const DELAYED_AFTER_MS: i64 = 2 * 3_600_000;
 pub(super) enum Outcome {
     Served { times: Times, departure_unobserved: bool },
     EndedByHand,
-    Failed { times: Times },
+    Failed { times: Times, at: TimeMs },
     Current { times: Times },
     Planned,
 }
@@ -60,7 +60,7 @@ impl Times {
 pub(super) fn row(trip: &Trip<'_>, outcome: &Outcome, instant: TimeMs, good_fixes: &[Fix]) -> TripRow {
     let (times, departure_unobserved) = match *outcome {
         Outcome::Served { times, departure_unobserved } => (times, departure_unobserved),
-        Outcome::Failed { times } | Outcome::Current { times } => (times, false),
+        Outcome::Failed { times, .. } | Outcome::Current { times } => (times, false),
         Outcome::EndedByHand | Outcome::Planned => (Times::default(), false),
     };
     let times = trip.end.map_or(times, |(ended_at, _)| times.not_after(ended_at));

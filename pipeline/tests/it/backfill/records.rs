@@ -1,7 +1,10 @@
 //! Generated inputs as records of the product's own format.
 
 use bench::oracle::Input;
-use model::{Coord, Fence, LocationEdit, PositionRef, Record, Ring, Shape, TimeMs, TripEdit, TripStatus};
+use model::{
+    AlertRule, Coord, Fence, LocationEdit, PositionRef, ProviderAlert, Record, Ring, Severity, Shape, TimeMs,
+    TripEdit, TripStatus,
+};
 use serde_json::{Value, json};
 
 /// The same inputs, each with the time of its arrival, as a journal stamps them. A position that no file can
@@ -29,6 +32,8 @@ fn stamp(input: &Input, now: &mut TimeMs) -> Input {
         | Input::FenceDelete { received, .. }
         | Input::Trip { received, .. }
         | Input::Location { received, .. }
+        | Input::Rule { received, .. }
+        | Input::ProviderAlert { received, .. }
         | Input::Settings { received, .. }
         | Input::Backfill { received, .. }
         | Input::Clock { received }
@@ -61,6 +66,10 @@ pub fn line(input: &Input) -> Vec<u8> {
             edit: edit.clone(),
             json: location(id, edit).to_string(),
         },
+        Input::Rule { rule, .. } => Record::Rule { rule: rule.clone(), json: rule_json(rule).to_string() },
+        Input::ProviderAlert { alert, .. } => {
+            Record::ProviderAlert { alert: alert.clone(), json: provider_alert(alert).to_string() }
+        }
         Input::Settings { values, .. } => Record::Settings(values.clone()),
         Input::Backfill { from, to, .. } => Record::Backfill { from: *from, to: *to },
         Input::Clock { .. } | Input::Other { .. } => {
@@ -82,6 +91,7 @@ fn trip(id: &str, edit: &TripEdit) -> Value {
                 "vehicle_id": *plan.vehicle_id,
                 "pickup": *plan.pickup,
                 "delivery": *plan.delivery,
+                "corridor": plan.corridor.as_deref(),
                 "waypoints": plan.waypoints.iter().map(|id| &**id).collect::<Vec<_>>(),
                 "scheduled_departure": plan.scheduled_departure.to_string(),
                 "scheduled_arrival": plan.scheduled_arrival.map(|time| time.to_string()),
@@ -105,6 +115,36 @@ fn location(id: &str, edit: &LocationEdit) -> Value {
     }
 }
 
+fn rule_json(rule: &AlertRule) -> Value {
+    let (scope, scope_id) = rule.scope.parts();
+    let units = |milli: Option<i64>| milli.map(|milli| milli as f64 / 1000.0);
+    json!({
+        "type": "rule",
+        "kind": *rule.kind,
+        "scope": scope,
+        "scope_id": scope_id.map(|id| &**id),
+        "threshold": units(rule.threshold_milli),
+        "duration_s": units(rule.duration_ms),
+        "severity": rule.severity.map(Severity::as_str),
+        "enabled": rule.enabled,
+        "correct_history": rule.correct_history,
+    })
+}
+
+fn provider_alert(alert: &ProviderAlert) -> Value {
+    let details: Option<Value> =
+        alert.details.as_deref().map(|json| serde_json::from_str(json).expect("JSON"));
+    json!({
+        "type": "provider_alert",
+        "vehicle_id": *alert.vehicle_id,
+        "kind": *alert.kind,
+        "provider_id": alert.provider_id.as_deref(),
+        "started": alert.started.map(|time| time.to_string()),
+        "ended": alert.ended.map(|time| time.to_string()),
+        "details": details,
+    })
+}
+
 fn feature(fence: &Fence) -> Value {
     let degrees = |units: i64| units as f64 / 1e7;
     let place = |at: &(i64, i64)| json!([degrees(at.0), degrees(at.1)]);
@@ -120,7 +160,9 @@ fn feature(fence: &Fence) -> Value {
         "exit_buffer_m": settings.exit_buffer_m,
         "min_dwell_s": seconds(settings.min_dwell_ms),
         "max_absence_s": seconds(settings.max_absence_ms),
+        "alert": settings.alert,
         "crossed": settings.crossed,
+        "speed_limit_kmh": settings.speed_limit_kmh,
         "active": settings.active.as_ref().map(|schedule| schedule.text()),
         "active_zone": settings.active.as_ref().and_then(|schedule| schedule.zone()?.iana_name()),
         "valid_from": fence.valid_from.map(|time| time.to_string()),

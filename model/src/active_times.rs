@@ -15,9 +15,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::tz::TimeZone;
 
 use crate::schedule::{MINUTES_PER_WEEK, WeekSpan};
+use crate::zone::{first_moment, offset_ms};
 use crate::{ALWAYS, NEVER};
 
 const MS_PER_MINUTE: i64 = 60_000;
@@ -102,33 +103,16 @@ impl ActiveTimes {
         let spans_per_week = self.spans.len() as i64;
         let monday_ms = FIRST_MONDAY_MS + number.div_euclid(spans_per_week) * MS_PER_WEEK;
         let span = self.spans.get(usize::try_from(number.rem_euclid(spans_per_week)).ok()?)?;
-        let moment = |minute: u16| self.first_moment(monday_ms + i64::from(minute) * MS_PER_MINUTE);
+        let moment = |minute: u16| first_moment(&self.zone, monday_ms + i64::from(minute) * MS_PER_MINUTE);
         Some(Stretch { start_ms: moment(span.start_min)?, end_ms: moment(span.end_min)? })
     }
-
-    /// The first moment at which clocks show a time or a later one.
-    fn first_moment(&self, clocks_show_ms: i64) -> Option<i64> {
-        let civil = Offset::UTC.to_datetime(Timestamp::from_millisecond(clocks_show_ms).ok()?);
-        match self.zone.to_ambiguous_timestamp(civil).offset() {
-            AmbiguousOffset::Unambiguous { offset } => Some(clocks_show_ms - offset_ms(offset)),
-            AmbiguousOffset::Fold { before, .. } => Some(clocks_show_ms - offset_ms(before)),
-            AmbiguousOffset::Gap { after, .. } => {
-                let before_it = Timestamp::from_millisecond(clocks_show_ms - offset_ms(after)).ok()?;
-                let set_forward = self.zone.following(before_it).next()?;
-                Some(set_forward.timestamp().as_millisecond())
-            }
-        }
-    }
-}
-
-fn offset_ms(offset: Offset) -> i64 {
-    i64::from(offset.seconds()) * 1000
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Schedule, TimeMs, time_zone};
+    use jiff::tz::Offset;
     use proptest::prelude::*;
 
     const MINUTES_PER_DAY: usize = 1440;

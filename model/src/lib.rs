@@ -7,10 +7,14 @@
 
 mod active_times;
 mod alert;
+mod calendar;
+mod cause;
 mod clean;
+mod eta;
 mod fence;
 mod geo;
 mod identity;
+mod kpi;
 mod motion;
 mod record;
 mod rows;
@@ -23,19 +27,23 @@ mod tick;
 mod time;
 mod timeline;
 mod trip;
+mod vehicle;
 mod zone;
 
 pub use active_times::{ActiveTimes, Stretch};
 pub use alert::{AlertDetails, AlertId, AlertIdError, AlertKind, AlertRow, DelayOf, Severity};
+pub use calendar::{Window, day_of, week_of};
+pub use cause::{Cause, Why};
 pub use clean::{RejectReason, admit, range_ok};
+pub use eta::EtaRow;
 pub use fence::{Fence, FenceError, FenceSettings, Ring, Shape, ring_from_degrees};
 pub use geo::{Coord, CoordError, UNITS_PER_DEGREE, geodesic_degrees_m, geodesic_m};
 pub use identity::{VisitId, VisitIdError, pair_subject, vehicle_subject};
+pub use kpi::{KpiMetric, KpiRow, KpiSlice, KpiSliceKind, KpiSpan, LiveStatus};
 pub use motion::Motion;
 pub use record::{BadFields, Position, PositionRef, Record, RecordSink};
 pub use rows::{
-    Cause, Change, CrossingRow, EndReason, PresenceRow, RejectRow, Row, Table, VisitRow, Why,
-    write_change_line,
+    Change, CrossingRow, EndReason, PresenceRow, RejectRow, Row, Table, VisitRow, write_change_line,
 };
 pub use rule::{AlertMark, AlertRule, ProviderAlert, RuleScope};
 pub use schedule::{Schedule, ScheduleError};
@@ -46,4 +54,5 @@ pub use tick::{ClosedTick, FenceEdit, Fix};
 pub use time::{TimeError, TimeMs};
 pub use timeline::{ALWAYS, NEVER, Timeline, Version};
 pub use trip::{LocationEdit, TripEdit, TripPhase, TripPlan, TripRow, TripStatus};
+pub use vehicle::VehicleEdit;
 pub use zone::{TimeZone, UnknownZone, time_zone};

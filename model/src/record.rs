@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{AlertMark, AlertRule, Fence, LocationEdit, ProviderAlert, SettingValue, TimeMs, TripEdit};
+use crate::{
+    AlertMark, AlertRule, Fence, LocationEdit, ProviderAlert, SettingValue, TimeMs, TripEdit, VehicleEdit,
+};
 
 /// Which optional values of a position could not be read; such a position counts, without them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,6 +137,15 @@ pub enum Record {
         mark: AlertMark,
         /// Who.
         by: Arc<str>,
+        /// The whole record as compact JSON without `received_time`.
+        json: String,
+    },
+    /// A vehicle is created, replaced or deleted.
+    Vehicle {
+        /// Which vehicle.
+        id: Arc<str>,
+        /// What happens to it.
+        edit: VehicleEdit,
         /// The whole record as compact JSON without `received_time`.
         json: String,
     },

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::{AlertRow, RejectReason, TimeMs, TripRow, push_json_string};
+use crate::{AlertRow, EtaRow, KpiRow, RejectReason, TimeMs, TripRow, Why, push_json_string};
 
 /// The tables of derived rows, in the order in which a tick's changes are listed (by name).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,6 +11,8 @@ use crate::{AlertRow, RejectReason, TimeMs, TripRow, push_json_string};
 pub enum Table {
     Alerts,
     Crossings,
+    Etas,
+    Kpis,
     Presences,
     Rejects,
     Trips,
@@ -19,8 +21,16 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Table; 6] =
-        [Table::Alerts, Table::Crossings, Table::Presences, Table::Rejects, Table::Trips, Table::Visits];
+    pub const ALL: [Table; 8] = [
+        Table::Alerts,
+        Table::Crossings,
+        Table::Etas,
+        Table::Kpis,
+        Table::Presences,
+        Table::Rejects,
+        Table::Trips,
+        Table::Visits,
+    ];
 
     /// The name in files, URLs, events and databases.
     #[must_use]
@@ -28,6 +38,8 @@ impl Table {
         match self {
             Table::Alerts => "alerts",
             Table::Crossings => "crossings",
+            Table::Etas => "etas",
+            Table::Kpis => "kpis",
             Table::Presences => "presences",
             Table::Rejects => "rejects",
             Table::Trips => "trips",
@@ -51,6 +63,8 @@ impl Table {
             Table::Crossings => 4,
             Table::Trips => 5,
             Table::Alerts => 6,
+            Table::Kpis => 7,
+            Table::Etas => 8,
         }
     }
 
@@ -144,99 +158,12 @@ pub struct RejectRow {
 pub enum Row {
     Alert(AlertRow),
     Crossing(CrossingRow),
+    Eta(EtaRow),
+    Kpi(KpiRow),
     Presence(PresenceRow),
     Visit(VisitRow),
     Reject(RejectRow),
     Trip(TripRow),
-}
-
-/// What a change of a derived row came of; where several apply, the first of this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Cause {
-    /// A setting of the arithmetic changed.
-    Settings,
-    /// A period was computed anew, with what had come too late.
-    Backfill,
-    /// A fence was deleted, or its validity ended.
-    FenceEnd,
-    /// A fence was created or changed.
-    FenceEdit,
-    /// The jump filter judges another fix otherwise than before.
-    Cleaning,
-    /// A fix took the place of one of the same vehicle and time.
-    Superseded,
-    /// A fix came after a later one of its vehicle.
-    LateFix,
-    /// It was new: a fix in its order, a record of a trip or a location, or time that passed.
-    First,
-}
-
-impl Cause {
-    /// All causes, in the order in which they apply.
-    pub const ALL: [Cause; 8] = [
-        Cause::Settings,
-        Cause::Backfill,
-        Cause::FenceEnd,
-        Cause::FenceEdit,
-        Cause::Cleaning,
-        Cause::Superseded,
-        Cause::LateFix,
-        Cause::First,
-    ];
-
-    /// The name in answers and events.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Cause::Settings => "settings",
-            Cause::Backfill => "backfill",
-            Cause::FenceEnd => "fence_end",
-            Cause::FenceEdit => "fence_edit",
-            Cause::Cleaning => "cleaning",
-            Cause::Superseded => "superseded",
-            Cause::LateFix => "late_fix",
-            Cause::First => "first",
-        }
-    }
-
-    /// A number that never changes for the cause: it is part of what is kept on disk.
-    #[must_use]
-    pub fn code(self) -> u8 {
-        self as u8 + 1
-    }
-
-    /// The inverse of [`Cause::code`].
-    #[must_use]
-    pub fn from_code(code: u8) -> Option<Cause> {
-        Cause::ALL.get(usize::from(code).checked_sub(1)?).copied()
-    }
-}
-
-/// Why a row changed: what it came of, and the record that brought it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Why {
-    /// What it came of.
-    pub cause: Cause,
-    /// Position of that record in the whole input, from 1; where time alone passed, of the last record.
-    pub seq: u64,
-}
-
-impl Why {
-    /// Nothing out of the ordinary, by this record.
-    #[must_use]
-    pub fn first(seq: u64) -> Why {
-        Why { cause: Cause::First, seq }
-    }
-
-    /// Of two reasons for one change the one that applies first; of two alike the later record.
-    #[must_use]
-    pub fn stronger(self, other: Why) -> Why {
-        match self.cause.cmp(&other.cause) {
-            Ordering::Less => self,
-            Ordering::Greater => other,
-            Ordering::Equal => Why { seq: self.seq.max(other.seq), ..self },
-        }
-    }
 }
 
 /// A row that came (+1) or went (-1).
@@ -265,6 +192,8 @@ impl Row {
         match self {
             Row::Alert(_) => Table::Alerts,
             Row::Crossing(_) => Table::Crossings,
+            Row::Eta(_) => Table::Etas,
+            Row::Kpi(_) => Table::Kpis,
             Row::Presence(_) => Table::Presences,
             Row::Visit(_) => Table::Visits,
             Row::Reject(_) => Table::Rejects,
@@ -280,6 +209,8 @@ impl Row {
             (Row::Crossing(a), Row::Crossing(b)) => {
                 (&*a.vehicle_id, &*a.fence_id, a.from_time).cmp(&(&*b.vehicle_id, &*b.fence_id, b.from_time))
             }
+            (Row::Eta(a), Row::Eta(b)) => a.trip_id.cmp(&b.trip_id),
+            (Row::Kpi(a), Row::Kpi(b)) => a.key().cmp(&b.key()),
             (Row::Presence(a), Row::Presence(b)) => {
                 (&*a.vehicle_id, &*a.fence_id, a.entered).cmp(&(&*b.vehicle_id, &*b.fence_id, b.entered))
             }
@@ -313,6 +244,8 @@ impl Row {
                 push_ordered_text(&mut out, &r.fence_id);
                 push_ordered_time(&mut out, r.arrived);
             }
+            Row::Eta(r) => push_ordered_text(&mut out, &r.trip_id),
+            Row::Kpi(r) => r.push_key(&mut out),
             Row::Reject(r) => out.extend_from_slice(&r.seq.to_be_bytes()),
             Row::Trip(r) => push_ordered_text(&mut out, &r.trip_id),
         }
@@ -360,6 +293,8 @@ impl Row {
                     if r.reason == RejectReason::BadValue { b",\"used\":true" } else { b",\"used\":false" };
                 out.extend_from_slice(used);
             }
+            Row::Eta(r) => r.write_fields(out),
+            Row::Kpi(r) => r.write_fields(out),
             Row::Trip(r) => r.write_fields(out),
         }
         out.push(b'}');
@@ -470,19 +405,11 @@ mod tests {
     #[test]
     fn tables_are_ordered_by_name_and_keep_their_codes() {
         assert!(Table::ALL.map(Table::as_str).is_sorted());
-        assert_eq!(Table::ALL.map(Table::code), [6, 4, 1, 3, 5, 2]);
+        assert_eq!(Table::ALL.map(Table::code), [6, 4, 8, 7, 1, 3, 5, 2]);
         for table in Table::ALL {
             assert_eq!(Table::from_name(table.as_str()), Some(table));
             assert_eq!(Table::from_code(table.code()), Some(table));
         }
-    }
-
-    #[test]
-    fn causes_have_codes_of_their_own() {
-        for cause in Cause::ALL {
-            assert_eq!(Cause::from_code(cause.code()), Some(cause));
-        }
-        assert_eq!((Cause::from_code(0), Cause::from_code(9)), (None, None));
     }
 
     proptest! {

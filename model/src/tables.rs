@@ -10,6 +10,8 @@ use crate::{Change, Row, Table};
 pub struct Tables {
     alerts: BTreeMap<Vec<u8>, Row>,
     crossings: BTreeMap<Vec<u8>, Row>,
+    etas: BTreeMap<Vec<u8>, Row>,
+    kpis: BTreeMap<Vec<u8>, Row>,
     presences: BTreeMap<Vec<u8>, Row>,
     visits: BTreeMap<Vec<u8>, Row>,
     rejects: BTreeMap<Vec<u8>, Row>,
@@ -53,6 +55,8 @@ impl Tables {
         match table {
             Table::Alerts => &self.alerts,
             Table::Crossings => &self.crossings,
+            Table::Etas => &self.etas,
+            Table::Kpis => &self.kpis,
             Table::Presences => &self.presences,
             Table::Visits => &self.visits,
             Table::Rejects => &self.rejects,
@@ -64,6 +68,8 @@ impl Tables {
         match table {
             Table::Alerts => &mut self.alerts,
             Table::Crossings => &mut self.crossings,
+            Table::Etas => &mut self.etas,
+            Table::Kpis => &mut self.kpis,
             Table::Presences => &mut self.presences,
             Table::Visits => &mut self.visits,
             Table::Rejects => &mut self.rejects,

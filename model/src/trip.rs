@@ -28,6 +28,8 @@ pub struct TripPlan {
     pub pickup: Arc<str>,
     /// Where to: a location, or a fence where no location has that id.
     pub delivery: Arc<str>,
+    /// Whose load it is, where that is known.
+    pub client: Option<Arc<str>>,
     /// Locations on the way, in order.
     pub waypoints: Vec<Arc<str>>,
     /// The fence that it is to stay inside of on its way.

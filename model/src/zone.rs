@@ -1,6 +1,7 @@
 //! Time zones by their IANA names.
 
-use jiff::tz::TimeZoneDatabase;
+use jiff::Timestamp;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZoneDatabase};
 
 pub use jiff::tz::TimeZone;
 
@@ -14,6 +15,26 @@ pub struct UnknownZone;
 pub fn time_zone(name: &str) -> Result<TimeZone, UnknownZone> {
     let found = TimeZoneDatabase::bundled().get(name).ok().filter(|zone| !zone.is_unknown());
     found.ok_or(UnknownZone)
+}
+
+/// The first moment at which clocks in a zone show a time (in milliseconds, as if it were UTC) or a later one.
+/// `None`: the calendar has no such time.
+pub(crate) fn first_moment(zone: &TimeZone, clocks_show_ms: i64) -> Option<i64> {
+    let civil = Offset::UTC.to_datetime(Timestamp::from_millisecond(clocks_show_ms).ok()?);
+    match zone.to_ambiguous_timestamp(civil).offset() {
+        AmbiguousOffset::Unambiguous { offset } => Some(clocks_show_ms - offset_ms(offset)),
+        AmbiguousOffset::Fold { before, .. } => Some(clocks_show_ms - offset_ms(before)),
+        AmbiguousOffset::Gap { after, .. } => {
+            let before_it = Timestamp::from_millisecond(clocks_show_ms - offset_ms(after)).ok()?;
+            let set_forward = zone.following(before_it).next()?;
+            Some(set_forward.timestamp().as_millisecond())
+        }
+    }
+}
+
+/// How far clocks with an offset are ahead of UTC.
+pub(crate) fn offset_ms(offset: Offset) -> i64 {
+    i64::from(offset.seconds()) * 1000
 }
 
 #[cfg(test)]

@@ -357,10 +357,11 @@ impl RecordSink for Intake {
             Record::Backfill { from, to } => self.periods.meet(Period { from, to }, self.records),
             Record::Trip { id, edit, .. } => self.edit_trip(&id, &edit),
             Record::Location { id, edit, .. } => self.edit_location(&id, &edit),
-            // Alerts are not computed yet.
+            // Alerts and KPIs are not computed yet.
             Record::Rule { .. }
             | Record::ProviderAlert { .. }
             | Record::AlertMark { .. }
+            | Record::Vehicle { .. }
             | Record::Clock
             | Record::Other { .. }
             | Record::Undecodable { .. } => {}

@@ -342,7 +342,9 @@ fn index_of(table: Table, key: &[u8], row: &[u8]) -> Index {
             }
             _ => Index::None,
         },
-        Table::Alerts | Table::Presences | Table::Crossings | Table::Trips => Index::None,
+        Table::Alerts | Table::Presences | Table::Crossings | Table::Trips | Table::Kpis | Table::Etas => {
+            Index::None
+        }
     }
 }
 

@@ -88,6 +88,7 @@ pub fn encode_record(out: &mut Vec<u8>, received: TimeMs, r: &Record) {
         | Record::Rule { json, .. }
         | Record::ProviderAlert { json, .. }
         | Record::AlertMark { json, .. }
+        | Record::Vehicle { json, .. }
         | Record::Other { json, .. } => {
             // The type is among the object's own members.
             out.extend_from_slice(b"{\"received_time\":\"");

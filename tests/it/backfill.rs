@@ -130,8 +130,8 @@ fn what_came_too_late_is_put_right_with_files_and_without() {
     assert_eq!(
         told[2],
         format!(
-            "tick {tick}: rows that came and went: alerts +0 -0, crossings +0 -0, presences +1 -0, rejects +0 -22, trips +0 -0, \
-             visits +1 -0"
+            "tick {tick}: rows that came and went: alerts +0 -0, crossings +0 -0, etas +0 -0, kpis +0 -0, \
+             presences +1 -0, rejects +0 -22, trips +0 -0, visits +1 -0"
         )
     );
     let shown = visits(&mut client, tick);

@@ -140,8 +140,8 @@ impl State {
                     self.presences.apply(row, came);
                 }
                 Row::Visit(row) => self.visits.apply(row, came),
-                // Nothing shows trips and alerts yet.
-                Row::Trip(_) | Row::Alert(_) => {}
+                // Nothing shows them yet.
+                Row::Trip(_) | Row::Alert(_) | Row::Kpi(_) | Row::Eta(_) => {}
                 Row::Reject(row) => {
                     if row.reason == RejectReason::Jump
                         && let Some((vehicle_id, event_time)) = &row.fix

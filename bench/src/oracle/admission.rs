@@ -1,5 +1,6 @@
 //! The walk over the input in order of arrival: each record's instant, what is refused, which fix of a
-//! vehicle and time counts, the edits of fences, what is said of trips and locations, the settings.
+//! vehicle and time counts, the edits of fences, what is said of trips, locations and vehicles, the
+//! settings.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use model::{Coord, Fence, GraphSettings, Motion, Position, RejectReason, RejectR
 
 use super::backfill::Opening;
 use super::trips::Said;
+use super::vehicles::Vehicles;
 use super::{Input, alerts};
 
 const FUTURE_TOLERANCE_MS: i64 = 5 * 60 * 1000;
@@ -39,6 +41,7 @@ pub(super) struct Admitted {
     pub fence_edits: BTreeMap<String, Vec<Edit>>,
     pub said: Said,
     pub alerts: alerts::Said,
+    pub vehicles: Vehicles,
     /// By `seq`.
     pub rejects: BTreeMap<u64, RejectRow>,
 }
@@ -74,6 +77,7 @@ impl Admitted {
             fence_edits: BTreeMap::new(),
             said: Said::default(),
             alerts: alerts::Said::default(),
+            vehicles: Vehicles::default(),
             rejects: BTreeMap::new(),
         }
     }
@@ -120,6 +124,7 @@ impl Admitted {
                 self.fence_edits.entry(id.clone()).or_default().push(Edit::Delete { at });
             }
             Input::Trip { id, edit, .. } => self.said.of_trip(id, edit, self.clock.instant),
+            Input::Vehicle { id, edit, .. } => self.vehicles.take(id, edit, self.clock.instant),
             Input::Location { id, edit, .. } => self.said.of_location(id, edit),
             Input::Rule { rule, .. } => self.alerts.of_rule(rule, self.clock.instant, opening.edge),
             Input::ProviderAlert { alert, .. } => self.alerts.of_provider(alert, self.clock.instant),

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{GraphSettings, RejectReason, RejectRow, TimeMs};
+use model::{GraphSettings, RejectReason, RejectRow, TimeMs, VisitRow};
 
 use super::admission::{Admitted, Fix};
 use super::backfill::{Backfill, Opening};
 use super::crossing::crossings;
 use super::jumps::{self, FinalFlags};
+use super::kpis::Facts;
 use super::presence::{presences, stays};
 use super::reach::{Base, Edge, Judged};
 use super::timeline::{self, Version};
@@ -126,7 +127,7 @@ impl Log {
     }
 
     /// All rows, as of the last record.
-    pub fn rows(self) -> Rows {
+    pub fn rows(&self) -> Rows {
         let mut rows = Rows::default();
         let mut rejects = self.admitted.rejects.clone();
         let fences: Vec<(Arc<str>, Vec<Version>)> =
@@ -152,15 +153,38 @@ impl Log {
             vehicles.push(alerts::Vehicle::new(vehicle, good_fixes, in_fences));
         }
         rows.rejects = rejects.into_values().collect();
-        let courses = trips::courses(&self.admitted, &rows.visits, |vehicle_id| {
-            let (fixes, is_good) = self.flagged(vehicle_id);
-            good(&fixes, &is_good)
-        });
+        let courses = self.trips(&rows.visits);
         rows.trips = courses.iter().map(|course| course.row.clone()).collect();
         let fences = alerts::Fences { now: &fences, before: &self.fences_before };
         let evidence = alerts::Evidence { admitted: &self.admitted, vehicles, fences, courses };
         rows.alerts = alerts::rows(&evidence);
         rows
+    }
+
+    fn trips(&self, visits: &[VisitRow]) -> Vec<trips::Course> {
+        trips::courses(&self.admitted, visits, |vehicle_id| self.good_fixes(vehicle_id))
+    }
+
+    fn good_fixes(&self, vehicle_id: &str) -> Vec<Fix> {
+        let (fixes, is_good) = self.flagged(vehicle_id);
+        good(&fixes, &is_good)
+    }
+
+    /// That of the last record.
+    pub fn instant(&self) -> TimeMs {
+        self.admitted.instant()
+    }
+
+    /// What KPIs count, as of the last record.
+    pub fn facts(&self) -> Facts<'_> {
+        let visits = self.rows().visits;
+        let good_fixes = self.admitted.fixes.keys().map(|id| (id.as_str(), self.good_fixes(id)));
+        Facts {
+            admitted: &self.admitted,
+            trips: self.trips(&visits),
+            good_fixes: good_fixes.filter(|(_, fixes)| !fixes.is_empty()).collect(),
+            visits,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //!                    \-> rejects <--jumps
 //! visits, good fixes, plans, locations, statuses --trips--> trips
 //! good fixes, presences, stays, trips, rules, the provider's alerts --alerts--> alerts
+//! trips, visits, good fixes, vehicles, locations, alerts --kpis--> KPIs, which are apart: they rest on ticks
 //! ```
 //!
 //! Invariants:
@@ -23,7 +24,8 @@ use std::sync::Arc;
 
 use model::{
     AlertRow, AlertRule, CrossingRow, Fence, GraphSettings, LocationEdit, Position, PositionRef, PresenceRow,
-    ProviderAlert, Record, RecordSink, RejectRow, Row, SettingValue, TimeMs, TripEdit, TripRow, VisitRow,
+    ProviderAlert, Record, RecordSink, RejectRow, Row, SettingValue, TimeMs, TripEdit, TripRow, VehicleEdit,
+    VisitRow,
 };
 
 mod admission;
@@ -32,6 +34,7 @@ mod backfill;
 mod crossing;
 mod geometry;
 mod jumps;
+mod kpis;
 mod log;
 mod presence;
 mod reach;
@@ -42,8 +45,10 @@ mod timeline;
 mod trips;
 #[cfg(test)]
 mod vectors;
+mod vehicles;
 
 pub use geometry::Geometry;
+pub use kpis::{recompute_kpis, recompute_kpis_after};
 
 /// The input in its order of arrival: one item a record, bad ones included.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,6 +110,15 @@ pub enum Input {
         /// What it tells.
         alert: Arc<ProviderAlert>,
     },
+    /// A vehicle is created, replaced or deleted.
+    Vehicle {
+        /// What the record says of its arrival.
+        received: Option<TimeMs>,
+        /// Which vehicle.
+        id: String,
+        /// What happens to it.
+        edit: VehicleEdit,
+    },
     /// Settings change.
     Settings {
         /// What the record says of its arrival.
@@ -150,6 +164,7 @@ impl Input {
             | Input::Location { received, .. }
             | Input::Rule { received, .. }
             | Input::ProviderAlert { received, .. }
+            | Input::Vehicle { received, .. }
             | Input::Settings { received, .. }
             | Input::Backfill { received, .. }
             | Input::Clock { received }
@@ -177,6 +192,7 @@ impl RecordSink for Collector {
             Record::Location { id, edit, .. } => Input::Location { received, id: id.to_string(), edit },
             Record::Rule { rule, .. } => Input::Rule { received, rule },
             Record::ProviderAlert { alert, .. } => Input::ProviderAlert { received, alert },
+            Record::Vehicle { id, edit, .. } => Input::Vehicle { received, id: id.to_string(), edit },
             Record::Settings(values) => Input::Settings { received, values },
             Record::Backfill { from, to } => Input::Backfill { received, from, to },
             Record::Clock => Input::Clock { received },

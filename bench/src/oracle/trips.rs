@@ -18,8 +18,10 @@ use std::sync::Arc;
 use model::{LocationEdit, TimeMs, TripEdit, TripPlan, TripRow, TripStatus, VisitRow};
 
 use super::admission::{Admitted, Fix};
+use moments::{Moments, moments};
 use row::{Outcome, Times, row};
 
+pub(super) mod moments;
 mod row;
 
 /// What all records so far have said of trips and locations. What is said of a trip before its plan waits for it.
@@ -61,6 +63,18 @@ impl Said {
         };
     }
 
+    /// The places at a fence: the locations there; where there are none, the fence itself, unless that is the
+    /// id of a location elsewhere.
+    pub fn places_at(&self, fence_id: &str) -> Vec<Arc<str>> {
+        let is_there = |(_, fence): &(&String, &Option<Arc<str>>)| fence.as_deref() == Some(fence_id);
+        let places: Vec<Arc<str>> =
+            self.locations.iter().filter(is_there).map(|(id, _)| id.as_str().into()).collect();
+        if places.is_empty() && !self.locations.contains_key(fence_id) {
+            return vec![fence_id.into()];
+        }
+        places
+    }
+
     /// The fence of a location; where no location has that id, it is that of a fence. `None`: a location
     /// without a fence.
     fn fence_of(&self, place: &Arc<str>) -> Option<Arc<str>> {
@@ -79,6 +93,8 @@ struct Trip<'a> {
     no_arrival_ms: i64,
     /// Ended by hand: when, and as what.
     end: Option<(TimeMs, TripStatus)>,
+    /// In order of arrival.
+    set_by_hand: &'a [HandStatus],
     /// The last status set by hand.
     hand: Option<(TripStatus, Arc<str>)>,
 }
@@ -103,6 +119,7 @@ pub(super) struct Course {
     pub ended_at: Option<TimeMs>,
     /// By itself.
     pub failed_at: Option<TimeMs>,
+    pub moments: Moments,
 }
 
 /// All trips in the order of their ids. `visits` are those of all vehicles.
@@ -189,7 +206,7 @@ fn judge<'a>(trips: &'a [Trip<'a>], visits: &[&VisitRow], instant: TimeMs) -> Ve
 }
 
 impl<'a> Trip<'a> {
-    fn new(id: &'a str, plan: &'a Arc<TripPlan>, admitted: &Admitted) -> Trip<'a> {
+    fn new(id: &'a str, plan: &'a Arc<TripPlan>, admitted: &'a Admitted) -> Trip<'a> {
         let (said, settings) = (&admitted.said, &admitted.settings);
         let set_by_hand = said.statuses.get(id).map_or([].as_slice(), Vec::as_slice);
         let last = set_by_hand.last();
@@ -201,14 +218,17 @@ impl<'a> Trip<'a> {
             opens: plan.scheduled_departure.plus_ms(-settings.early_window_ms),
             limit: plan.scheduled_departure.plus_ms(settings.no_show_ms),
             no_arrival_ms: settings.no_arrival_ms,
+            set_by_hand,
             end: end_by_hand(set_by_hand),
             hand: last.and_then(|set| Some((set.status?, set.by.clone()))),
         }
     }
 
     fn course(&self, outcome: &Outcome, instant: TimeMs, good_fixes: &[Fix]) -> Course {
+        let row = row(self, outcome, instant, good_fixes);
         Course {
-            row: row(self, outcome, instant, good_fixes),
+            moments: moments(self, outcome, &row),
+            row,
             plan: self.plan.clone(),
             pickup_fence: self.pickup_fence.clone(),
             delivery_fence: self.delivery_fence.clone(),

@@ -6,8 +6,8 @@ use std::fmt::Display;
 
 use journal::StoreError;
 use model::{
-    CrossingRow, EndReason, PresenceRow, RejectReason, RejectRow, Row, Table, TimeMs, TripPhase, TripRow,
-    TripStatus, VisitRow,
+    CrossingRow, EndReason, EtaRow, KpiMetric, KpiRow, KpiSlice, KpiSliceKind, KpiSpan, PresenceRow,
+    RejectReason, RejectRow, Row, Table, TimeMs, TripPhase, TripRow, TripStatus, VisitRow,
 };
 use serde::Deserialize;
 
@@ -20,6 +20,8 @@ pub(super) fn row(table: Table, json: &[u8]) -> Result<Row, StoreError> {
         Table::Visits => parse(json).and_then(Visit::row),
         Table::Rejects => parse(json).and_then(Reject::row),
         Table::Trips => parse(json).and_then(Trip::row),
+        Table::Kpis => parse(json).and_then(Kpi::row),
+        Table::Etas => parse(json).and_then(Eta::row),
     };
     row.map_err(|error| {
         let text = String::from_utf8_lossy(json);
@@ -167,9 +169,55 @@ impl Trip {
     }
 }
 
+#[derive(Deserialize)]
+struct Kpi {
+    span: String,
+    start: Option<String>,
+    slice: String,
+    slice_id: String,
+    metric: String,
+    value: i64,
+    r#final: bool,
+}
+
+impl Kpi {
+    fn row(self) -> Result<Row, String> {
+        let kind = KpiSliceKind::from_name(&self.slice).ok_or("an unknown slice")?;
+        Ok(Row::Kpi(KpiRow {
+            span: KpiSpan::from_name(&self.span).ok_or("an unknown span")?,
+            start: time_if_any(self.start)?,
+            slice: KpiSlice { kind, id: self.slice_id.into() },
+            metric: KpiMetric::from_name(&self.metric).ok_or("an unknown metric")?,
+            value: self.value,
+            is_final: self.r#final,
+        }))
+    }
+}
+
+#[derive(Deserialize)]
+struct Eta {
+    trip_id: String,
+    eta: String,
+    eta_low: String,
+    eta_high: String,
+}
+
+impl Eta {
+    fn row(self) -> Result<Row, String> {
+        Ok(Row::Eta(EtaRow {
+            trip_id: self.trip_id.into(),
+            eta: time(&self.eta)?,
+            eta_low: time(&self.eta_low)?,
+            eta_high: time(&self.eta_high)?,
+        }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use model::LiveStatus;
 
     use super::*;
 
@@ -203,7 +251,13 @@ mod tests {
                 departure_unobserved: time.is_none(),
             })
         };
+        let kpi = |span: KpiSpan, kind, metric| {
+            let start = Some(at(-8)).filter(|_| span != KpiSpan::Now);
+            let slice = KpiSlice { kind, id: fence_id.clone() };
+            Row::Kpi(KpiRow { span, start, slice, metric, value: -9, is_final: span.is_calendar() })
+        };
         let mut rows = vec![
+            Row::Eta(EtaRow { trip_id: fence_id.clone(), eta: at(1), eta_low: at(0), eta_high: at(2) }),
             presence(None),
             visit(None),
             visit(Some(at(900_000))),
@@ -223,6 +277,13 @@ mod tests {
         rows.extend(RejectReason::ALL.map(|reason| reject(Some((vehicle_id.clone(), at(0))), reason)));
         rows.extend(TripPhase::ALL.map(|phase| trip(phase, TripStatus::Ongoing, None)));
         rows.extend(TripStatus::ALL.map(|status| trip(TripPhase::Done, status, Some(at(0)))));
+        rows.extend(KpiSpan::ALL.map(|span| kpi(span, KpiSliceKind::Fleet, KpiMetric::Visits)));
+        rows.extend(
+            KpiSliceKind::ALL.map(|kind| kpi(KpiSpan::Day, kind, KpiMetric::Alerts("a \"b\"".into()))),
+        );
+        rows.extend(
+            LiveStatus::ALL.map(|status| kpi(KpiSpan::Now, KpiSliceKind::Fleet, KpiMetric::Trucks(status))),
+        );
         for kept in rows {
             assert_eq!(row(kept.table(), kept.to_json().as_bytes()).unwrap(), kept);
         }

@@ -32,6 +32,10 @@ pub fn feed(intake: &mut Intake, input: &Input) {
         Input::ProviderAlert { received, alert } => {
             intake.record(*received, Record::ProviderAlert { alert: alert.clone(), json: "{}".to_owned() });
         }
+        Input::Vehicle { received, id, edit } => {
+            let (id, edit) = (id.as_str().into(), edit.clone());
+            intake.record(*received, Record::Vehicle { id, edit, json: "{}".to_owned() });
+        }
         Input::Settings { received, values } => intake.record(*received, Record::Settings(values.clone())),
         Input::Backfill { received, from, to } => {
             intake.record(*received, Record::Backfill { from: *from, to: *to });
@@ -41,7 +45,7 @@ pub fn feed(intake: &mut Intake, input: &Input) {
             intake.record(*received, Record::Undecodable { reason: "bad".to_owned() });
         }
         Input::Other { received } => {
-            let other = Record::Other { kind: "vehicle", json: "{}".to_owned() };
+            let other = Record::Other { kind: "driver", json: "{}".to_owned() };
             intake.record(*received, other);
         }
     }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bench::oracle::{Collector, Input, Rows, recompute_rows};
-use model::{GraphSettings, LocationEdit, SettingValue, TripEdit, TripPhase, TripPlan, TripRow, TripStatus};
+use model::{
+    GraphSettings, LocationEdit, SettingValue, TripEdit, TripPhase, TripPlan, TripRow, TripStatus,
+    VehicleEdit,
+};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -57,13 +60,14 @@ fn drive(stops: Range<usize>) -> impl Strategy<Value = Vec<Arrival>> {
 fn plan() -> impl Strategy<Value = Arrival> {
     let place =
         || prop_oneof![6 => (0..3_u8).prop_map(|n| text('l', n)), 3 => (0..4_u8).prop_map(|n| text('f', n))];
-    let scheduled = (TIMES, prop::option::weighted(0.4, 0..60_i64));
+    let scheduled = (TIMES, prop::option::weighted(0.4, 0..60_i64), prop::option::of(0..2_u8));
     (TIMES, 0..TRIPS, 0..VEHICLES, place(), place(), scheduled).prop_map(
-        |(arrives, id, vehicle, pickup, delivery, (departure, lasts))| {
+        |(arrives, id, vehicle, pickup, delivery, (departure, lasts, client))| {
             let plan = TripPlan {
                 vehicle_id: text('T', vehicle).into(),
                 pickup: pickup.into(),
                 delivery: delivery.into(),
+                client: client.map(|client| text('c', client).into()),
                 waypoints: Vec::new(),
                 corridor: None,
                 scheduled_departure: at(departure),
@@ -94,6 +98,18 @@ fn location() -> impl Strategy<Value = Arrival> {
         let id = if id == 3 { "f0".to_owned() } else { text('l', id) };
         (arrives, Input::Location { received: None, id, edit })
     })
+}
+
+/// What becomes of a vehicle, or of one that sends nothing.
+fn vehicle() -> impl Strategy<Value = Arrival> {
+    let company = prop::option::of(Just("VPC".into()));
+    let edit = prop_oneof![
+        3 => (company, any::<bool>())
+            .prop_map(|(company, is_operational)| VehicleEdit::Upsert { company, is_operational }),
+        1 => Just(VehicleEdit::Delete),
+    ];
+    (TIMES, 0..=VEHICLES, edit)
+        .prop_map(|(arrives, id, edit)| (arrives, Input::Vehicle { received: None, id: text('T', id), edit }))
 }
 
 /// One of the settings of trips, in tenths of an hour.
@@ -150,7 +166,7 @@ fn trips_with(
         prop::collection::vec(drive(stops), 1..3),
         prop::collection::vec(plan(), 1..9),
         prop::collection::vec(status(), 0..5),
-        prop::collection::vec(location(), 0..3),
+        prop::collection::vec(prop_oneof![location(), vehicle()], 0..5),
         prop::collection::vec(trip_setting(), 0..2),
         prop::collection::vec(other(), 0..4),
     );
@@ -179,7 +195,8 @@ fn distances_outlast_the_fixes_they_are_sums_of() {
 fn records_of_trips_come_back_from_their_lines() {
     let mut runner = TestRunner::deterministic();
     let strategy = trips();
-    let is_of_trips = |input: &&Input| matches!(input, Input::Trip { .. } | Input::Location { .. });
+    let is_of_trips =
+        |input: &&Input| matches!(input, Input::Trip { .. } | Input::Location { .. } | Input::Vehicle { .. });
     for _ in 0..50 {
         let inputs = strategy.new_tree(&mut runner).unwrap().current();
         let mut got = Collector::default();
@@ -189,6 +206,7 @@ fn records_of_trips_come_back_from_their_lines() {
         let without_time = |input: &Input| match input.clone() {
             Input::Trip { id, edit, .. } => Input::Trip { received: None, id, edit },
             Input::Location { id, edit, .. } => Input::Location { received: None, id, edit },
+            Input::Vehicle { id, edit, .. } => Input::Vehicle { received: None, id, edit },
             other => other,
         };
         let expected: Vec<Input> = inputs.iter().filter(is_of_trips).map(without_time).collect();

@@ -10,7 +10,7 @@ use super::{check_id, json_time};
 use crate::json::{self, Members};
 
 /// The types of records that are checked here.
-const KINDS: [&str; 4] = ["vehicle", "driver", "organization", "assignment"];
+const KINDS: [&str; 3] = ["driver", "organization", "assignment"];
 
 /// Checks a record of the type `kind` and gives the type back as the constant that it is.
 pub(super) fn check(kind: &str, record: &Members<'_>) -> Result<&'static str, String> {

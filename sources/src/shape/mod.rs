@@ -9,8 +9,9 @@
 //! - A `clock` without a `received_time` is malformed: it would say nothing.
 //! - What a field means that earlier releases ignored, the door asks and the journal does not: what was accepted
 //!   is no worse for a later release. So a schedule that is not understood is none there, a location whose
-//!   `fence_id` can be no id has no fence, a trip whose `corridor` can be no id has none, `exempt` is ignored, and
-//!   a `backfill` and a rule that is not understood are records that say nothing. An export has them as that.
+//!   `fence_id` can be no id has no fence, a trip whose `corridor` can be no id has none, a `company`, `client` or
+//!   `status` that is none is absent, `exempt` is ignored, and a `backfill` and a rule that is not understood are
+//!   records that say nothing. An export has them as that.
 
 mod alert;
 #[cfg(test)]
@@ -25,6 +26,9 @@ mod tests;
 mod trip;
 #[cfg(test)]
 mod trip_tests;
+mod vehicle;
+#[cfg(test)]
+mod vehicle_tests;
 
 use model::{Record, RecordSink, TimeMs};
 use serde::Deserialize;
@@ -108,6 +112,7 @@ pub(crate) fn decode_record(line: &str, origin: Origin, sink: &mut dyn RecordSin
         ("backfill", Origin::Backfill | Origin::File) => entity::decode_backfill(&members)?,
         ("trip", _) => trip::decode_trip(&members, origin)?,
         ("rule" | "provider_alert" | "acknowledge" | "resolve", _) => alert::decode(&kind, &members, origin)?,
+        ("vehicle", _) => vehicle::decode_vehicle(&members, origin)?,
         ("location", _) => trip::decode_location(&members, origin)?,
         (other, _) => Record::Other {
             kind: entity::check(other, &members)?,

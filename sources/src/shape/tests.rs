@@ -291,7 +291,6 @@ fn unreadable_fences_are_refused_with_the_reason() {
 #[test]
 fn entities_are_checked_and_kept_as_they_are() {
     for line in [
-        r#"{"type":"vehicle","op":"upsert","vehicle":{"id":"T1","status":"operational"}}"#,
         r#"{"type":"driver","op":"delete","id":"D1"}"#,
         r#"{"type":"organization","op":"upsert","organization":{"id":"O1"}}"#,
         r#"{"type":"assignment","driver_id":"D1","vehicle_id":"T1","from_time":"2026-01-01T00:00:00Z"}"#,

@@ -7,6 +7,7 @@ use model::{LocationEdit, Record, TripEdit, TripPlan, TripStatus};
 use super::Origin;
 use super::entity::{nested, optional_time, required_id, required_text, required_time, unknown_op};
 use super::fence::id_text;
+use super::vehicle::optional_id;
 use crate::json::{self, Members};
 
 /// Decodes a `trip` record.
@@ -38,6 +39,7 @@ fn plan(trip: &Members<'_>, origin: Origin) -> Result<(Arc<str>, TripEdit), Stri
         vehicle_id: required_id(trip, "vehicle_id")?,
         pickup: required_id(trip, "pickup")?,
         delivery: required_id(trip, "delivery")?,
+        client: optional_id(trip, "client", origin)?,
         waypoints: waypoints(trip)?,
         corridor: fence_of(trip, "corridor", origin)?,
         scheduled_departure: required_time(trip, "scheduled_departure")?,

@@ -8,7 +8,7 @@ use super::{Origin, decode_record};
 use crate::encode_record;
 use crate::testing::{Gather, Got};
 
-const PLAN: &str = r#"{"type":"trip","op":"upsert","trip":{"id":"01/Apr/2025-T1-CA60","vehicle_id":"T1","pickup":"A","delivery":"B","waypoints":["C","D"],"container_no":"MSKU 1","weight_t":2.50,"scheduled_departure":"2026-01-05T08:00:00+01:00","scheduled_arrival":"2026-01-05T12:00:00Z"},"sheet":{"row":7}}"#;
+const PLAN: &str = r#"{"type":"trip","op":"upsert","trip":{"id":"01/Apr/2025-T1-CA60","vehicle_id":"T1","pickup":"A","delivery":"B","client":"ACME","waypoints":["C","D"],"container_no":"MSKU 1","weight_t":2.50,"scheduled_departure":"2026-01-05T08:00:00+01:00","scheduled_arrival":"2026-01-05T12:00:00Z"},"sheet":{"row":7}}"#;
 
 fn decode(line: &str) -> Result<Record, String> {
     decode_from(Origin::File, line)
@@ -36,6 +36,7 @@ fn what_is_planned_is_read() {
         vehicle_id: "T1".into(),
         pickup: "A".into(),
         delivery: "B".into(),
+        client: Some("ACME".into()),
         waypoints: vec!["C".into(), "D".into()],
         corridor: None,
         scheduled_departure: TimeMs::parse_rfc3339("2026-01-05T07:00:00Z").unwrap(),
@@ -45,6 +46,7 @@ fn what_is_planned_is_read() {
     assert_eq!((&*id, edit), ("01/Apr/2025-T1-CA60", TripEdit::Plan(Arc::new(expected))));
     assert_eq!(json, PLAN);
     for (absent, null) in [
+        (r#""client":"ACME","#, r#""client":null,"#),
         (r#""waypoints":["C","D"],"#, r#""waypoints":null,"#),
         (r#","scheduled_arrival":"2026-01-05T12:00:00Z""#, r#","scheduled_arrival":null"#),
     ] {

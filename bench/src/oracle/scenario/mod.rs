@@ -12,7 +12,8 @@
 //!     active "Mo-Fr 06:00-18:00", zone Europe/London (of the active times), name TEXT, json TEXT
 //! delete yard at 08:30              without `at`: at the record's instant
 //! trip t1 T1 depot shop 08:00       a plan: the vehicle, from where, to where, the scheduled departure
-//!     followed by any of: arrives T (the scheduled arrival), along FENCE (the corridor), via PLACE (a waypoint)
+//!     followed by any of: arrives T (the scheduled arrival), along FENCE (the corridor), for CLIENT,
+//!     via PLACE (a waypoint)
 //! status t1 completed by ada        a status by hand; `inferred` goes back to the inferred one
 //! location shop at yard             a location and its fence; or `nowhere` (it has none), or `deleted`
 //! rule overspeed fleet limit 50     of a kind and a scope: fleet, company ID, vehicle ID or fence ID
@@ -20,6 +21,7 @@
 //!     corrects history)
 //! provider T1 crash                 the provider tells of something
 //!     followed by any of: started T, ended T, id ID, severity NAME (else a warning), instant, details JSON
+//! vehicle T1 operational            a vehicle; or in `maintenance`, either one `of COMPANY`; or `deleted`
 //! set visits.min_dwell_s 60
 //! backfill 08:00 09:00              a period is computed anew
 //! clock 09:00
@@ -50,14 +52,25 @@
 //!     nothing after the dots: it goes on
 //! ```
 //!
+//! Of KPIs those rows are printed that a line with a question mark is about: its words are the span, the slice's
+//! kind or id, or the metric, or the beginning of one, with a star.
+//!
+//! ```text
+//! ? day fleet trips_*
+//! kpi day 00:00 fleet trips_started 2                the day that begins at 00:00; `final` may end the line
+//! kpi now location shop trucks_at 1
+//! ```
+//!
 //! A file may say what it expects of its end in lines that begin with `>`; as inputs these are comments.
 
 mod alerts;
+mod kpis;
 mod parse;
 mod print;
 mod words;
 
 pub use alerts::print_alerts;
+pub use kpis::{KpiFilter, kpi_filters, print_kpis};
 pub use parse::{ScenarioError, expected, parse};
 pub use print::{print_inputs, print_rows};
 

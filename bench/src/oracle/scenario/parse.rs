@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use model::{
     BadFields, Coord, Fence, FenceSettings, LocationEdit, Position, Ring, Schedule, SettingValue, Shape,
-    TimeMs, TripEdit, TripPlan, TripStatus, ring_from_degrees, time_zone,
+    TimeMs, TripEdit, TripPlan, TripStatus, VehicleEdit, ring_from_degrees, time_zone,
 };
 
+use super::kpis::is_filter;
 use super::words::{Word, split};
 use super::{DAY, NEXT_DAY, alerts};
 use crate::oracle::Input;
@@ -39,7 +40,7 @@ pub(super) type Words<'a> = Peekable<Iter<'a, Word>>;
 pub fn parse(scenario: &str) -> Result<Vec<Input>, ScenarioError> {
     let mut inputs = Vec::new();
     for (line, text) in (1..).zip(scenario.lines()) {
-        let is_expectation = text.trim_start().starts_with('>');
+        let is_expectation = text.trim_start().starts_with('>') || is_filter(text);
         let words = split(text).map_err(|what| ScenarioError { line, what })?;
         if !is_expectation && !words.is_empty() {
             inputs.push(input(&words).map_err(|what| ScenarioError { line, what })?);
@@ -85,6 +86,10 @@ fn input(words: &[Word]) -> Result<Input, String> {
         }
         "rule" => Input::Rule { received, rule: Arc::new(alerts::rule(&mut rest)?) },
         "provider" => Input::ProviderAlert { received, alert: Arc::new(alerts::provider(&mut rest)?) },
+        "vehicle" => {
+            let id = text(&mut rest, "vehicle")?.to_owned();
+            Input::Vehicle { received, id, edit: vehicle(&mut rest)? }
+        }
         "set" => Input::Settings { received, values: settings(&mut rest)? },
         "backfill" => {
             let from = time(value(&mut rest, "backfill")?)?;
@@ -140,6 +145,7 @@ fn plan(words: &mut Words<'_>) -> Result<TripEdit, String> {
         vehicle_id: text(words, "a trip")?.into(),
         pickup: text(words, "a vehicle")?.into(),
         delivery: text(words, "a pickup")?.into(),
+        client: None,
         waypoints: Vec::new(),
         corridor: None,
         scheduled_departure: time(value(words, "a delivery")?)?,
@@ -149,6 +155,7 @@ fn plan(words: &mut Words<'_>) -> Result<TripEdit, String> {
         match name.plain() {
             "arrives" => plan.scheduled_arrival = Some(time(value(words, "arrives")?)?),
             "along" => plan.corridor = Some(text(words, "along")?.into()),
+            "for" => plan.client = Some(text(words, "for")?.into()),
             "via" => plan.waypoints.push(text(words, "via")?.into()),
             _ => return Err(format!("{:?} is nothing that a trip has", name.text)),
         }
@@ -174,6 +181,20 @@ fn location(words: &mut Words<'_>) -> Result<LocationEdit, String> {
         "deleted" => Ok(LocationEdit::Delete),
         other => Err(format!("a location is at a fence, nowhere or deleted, not {other:?}")),
     }
+}
+
+fn vehicle(words: &mut Words<'_>) -> Result<VehicleEdit, String> {
+    let is_operational = match value(words, "a vehicle")? {
+        "operational" => true,
+        "maintenance" => false,
+        "deleted" => return Ok(VehicleEdit::Delete),
+        other => return Err(format!("a vehicle is operational, in maintenance or deleted, not {other:?}")),
+    };
+    let company = match words.next_if(|word| word.plain() == "of") {
+        Some(_) => Some(text(words, "of")?.into()),
+        None => None,
+    };
+    Ok(VehicleEdit::Upsert { company, is_operational })
 }
 
 fn settings(words: &mut Words<'_>) -> Result<Vec<(String, SettingValue)>, String> {

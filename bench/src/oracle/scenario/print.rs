@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use model::{
     BadFields, Fence, LocationEdit, Position, Ring, SettingValue, Shape, TimeMs, TripEdit, TripRow,
-    TripStatus, UNITS_PER_DEGREE,
+    TripStatus, UNITS_PER_DEGREE, VehicleEdit,
 };
 
 use super::words::{first_word, quoted, word};
@@ -64,6 +64,14 @@ fn write_input(out: &mut String, input: &Input) -> fmt::Result {
         }
         Input::Rule { rule, .. } => alerts::write_rule(out, rule)?,
         Input::ProviderAlert { alert, .. } => alerts::write_provider(out, alert)?,
+        Input::Vehicle { id, edit, .. } => match edit {
+            VehicleEdit::Upsert { company, is_operational } => {
+                let status = if *is_operational { "operational" } else { "maintenance" };
+                write!(out, "vehicle {} {status}", word(id))?;
+                write_value(out, "of", company.as_ref().map(|company| word(company)))?;
+            }
+            VehicleEdit::Delete => write!(out, "vehicle {} deleted", word(id))?,
+        },
         Input::Settings { values, .. } => {
             out.push_str("set");
             for (name, value) in values {
@@ -89,6 +97,7 @@ fn write_trip_edit(out: &mut String, id: &str, edit: &TripEdit) -> fmt::Result {
             write!(out, "trip {} {} {}", word(id), places.join(" "), short(plan.scheduled_departure))?;
             write_value(out, "arrives", plan.scheduled_arrival.map(short))?;
             write_value(out, "along", plan.corridor.as_deref().map(word))?;
+            write_value(out, "for", plan.client.as_ref().map(|client| word(client)))?;
             plan.waypoints.iter().try_for_each(|place| write!(out, " via {}", word(place)))
         }
         TripEdit::SetStatus { status, by } => {

@@ -30,7 +30,7 @@ delete yard
 delete at at 08:30 @08:31
 "fence" 08:00 3,6
 trip t1 T1 depot shop 08:00
-trip 01/Apr/2025-T1 T1 "the depot" "" 08:00 arrives +06:30 along road via a via "b c" @07:00
+trip 01/Apr/2025-T1 T1 "the depot" "" 08:00 arrives +06:30 along road for "A & Co" via a via "b c" @07:00
 "trip" 08:00 3,6
 status t1 completed by ada
 status "t 2" inferred by "Ada L." @09:00
@@ -44,6 +44,10 @@ rule x company "" for 0
 provider T1 crash
 provider "T 1" "No Such" started 08:00 ended 08:01 id "7 8" severity critical instant details "{\"a\":1}" @09:00
 "provider" 08:00 3,6
+vehicle T1 operational
+vehicle "T 1" maintenance of "V P C" @08:00
+vehicle of deleted
+"vehicle" 08:00 3,6
 set visits.min_dwell_s 60 zone Africa/Lagos history.keep_h unlimited x "60" y true z "true" empty "" n NaN
 set
 backfill 08:00 +09:00
@@ -89,6 +93,8 @@ fn what_is_no_scenario_is_refused_by_line() {
         ("trip t1 T1 a b 08:00 due 09:00", "nothing that a trip has"),
         ("status t1 lost by ada", "is no status"),
         ("status t1 failed of ada", "set by somebody"),
+        ("vehicle T1 sold", "operational, in maintenance or deleted"),
+        ("vehicle T1 maintenance of", "missing after of"),
         ("location l gone", "at a fence, nowhere or deleted"),
         ("rule idle", "missing after a kind"),
         ("rule idle planet", "missing after a scope"),

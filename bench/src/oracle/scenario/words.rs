@@ -1,7 +1,7 @@
 //! Lines as words, some of them in quotes.
 
 /// First words that make a line something else than a position.
-const KEYWORDS: [&str; 12] = [
+const KEYWORDS: [&str; 13] = [
     "fence",
     "delete",
     "trip",
@@ -9,6 +9,7 @@ const KEYWORDS: [&str; 12] = [
     "location",
     "rule",
     "provider",
+    "vehicle",
     "set",
     "backfill",
     "clock",

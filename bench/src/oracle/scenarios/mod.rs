@@ -5,7 +5,7 @@
 
 use model::{
     AlertMark, GraphSettings, LocationEdit, Position, PositionRef, Record, RecordSink, SettingValue, TimeMs,
-    TripEdit,
+    TripEdit, VehicleEdit,
 };
 
 use super::scenario::{self, print_rows};
@@ -18,6 +18,7 @@ mod crossings;
 mod ends_of_fences;
 mod instants;
 mod jumps;
+mod kpis;
 mod presences_and_visits;
 mod reach;
 mod schedules;
@@ -162,7 +163,7 @@ fn the_collector_takes_whatever_decoders_find() {
     let values = vec![("zone".to_owned(), SettingValue::Text("UTC".to_owned()))];
     collector.record(None, Record::Settings(values.clone()));
     collector.record(Some(TimeMs(9)), Record::Clock);
-    collector.record(None, Record::Other { kind: "vehicle", json: "{}".to_owned() });
+    collector.record(None, Record::Other { kind: "driver", json: "{}".to_owned() });
     let edit = TripEdit::SetStatus { status: None, by: "ada".into() };
     collector.record(None, Record::Trip { id: "t".into(), edit: edit.clone(), json: "{}".to_owned() });
     let gone = LocationEdit::Delete;
@@ -182,6 +183,8 @@ fn the_collector_takes_whatever_decoders_find() {
         }
     }
     assert_eq!(collector.0.split_off(8), [vec![Input::Other { received: None }], of_alerts].concat());
+    let sold = VehicleEdit::Delete;
+    collector.record(None, Record::Vehicle { id: "T1".into(), edit: sold.clone(), json: "{}".to_owned() });
     assert_eq!(
         collector.0,
         [
@@ -193,6 +196,7 @@ fn the_collector_takes_whatever_decoders_find() {
             Input::Other { received: None },
             Input::Trip { received: None, id: "t".to_owned(), edit },
             Input::Location { received: None, id: "l".to_owned(), edit: gone },
+            Input::Vehicle { received: None, id: "T1".to_owned(), edit: sold },
         ]
     );
 }

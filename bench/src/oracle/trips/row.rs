@@ -5,15 +5,24 @@ use model::{TimeMs, TripPhase, TripRow, TripStatus, geodesic_m};
 use super::{Pickup, Trip};
 use crate::oracle::admission::Fix;
 
-const DELAYED_AFTER_MS: i64 = 2 * 3_600_000;
+pub(super) const DELAYED_AFTER_MS: i64 = 2 * 3_600_000;
 
 /// What has become of a trip.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Outcome {
-    Served { times: Times, departure_unobserved: bool },
+    Served {
+        times: Times,
+        departure_unobserved: bool,
+    },
     EndedByHand,
-    Failed { times: Times, at: TimeMs },
-    Current { times: Times },
+    /// By itself.
+    Failed {
+        times: Times,
+        at: TimeMs,
+    },
+    Current {
+        times: Times,
+    },
     Planned,
 }
 

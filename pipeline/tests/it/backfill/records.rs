@@ -3,7 +3,7 @@
 use bench::oracle::Input;
 use model::{
     AlertRule, Coord, Fence, LocationEdit, PositionRef, ProviderAlert, Record, Ring, Severity, Shape, TimeMs,
-    TripEdit, TripStatus,
+    TripEdit, TripStatus, VehicleEdit,
 };
 use serde_json::{Value, json};
 
@@ -34,6 +34,7 @@ fn stamp(input: &Input, now: &mut TimeMs) -> Input {
         | Input::Location { received, .. }
         | Input::Rule { received, .. }
         | Input::ProviderAlert { received, .. }
+        | Input::Vehicle { received, .. }
         | Input::Settings { received, .. }
         | Input::Backfill { received, .. }
         | Input::Clock { received }
@@ -70,11 +71,16 @@ pub fn line(input: &Input) -> Vec<u8> {
         Input::ProviderAlert { alert, .. } => {
             Record::ProviderAlert { alert: alert.clone(), json: provider_alert(alert).to_string() }
         }
+        Input::Vehicle { id, edit, .. } => Record::Vehicle {
+            id: id.as_str().into(),
+            edit: edit.clone(),
+            json: vehicle(id, edit).to_string(),
+        },
         Input::Settings { values, .. } => Record::Settings(values.clone()),
         Input::Backfill { from, to, .. } => Record::Backfill { from: *from, to: *to },
         Input::Clock { .. } | Input::Other { .. } => {
-            let json = r#"{"type":"vehicle","op":"delete","id":"V"}"#.to_owned();
-            Record::Other { kind: "vehicle", json }
+            let json = r#"{"type":"driver","op":"delete","id":"D"}"#.to_owned();
+            Record::Other { kind: "driver", json }
         }
         Input::Malformed { .. } => Record::Undecodable { reason: "spoilt".to_owned() },
     };
@@ -92,6 +98,7 @@ fn trip(id: &str, edit: &TripEdit) -> Value {
                 "pickup": *plan.pickup,
                 "delivery": *plan.delivery,
                 "corridor": plan.corridor.as_deref(),
+                "client": plan.client.as_deref(),
                 "waypoints": plan.waypoints.iter().map(|id| &**id).collect::<Vec<_>>(),
                 "scheduled_departure": plan.scheduled_departure.to_string(),
                 "scheduled_arrival": plan.scheduled_arrival.map(|time| time.to_string()),
@@ -143,6 +150,17 @@ fn provider_alert(alert: &ProviderAlert) -> Value {
         "ended": alert.ended.map(|time| time.to_string()),
         "details": details,
     })
+}
+
+fn vehicle(id: &str, edit: &VehicleEdit) -> Value {
+    match edit {
+        VehicleEdit::Upsert { company, is_operational } => {
+            let status = if *is_operational { "operational" } else { "maintenance" };
+            let vehicle = json!({"id": id, "company": company.as_deref(), "status": status});
+            json!({"type": "vehicle", "op": "upsert", "vehicle": vehicle})
+        }
+        VehicleEdit::Delete => json!({"type": "vehicle", "op": "delete", "id": id}),
+    }
 }
 
 fn feature(fence: &Fence) -> Value {

@@ -1,0 +1,439 @@
+//! KPIs: over what time, of whom, which figure, how often it moves, and the row that says it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::TimeMs;
+use crate::rows::{push_ordered_text, push_ordered_time, text_field, time_field};
+
+const SECOND_MS: i64 = 1000;
+const MINUTE_MS: i64 = 60 * SECOND_MS;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+
+/// Over what time a figure goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KpiSpan {
+    /// The present state.
+    Now,
+    /// The last 15 minutes.
+    Last15Minutes,
+    /// The last hour.
+    LastHour,
+    /// The last 24 hours.
+    Last24Hours,
+    /// The last 7 days, of 24 hours each.
+    Last7Days,
+    /// A day of the calendar.
+    Day,
+    /// A week of the calendar, from Monday on.
+    Week,
+}
+
+impl KpiSpan {
+    /// All spans.
+    pub const ALL: [KpiSpan; 7] = [
+        KpiSpan::Now,
+        KpiSpan::Last15Minutes,
+        KpiSpan::LastHour,
+        KpiSpan::Last24Hours,
+        KpiSpan::Last7Days,
+        KpiSpan::Day,
+        KpiSpan::Week,
+    ];
+
+    /// The name in rows.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KpiSpan::Now => "now",
+            KpiSpan::Last15Minutes => "15m",
+            KpiSpan::LastHour => "1h",
+            KpiSpan::Last24Hours => "24h",
+            KpiSpan::Last7Days => "7d",
+            KpiSpan::Day => "day",
+            KpiSpan::Week => "week",
+        }
+    }
+
+    /// The span of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<KpiSpan> {
+        KpiSpan::ALL.into_iter().find(|span| span.as_str() == name)
+    }
+
+    /// Whether its windows are those of a calendar: they stay, and their beginning is part of a row's key.
+    #[must_use]
+    pub fn is_calendar(self) -> bool {
+        matches!(self, KpiSpan::Day | KpiSpan::Week)
+    }
+
+    /// How long a rolling window is; `None` for all others.
+    #[must_use]
+    pub fn rolling_ms(self) -> Option<i64> {
+        match self {
+            KpiSpan::Last15Minutes => Some(15 * MINUTE_MS),
+            KpiSpan::LastHour => Some(HOUR_MS),
+            KpiSpan::Last24Hours => Some(24 * HOUR_MS),
+            KpiSpan::Last7Days => Some(7 * 24 * HOUR_MS),
+            KpiSpan::Now | KpiSpan::Day | KpiSpan::Week => None,
+        }
+    }
+
+    /// Whether there are rows of such slices: those of trucks are of days and weeks only.
+    #[must_use]
+    pub fn has(self, slices: KpiSliceKind) -> bool {
+        slices != KpiSliceKind::Truck || self.is_calendar()
+    }
+
+    /// How far its rows move at a time.
+    #[must_use]
+    pub fn hop_ms(self, slices: KpiSliceKind) -> i64 {
+        match (slices, self) {
+            (KpiSliceKind::Truck, _) | (_, KpiSpan::Last24Hours) => 15 * MINUTE_MS,
+            (_, KpiSpan::Now | KpiSpan::Last15Minutes) => 10 * SECOND_MS,
+            (_, KpiSpan::LastHour | KpiSpan::Day | KpiSpan::Week) => MINUTE_MS,
+            (_, KpiSpan::Last7Days) => HOUR_MS,
+        }
+    }
+
+    /// The last multiple of the hop that an instant has reached: rows count what happened before it.
+    #[must_use]
+    pub fn mark(self, slices: KpiSliceKind, instant: TimeMs) -> TimeMs {
+        instant.plus_ms(-instant.0.rem_euclid(self.hop_ms(slices)))
+    }
+}
+
+/// What rows are split by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum KpiSliceKind {
+    Fleet,
+    Client,
+    Location,
+    Truck,
+}
+
+impl KpiSliceKind {
+    /// All kinds.
+    pub const ALL: [KpiSliceKind; 4] =
+        [KpiSliceKind::Fleet, KpiSliceKind::Client, KpiSliceKind::Location, KpiSliceKind::Truck];
+
+    /// The name in rows.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KpiSliceKind::Fleet => "fleet",
+            KpiSliceKind::Client => "client",
+            KpiSliceKind::Location => "location",
+            KpiSliceKind::Truck => "truck",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<KpiSliceKind> {
+        KpiSliceKind::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// Of whom a figure is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KpiSlice {
+    /// What it is one of.
+    pub kind: KpiSliceKind,
+    /// Which of them; [`KpiSlice::ALL_OF_IT`] for the fleet.
+    pub id: Arc<str>,
+}
+
+impl KpiSlice {
+    /// Stands where the fleet has no id.
+    pub const ALL_OF_IT: &'static str = "all";
+
+    /// The whole fleet.
+    #[must_use]
+    pub fn fleet() -> KpiSlice {
+        KpiSlice { kind: KpiSliceKind::Fleet, id: KpiSlice::ALL_OF_IT.into() }
+    }
+}
+
+/// What a truck does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum LiveStatus {
+    EnRoute,
+    Idle,
+    Stopped,
+    Offline,
+    Maintenance,
+}
+
+impl LiveStatus {
+    /// All of them.
+    pub const ALL: [LiveStatus; 5] = [
+        LiveStatus::EnRoute,
+        LiveStatus::Idle,
+        LiveStatus::Stopped,
+        LiveStatus::Offline,
+        LiveStatus::Maintenance,
+    ];
+
+    /// The name in rows.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LiveStatus::EnRoute => "en_route",
+            LiveStatus::Idle => "idle",
+            LiveStatus::Stopped => "stopped",
+            LiveStatus::Offline => "offline",
+            LiveStatus::Maintenance => "maintenance",
+        }
+    }
+}
+
+/// Which figure. The unit is in its name: `_s` seconds, `_m` metres, `_bp` hundredths of a percent, else counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum KpiMetric {
+    TripsStarted,
+    TripsCompleted,
+    TripsDelayed,
+    TripsFailed,
+    TripsCancelled,
+    OnTimeDepartureBp,
+    OnTimeArrivalBp,
+    TatMeanS,
+    TatP50S,
+    TatP90S,
+    DwellMeanS,
+    DwellP90S,
+    Visits,
+    DistanceM,
+    MovingS,
+    IdleS,
+    StoppedS,
+    OfflineS,
+    UtilizationBp,
+    TrucksAt,
+    FreshnessP50S,
+    FreshnessP99S,
+    /// Alerts of a kind.
+    Alerts(Arc<str>),
+    /// Trucks in a state.
+    Trucks(LiveStatus),
+}
+
+/// What the names of [`KpiMetric::Alerts`] begin with.
+const ALERTS: &str = "alerts:";
+/// What the names of [`KpiMetric::Trucks`] begin with.
+const TRUCKS: &str = "trucks:";
+
+impl KpiMetric {
+    /// All that have one name.
+    pub const NAMED: [KpiMetric; 22] = [
+        KpiMetric::TripsStarted,
+        KpiMetric::TripsCompleted,
+        KpiMetric::TripsDelayed,
+        KpiMetric::TripsFailed,
+        KpiMetric::TripsCancelled,
+        KpiMetric::OnTimeDepartureBp,
+        KpiMetric::OnTimeArrivalBp,
+        KpiMetric::TatMeanS,
+        KpiMetric::TatP50S,
+        KpiMetric::TatP90S,
+        KpiMetric::DwellMeanS,
+        KpiMetric::DwellP90S,
+        KpiMetric::Visits,
+        KpiMetric::DistanceM,
+        KpiMetric::MovingS,
+        KpiMetric::IdleS,
+        KpiMetric::StoppedS,
+        KpiMetric::OfflineS,
+        KpiMetric::UtilizationBp,
+        KpiMetric::TrucksAt,
+        KpiMetric::FreshnessP50S,
+        KpiMetric::FreshnessP99S,
+    ];
+
+    /// The name in rows.
+    #[must_use]
+    pub fn name(&self) -> Cow<'static, str> {
+        let name = match self {
+            KpiMetric::TripsStarted => "trips_started",
+            KpiMetric::TripsCompleted => "trips_completed",
+            KpiMetric::TripsDelayed => "trips_delayed",
+            KpiMetric::TripsFailed => "trips_failed",
+            KpiMetric::TripsCancelled => "trips_cancelled",
+            KpiMetric::OnTimeDepartureBp => "on_time_departure_bp",
+            KpiMetric::OnTimeArrivalBp => "on_time_arrival_bp",
+            KpiMetric::TatMeanS => "tat_mean_s",
+            KpiMetric::TatP50S => "tat_p50_s",
+            KpiMetric::TatP90S => "tat_p90_s",
+            KpiMetric::DwellMeanS => "dwell_mean_s",
+            KpiMetric::DwellP90S => "dwell_p90_s",
+            KpiMetric::Visits => "visits",
+            KpiMetric::DistanceM => "distance_m",
+            KpiMetric::MovingS => "moving_s",
+            KpiMetric::IdleS => "idle_s",
+            KpiMetric::StoppedS => "stopped_s",
+            KpiMetric::OfflineS => "offline_s",
+            KpiMetric::UtilizationBp => "utilization_bp",
+            KpiMetric::TrucksAt => "trucks_at",
+            KpiMetric::FreshnessP50S => "freshness_p50_s",
+            KpiMetric::FreshnessP99S => "freshness_p99_s",
+            KpiMetric::Alerts(kind) => return Cow::Owned(format!("{ALERTS}{kind}")),
+            KpiMetric::Trucks(status) => return Cow::Owned(format!("{TRUCKS}{}", status.as_str())),
+        };
+        Cow::Borrowed(name)
+    }
+
+    /// The metric of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<KpiMetric> {
+        if let Some(kind) = name.strip_prefix(ALERTS) {
+            return Some(KpiMetric::Alerts(kind.into()));
+        }
+        if let Some(status) = name.strip_prefix(TRUCKS) {
+            let known = LiveStatus::ALL.into_iter().find(|known| known.as_str() == status);
+            return known.map(KpiMetric::Trucks);
+        }
+        KpiMetric::NAMED.into_iter().find(|metric| metric.name() == name)
+    }
+}
+
+/// A figure of a slice over a span.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KpiRow {
+    /// Key.
+    pub span: KpiSpan,
+    /// When the window begins, which is key where it is one of a calendar; `None` for the present state.
+    pub start: Option<TimeMs>,
+    /// Key.
+    pub slice: KpiSlice,
+    /// Key.
+    pub metric: KpiMetric,
+    /// In the unit of the metric.
+    pub value: i64,
+    /// The window ended longer ago than fixes may be late.
+    pub is_final: bool,
+}
+
+impl KpiRow {
+    /// The key as bytes that sort as the key does.
+    pub(crate) fn push_key(&self, out: &mut Vec<u8>) {
+        push_ordered_text(out, self.span.as_str());
+        if let Some(start) = self.start.filter(|_| self.span.is_calendar()) {
+            push_ordered_time(out, start);
+        }
+        push_ordered_text(out, self.slice.kind.as_str());
+        push_ordered_text(out, &self.slice.id);
+        push_ordered_text(out, &self.metric.name());
+    }
+
+    /// What two rows are ordered by.
+    pub(crate) fn key(&self) -> (&str, Option<TimeMs>, &str, &str, Cow<'static, str>) {
+        let start = self.start.filter(|_| self.span.is_calendar());
+        (self.span.as_str(), start, self.slice.kind.as_str(), &self.slice.id, self.metric.name())
+    }
+
+    /// Appends all of the row but the brace at its end.
+    pub(crate) fn write_fields(&self, out: &mut Vec<u8>) {
+        text_field(out, b"{\"span\":", self.span.as_str());
+        time_field(out, b",\"start\":", self.start);
+        text_field(out, b",\"slice\":", self.slice.kind.as_str());
+        text_field(out, b",\"slice_id\":", &self.slice.id);
+        text_field(out, b",\"metric\":", &self.metric.name());
+        out.extend_from_slice(format!(",\"value\":{},\"final\":{}", self.value, self.is_final).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Row;
+
+    fn row(span: KpiSpan, start: Option<i64>, slice: KpiSlice, metric: KpiMetric) -> Row {
+        Row::Kpi(KpiRow { span, start: start.map(TimeMs), slice, metric, value: 7, is_final: false })
+    }
+
+    #[test]
+    fn rows_are_the_contracts_bytes() {
+        assert_eq!(
+            row(KpiSpan::Now, None, KpiSlice::fleet(), KpiMetric::Trucks(LiveStatus::EnRoute)).to_json(),
+            r#"{"span":"now","start":null,"slice":"fleet","slice_id":"all","metric":"trucks:en_route","value":7,"final":false}"#
+        );
+        let day = KpiRow {
+            span: KpiSpan::Day,
+            start: Some(TimeMs(-3_600_000)),
+            slice: KpiSlice { kind: KpiSliceKind::Client, id: "\"A\" & Co".into() },
+            metric: KpiMetric::TatP90S,
+            value: -1,
+            is_final: true,
+        };
+        assert_eq!(
+            Row::Kpi(day).to_json(),
+            r#"{"span":"day","start":"1969-12-31T23:00:00Z","slice":"client","slice_id":"\"A\" & Co","metric":"tat_p90_s","value":-1,"final":true}"#
+        );
+    }
+
+    #[test]
+    fn the_start_is_key_of_days_and_weeks_only() {
+        let key = |span, start| row(span, start, KpiSlice::fleet(), KpiMetric::Visits).key_bytes();
+        for span in KpiSpan::ALL.into_iter().filter(|span| *span != KpiSpan::Now) {
+            assert_eq!(key(span, Some(1)) == key(span, Some(2)), !span.is_calendar(), "{span:?}");
+        }
+    }
+
+    #[test]
+    fn names_read_as_they_are_written() {
+        for span in KpiSpan::ALL {
+            assert_eq!(KpiSpan::from_name(span.as_str()), Some(span));
+        }
+        for kind in KpiSliceKind::ALL {
+            assert_eq!(KpiSliceKind::from_name(kind.as_str()), Some(kind));
+        }
+        let others = LiveStatus::ALL.map(KpiMetric::Trucks).into_iter();
+        let others = others.chain([KpiMetric::Alerts("overspeed".into()), KpiMetric::Alerts("a:b".into())]);
+        for metric in KpiMetric::NAMED.into_iter().chain(others) {
+            assert_eq!(KpiMetric::from_name(&metric.name()), Some(metric));
+        }
+        for wrong in ["", "trips", "trucks:", "trucks:lost", "Visits"] {
+            assert_eq!(KpiMetric::from_name(wrong), None, "{wrong}");
+        }
+        assert_eq!((KpiSpan::from_name("2h"), KpiSliceKind::from_name("all")), (None, None));
+    }
+
+    #[test]
+    fn rows_move_by_hops() {
+        let at = |time: &str| TimeMs::parse_rfc3339(time).unwrap();
+        let mark = |span: KpiSpan, slices| span.mark(slices, at("2026-01-05T08:59:59.999Z")).to_string();
+        let fleet = KpiSliceKind::Fleet;
+        assert_eq!(mark(KpiSpan::Now, fleet), "2026-01-05T08:59:50Z");
+        assert_eq!(mark(KpiSpan::Last15Minutes, KpiSliceKind::Client), "2026-01-05T08:59:50Z");
+        for span in [KpiSpan::LastHour, KpiSpan::Day, KpiSpan::Week] {
+            assert_eq!(mark(span, fleet), "2026-01-05T08:59:00Z");
+        }
+        assert_eq!(mark(KpiSpan::Last24Hours, KpiSliceKind::Location), "2026-01-05T08:45:00Z");
+        assert_eq!(mark(KpiSpan::Last7Days, fleet), "2026-01-05T08:00:00Z");
+        assert_eq!(mark(KpiSpan::Day, KpiSliceKind::Truck), "2026-01-05T08:45:00Z");
+        assert_eq!(KpiSpan::Last7Days.mark(fleet, at("2026-01-05T09:00:00Z")), at("2026-01-05T09:00:00Z"));
+        assert_eq!(KpiSpan::LastHour.mark(fleet, TimeMs(-1)), TimeMs(-60_000));
+        assert!(KpiSpan::Day.has(KpiSliceKind::Truck) && !KpiSpan::Last7Days.has(KpiSliceKind::Truck));
+    }
+
+    proptest! {
+        #[test]
+        fn key_bytes_sort_as_keys(
+            a in (0..7_usize, -1..2_i64, 0..4_usize, "[a\u{0}\u{1}b]{0,2}", "[a\u{0}b]{0,2}"),
+            b in (0..7_usize, -1..2_i64, 0..4_usize, "[a\u{0}\u{1}b]{0,2}", "[a\u{0}b]{0,2}"),
+        ) {
+            let row = |(span, start, kind, id, alert): (usize, i64, usize, String, String)| {
+                let slice = KpiSlice { kind: KpiSliceKind::ALL[kind], id: id.into() };
+                row(KpiSpan::ALL[span], Some(start), slice, KpiMetric::Alerts(alert.into()))
+            };
+            let (a, b) = (row(a), row(b));
+            prop_assert_eq!(a.key_bytes().cmp(&b.key_bytes()), a.cmp_key(&b));
+        }
+    }
+}

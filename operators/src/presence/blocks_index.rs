@@ -14,6 +14,7 @@
 //! 3. After a sweep at most about half of what is listed is stale, however much was: for each entry that may
 //!    have become stale the sweep looks at [`LOOKS_A_STALE`] others, in turn. So while it comes round once,
 //!    entries become stale that are at most half of those that it looks at.
+//!    Repeats that late fixes make need no looks: a list that is full of them is joined before it grows.
 //! 4. A cell that nothing is listed in is no more.
 
 mod bounds;
@@ -53,6 +54,9 @@ pub(crate) trait KnownBlocks {
     /// Whether a block is there, and `test` holds for a leg to one of its fixes, or for the position of one,
     /// as a leg from there to itself.
     fn any_leg(&self, entry: Entry, test: impl FnMut(Coord, Coord) -> bool) -> bool;
+
+    /// Touches the memory of blocks that are asked for soon.
+    fn touch(&self, entries: impl Iterator<Item = Entry> + Clone);
 }
 
 #[derive(Default)]
@@ -142,16 +146,21 @@ impl BlocksIndex {
         self.add_all(entry, block.positions().map(|at| (GRID.cell_of(at), GRID.part_of(at))));
     }
 
-    /// Lists a block at a position that it has now, perhaps in place of another; it may be listed there already.
-    pub(crate) fn add_position(&mut self, vehicle: u32, block: Block<'_>, at: Coord, is_replaced: bool) {
-        let place = |at| (GRID.cell_of(at), GRID.part_of(at));
-        let listed_before = self.listed;
-        if block.positions().filter(|&other| place(other) == place(at)).nth(1).is_none() {
+    /// Lists a block at the position of a fix that it has now, perhaps in place of another; it may be listed there
+    /// already.
+    pub(crate) fn add_position(&mut self, vehicle: u32, block: Block<'_>, index: usize, is_replaced: bool) {
+        let place = |index: usize| {
+            let at = block.fix(index).at;
+            (GRID.cell_of(at), GRID.part_of(at))
+        };
+        let (key, parts) = place(index);
+        let is_beside = index > 0 && place(index - 1) == (key, parts)
+            || index + 1 < block.len() && place(index + 1) == (key, parts);
+        if !is_beside {
             let entry = Entry { vehicle, base_s: base_seconds(block.base_time()) };
-            self.add(GRID.cell_of(at), Listed { entry, parts: GRID.part_of(at) });
+            self.add(key, Listed { entry, parts }, true);
         }
-        // What is added may be a repeat.
-        self.maybe_stale += self.listed - listed_before + usize::from(is_replaced);
+        self.maybe_stale += usize::from(is_replaced);
     }
 
     /// Lists a block, or widens a tail, along a leg to one of its fixes, perhaps in place of another.
@@ -167,13 +176,12 @@ impl BlocksIndex {
             }
             return;
         }
-        let listed_before = self.listed;
-        self.add_all(entry, parts_met(from, to));
-        self.maybe_stale += self.listed - listed_before;
+        // What is added may be a repeat.
+        self.maybe_stale += self.add_all(entry, parts_met(from, to));
     }
 
-    /// Lists an entry in parts of cells, each cell once.
-    fn add_all(&mut self, entry: Entry, parts: impl Iterator<Item = (CellKey, CellParts)>) {
+    /// Lists an entry in parts of cells, each cell once; tells how many were not joined to others.
+    fn add_all(&mut self, entry: Entry, parts: impl Iterator<Item = (CellKey, CellParts)>) -> usize {
         let mut places = std::mem::take(&mut self.places);
         places.clear();
         for (key, parts) in parts {
@@ -183,18 +191,44 @@ impl BlocksIndex {
                 None => places.push((key, parts)),
             }
         }
+        let mut added = 0;
         for &(key, parts) in &places {
-            self.add(key, Listed { entry, parts });
+            added += usize::from(self.add(key, Listed { entry, parts }, false));
         }
         self.places = places;
+        added
     }
 
-    fn add(&mut self, key: CellKey, listed: Listed) {
+    /// Lists an entry in a cell, and tells whether it was not joined to another. `may_repeat`: the entry may be
+    /// listed there already.
+    fn add(&mut self, key: CellKey, listed: Listed, may_repeat: bool) -> bool {
         let place = *self.place_of.entry(key).or_insert_with(|| {
             self.cells.push(Cell { key, list: List::default() });
             self.cells.len() as u32 - 1
         });
-        self.listed += usize::from(self.cells[place as usize].list.add(listed));
+        let list = &mut self.cells[place as usize].list;
+        if list.is_full_of_repeats() {
+            let SweepAt { cell, item, .. } = &mut self.sweep_at;
+            let before = list.items().len();
+            let next = list.join_all(if *cell == place as usize { *item } else { 0 });
+            if *cell == place as usize {
+                *item = next;
+            }
+            self.listed -= before - list.items().len();
+        }
+        let is_added = list.add(listed);
+        if is_added && may_repeat {
+            list.note_repeat();
+        }
+        self.listed += usize::from(is_added);
+        is_added
+    }
+
+    /// Touches the memory where a position would be listed.
+    #[inline]
+    pub(crate) fn touch_cell(&self, at: Coord) -> u32 {
+        let of_cell = |place: &u32| self.cells[*place as usize].list.items().last();
+        self.place_of.get(&GRID.cell_of(at)).and_then(of_cell).map_or(0, |listed| listed.entry.vehicle)
     }
 
     /// What may have a fix, or a leg, in one of the rectangles (within ±180°): by vehicle, then by time.
@@ -265,6 +299,7 @@ impl BlocksIndex {
                 continue;
             };
             let is_there = |listed: &Listed| blocks.any_leg(listed.entry, |from, to| meets(from, to, *key));
+            blocks.touch(list.window(from).iter().map(|listed| listed.entry));
             let before = list.items().len();
             let to = list.sweep_from(from, is_there);
             let gone = before - list.items().len();

@@ -1,4 +1,5 @@
-//! The fixes of one vehicle in event-time order, in blocks of up to [`BLOCK_LEN`].
+//! The fixes of one vehicle in event-time order, in blocks of [`BLOCK_LEN`], and of up to [`MOST_FIXES`] where some
+//! come late.
 //!
 //! ```text
 //!   sealed: [ base | packed fixes ] [ base | packed fixes ] ...      tail: [ base | fix fix ]
@@ -16,13 +17,19 @@ use std::ops::Range;
 use model::Coord;
 
 use super::fix::Fix;
+pub(crate) use block::Block;
 use packed::Packed;
 
+mod block;
+mod look;
 mod packed;
 
 /// Fixes a block: few enough that little more is kept than must be, and that an edit looks at few in vain;
 /// enough that what a block costs beside its fixes is little.
 pub(crate) const BLOCK_LEN: usize = 32;
+/// Fixes a sealed block that late ones have come to: splitting it costs as much as many of them, and most
+/// blocks get few.
+pub(crate) const MOST_FIXES: usize = 48;
 
 const JUMP: u32 = 1 << 31;
 const BAD_VALUE: u32 = 1 << 30;
@@ -44,13 +51,6 @@ pub(crate) struct Loose {
     base_time: i64,
     base_seq: u64,
     kept: Vec<LooseFix>,
-}
-
-/// Fixes that follow one another.
-#[derive(Clone, Copy)]
-pub(crate) enum Block<'a> {
-    Sealed(&'a Packed),
-    Tail(&'a Loose),
 }
 
 /// Where a fix is. Good until a fix is inserted or dropped before it.
@@ -139,49 +139,6 @@ impl Loose {
     }
 }
 
-impl Block<'_> {
-    /// The name of the block within its vehicle.
-    pub(crate) fn base_time(&self) -> i64 {
-        match self {
-            Block::Sealed(packed) => packed.base_time(),
-            Block::Tail(loose) => loose.base_time,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Block::Sealed(packed) => packed.len(),
-            Block::Tail(loose) => loose.len(),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn fix(&self, index: usize) -> Fix {
-        match self {
-            Block::Sealed(packed) => packed.fix(index),
-            Block::Tail(loose) => loose.fix(index),
-        }
-    }
-
-    /// Where a time is, or would be.
-    fn search(&self, time: i64) -> Result<usize, usize> {
-        match self {
-            Block::Sealed(packed) => packed.search(time),
-            Block::Tail(loose) => loose.search(time),
-        }
-    }
-
-    /// The positions of all fixes.
-    pub(crate) fn positions(&self) -> impl Iterator<Item = Coord> {
-        let (sealed, tail) = match self {
-            Block::Sealed(packed) => (Some(packed.positions()), None),
-            Block::Tail(loose) => (None, Some(loose.kept.iter().map(|kept| kept.at))),
-        };
-        sealed.into_iter().flatten().chain(tail.into_iter().flatten())
-    }
-}
-
 impl History {
     #[cfg(test)]
     fn len(&self) -> usize {
@@ -225,6 +182,12 @@ impl History {
     #[inline]
     pub(crate) fn touch_tail(&self) -> u32 {
         self.tail.kept.last().map_or(0, |kept| kept.time_offset)
+    }
+
+    /// Touches the memory of a block.
+    #[inline]
+    pub(crate) fn touch_block(&self, block: usize) -> u32 {
+        self.sealed.get(block).map_or(0, Packed::touch)
     }
 
     /// The newest fix itself.
@@ -293,13 +256,18 @@ impl History {
 
     /// The fix at a time, or the place where one would be inserted: perhaps just behind a block's last.
     pub(crate) fn find(&self, time: i64) -> Result<Place, Place> {
-        let block = if self.tail.len() > 0 && self.tail.base_time <= time {
+        let block = self.block_of(time);
+        let at = |index| Place { block, index };
+        self.block(block).search(time).map(at).map_err(at)
+    }
+
+    /// The block where a time is, or would be.
+    pub(crate) fn block_of(&self, time: i64) -> usize {
+        if self.tail.len() > 0 && self.tail.base_time <= time {
             self.sealed.len()
         } else {
             self.first_sealed(time.saturating_add(1), Packed::base_time).saturating_sub(1)
-        };
-        let at = |index| Place { block, index };
-        self.block(block).search(time).map(at).map_err(at)
+        }
     }
 
     /// The sealed blocks of that base time, to the second: one, none where it is gone, seldom more.
@@ -385,6 +353,10 @@ impl History {
         };
         let mut fixes: Vec<Fix>;
         if let Some(sealed) = self.sealed.get_mut(place.block) {
+            let index = |place: Place| place.index;
+            if sealed.put(found.map(index).map_err(index), fix) {
+                return (place, Touched::Block(place.block));
+            }
             fixes = sealed.fixes().collect();
             put(&mut fixes);
             if Packed::can_hold(sealed.base_time(), &fixes) {
@@ -411,7 +383,9 @@ impl History {
 
     /// Puts fixes in the place of a block's, in as many blocks as it takes.
     fn repack(&mut self, block: usize, fixes: &[Fix]) -> Touched {
-        let most = if fixes.len() > BLOCK_LEN { fixes.len().div_ceil(2) } else { BLOCK_LEN };
+        let is_tail = block >= self.sealed.len();
+        let most = if is_tail { BLOCK_LEN } else { MOST_FIXES };
+        let most = if fixes.len() > most { fixes.len().div_ceil(2) } else { most };
         let mut parts: Vec<&[Fix]> = Vec::new();
         let mut rest = fixes;
         while let Some(first) = rest.first() {
@@ -423,7 +397,6 @@ impl History {
             parts.push(part);
             rest = later;
         }
-        let is_tail = block >= self.sealed.len();
         let end = if is_tail {
             let newest = parts.pop().unwrap_or_default();
             self.tail.kept.clear();

@@ -22,6 +22,17 @@ impl KnownBlocks for Kept<'_> {
                 || (self.legs_are_listed && any_leg_to(history, block, &mut test))
         })
     }
+
+    /// What is asked for is far apart in memory: each step here is for all, so that the waiting is too.
+    fn touch(&self, entries: impl Iterator<Item = Entry> + Clone) {
+        let history = |entry: Entry| &self.vehicles[entry.vehicle as usize].history;
+        let headers = entries.clone().fold(0, |sum: u32, entry| sum.wrapping_add(history(entry).touch()));
+        let blocks = entries.fold(0, |sum: u32, entry| {
+            let history = history(entry);
+            sum.wrapping_add(history.touch_block(history.blocks_at(entry.base_s).start))
+        });
+        std::hint::black_box((headers, blocks));
+    }
 }
 
 /// Whether `test` holds for a leg between good fixes that ends in a block.

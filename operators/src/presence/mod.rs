@@ -26,6 +26,7 @@ mod fix;
 mod history;
 mod jumps;
 mod kept;
+mod near;
 mod odometer;
 mod operator;
 mod output;

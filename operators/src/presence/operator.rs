@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use differential_dataflow::{AsCollection, VecCollection};
-use model::{Cause, GraphSettings, Why};
+use model::{Cause, Coord, GraphSettings, Why};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::operator::Operator;
@@ -12,9 +12,10 @@ use timely::dataflow::operators::generic::operator::Operator;
 use super::blocks_index::{BlocksIndex, Entry};
 use super::fix::{FixIn, VehicleKey};
 use super::kept::Kept;
+use super::near::{Search, chunks_of_vehicles};
 use super::odometer;
 use super::output::Output;
-use super::refence::{Near, Refence, Search, chunks_of_vehicles, find_near};
+use super::refence::Refence;
 use super::sets::SetTable;
 use super::tracks::{Steps, Tracks};
 use super::vehicle::{Shared, Vehicle, Who};
@@ -41,8 +42,9 @@ pub struct PresenceWork {
     remainder: u32,
     /// Of the fixes that are looked ahead.
     looked: Vec<Looked>,
+    /// Of those fixes, the late ones: vehicle, block, position.
+    late: Vec<(usize, usize, Coord)>,
     listed: Vec<Entry>,
-    near: Vec<Near>,
     search: Search,
     /// Which vehicle is trimmed next.
     trim_next: usize,
@@ -66,8 +68,8 @@ impl PresenceWork {
             peers: peers as u32,
             remainder: index as u32,
             looked: Vec::new(),
+            late: Vec::new(),
             listed: Vec::new(),
-            near: Vec::new(),
             search: Search::default(),
             trim_next: 0,
             forget_sets_at: MIN_SETS_TO_FORGET,
@@ -142,7 +144,7 @@ impl PresenceWork {
     /// apart in memory, and found from one place to the next. Each step here is for all fixes, so that the
     /// waiting is too.
     fn look_ahead(&mut self, fixes: &[FixIn]) {
-        let PresenceWork { vehicles, shared, peers, looked, .. } = self;
+        let PresenceWork { vehicles, shared, peers, looked, late, .. } = self;
         let place_of = |fix: &FixIn| (fix.vehicle / *peers) as usize;
         let places = fixes.iter().map(place_of).max().map_or(0, |last| last + 1);
         while vehicles.len() < places {
@@ -151,10 +153,22 @@ impl PresenceWork {
         }
         let headers = fixes.iter().fold(0, |sum: u32, fix| sum.wrapping_add(vehicles[place_of(fix)].touch()));
         shared.world.look_up(fixes.iter().map(|fix| fix.at), looked);
-        let tails = fixes.iter().map(place_of).fold(0, |sum: u32, place| {
-            sum.wrapping_add(vehicles[place].history.touch_tail()).wrapping_add(shared.index.touch(place))
+        late.clear();
+        let tails = fixes.iter().fold(0, |sum: u32, fix| {
+            let place = place_of(fix);
+            let history = &vehicles[place].history;
+            if history.newest().is_some_and(|newest| newest.time >= fix.time) {
+                late.push((place, history.block_of(fix.time), fix.at));
+            }
+            sum.wrapping_add(history.touch_tail()).wrapping_add(shared.index.touch(place))
         });
-        std::hint::black_box((headers, tails));
+        let blocks = late.iter().fold(0, |sum: u32, &(place, block, at)| {
+            let Vehicle { history, intervals, .. } = &vehicles[place];
+            let of_intervals = intervals.first().map_or(0, |interval| interval.fence);
+            let of_block = history.touch_block(block).wrapping_add(shared.index.touch_cell(at));
+            sum.wrapping_add(of_intervals).wrapping_add(of_block)
+        });
+        std::hint::black_box((headers, tails, blocks));
     }
 
     #[inline]
@@ -176,19 +190,19 @@ impl PresenceWork {
         if refence.edited.crossed && !self.shared.legs_are_listed {
             self.list_all_legs();
         }
-        let mut near = std::mem::take(&mut self.near);
         let mut listed = std::mem::take(&mut self.listed);
-        self.shared.index.near(&refence.edited.rects, &mut listed);
+        let mut search = std::mem::take(&mut self.search);
+        let Shared { index, world, out, .. } = &mut self.shared;
+        index.near(&refence.edited.rects, &mut listed);
         for some in chunks_of_vehicles(&listed, LOOK_AHEAD) {
-            find_near(some, &self.vehicles, refence.edited, &mut self.search, &mut near);
+            let near = search.find(some, &self.vehicles, refence.edited, &world.sets);
             for of_vehicle in near.chunk_by(|a, b| a.vehicle == b.vehicle) {
-                let place = of_vehicle[0].vehicle as usize;
-                let who = self.who(place);
-                let Shared { world, out, .. } = &mut self.shared;
-                self.vehicles[place].refence(who, refence, of_vehicle, world, out);
+                let place = of_vehicle[0].vehicle;
+                let who = Who { key: place * self.peers + self.remainder, place };
+                self.vehicles[place as usize].refence(who, refence, of_vehicle, world, out);
             }
         }
-        self.near = near;
+        self.search = search;
         self.listed = listed;
     }
 

@@ -15,15 +15,15 @@
 //! buffer from the new shape; one that is out is in from that fix on if the new shape holds it, though not
 //! before the end of a final row.
 
-use model::{Coord, EndReason, Why};
+use model::{EndReason, Why};
 
-use super::blocks_index::{Entry, TAIL};
 use super::fix::Fix;
-use super::history::{Place, base_seconds};
+use super::history::Place;
+use super::near::Near;
 use super::output::{Crossing, Interval, OfVehicle, Output};
 use super::vehicle::{Vehicle, Who};
 use super::world::{Edited, MAX_CROSSING_GAP_MS, World};
-use crate::fences::{ALWAYS, FenceKey};
+use crate::fences::FenceKey;
 
 /// An edit, for the vehicles that it may concern.
 pub(crate) struct Refence<'a> {
@@ -115,10 +115,10 @@ impl Vehicle {
 
     /// The presences that are not final, and whether the vehicle is in after its last good fix.
     fn presences_anew(&self, refence: &Refence<'_>, blocks: &[Near], world: &World) -> (Vec<Interval>, bool) {
-        let Refence { fence, edge, edited, .. } = *refence;
+        let Refence { fence, edge, .. } = *refence;
         let mut passing = Passing { world, fence, edge, open: None, done: Vec::new() };
         let mut at = self.history.first();
-        if edge != ALWAYS {
+        if edge > self.history.block(0).base_time() {
             at = self.history.at_or_after(edge);
             let good = match at {
                 Some(place) => self.history.good_before(place),
@@ -128,18 +128,14 @@ impl Vehicle {
                 self.judge_at_edge(&self.history.get(good), &mut passing);
             }
         }
-        let mut ahead = blocks.iter().map(|near| near.block as usize).peekable();
+        let mut ahead = blocks;
         while let Some(mut place) = at {
             if passing.open.is_none() {
-                while ahead.next_if(|&block| block < place.block).is_some() {}
-                let Some(&block) = ahead.peek() else { break };
-                if block > place.block {
-                    let Some(begin) = self.history.begin_of(block) else { break };
-                    place = begin;
-                }
+                let Some(near) = next_near(&mut ahead, place) else { break };
+                place = near;
             }
             let fix = self.history.get(place);
-            if !fix.is_jump && (passing.open.is_some() || is_near(fix.at, edited)) {
+            if !fix.is_jump {
                 passing.pass(&fix);
             }
             at = self.history.next(place);
@@ -217,80 +213,18 @@ impl Vehicle {
     }
 }
 
-/// A block of a vehicle that an edit concerns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Near {
-    /// The vehicle's place on its worker.
-    pub(crate) vehicle: u32,
-    pub(crate) block: u32,
-}
-
-/// Entries in chunks of about so many, none of which ends within a vehicle.
-pub(crate) fn chunks_of_vehicles(mut entries: &[Entry], about: usize) -> impl Iterator<Item = &[Entry]> {
-    std::iter::from_fn(move || {
-        let first_of_last = entries.get(about - 1).or(entries.last())?;
-        let end = entries.partition_point(|entry| entry.vehicle <= first_of_last.vehicle);
-        let (chunk, rest) = entries.split_at(end);
-        entries = rest;
-        Some(chunk)
-    })
-}
-
-/// Reused buffers of [`find_near`].
-#[derive(Default)]
-pub(crate) struct Search {
-    /// How many blocks of the entry's vehicle are known to be before the one that it names.
-    before: Vec<u32>,
-}
-
-/// The blocks that entries name and that have a fix near the edit, or may have a leg, by vehicle and in order.
-///
-/// What is looked at is far apart in memory, and one look at a time waits for each. So all vehicles are looked
-/// at first, then blocks are searched for in step, then all are looked into: each wait is for many.
-pub(crate) fn find_near(
-    entries: &[Entry],
-    vehicles: &[Vehicle],
-    edited: &Edited,
-    search: &mut Search,
-    found: &mut Vec<Near>,
-) {
-    let of = |entry: &Entry| &vehicles[entry.vehicle as usize];
-    let most_blocks = entries.iter().map(|entry| of(entry).history.sealed_count()).max().unwrap_or(0);
-    let first_entered = |entry: &Entry| of(entry).intervals.first().map_or(0, |interval| interval.entered);
-    std::hint::black_box(entries.iter().map(first_entered).fold(0, i64::wrapping_add));
-    search.before.clear();
-    search.before.resize(entries.len(), 0);
-    let mut step = (most_blocks + 1).next_power_of_two() / 2;
-    while step > 0 {
-        for (entry, before) in entries.iter().zip(&mut search.before) {
-            let history = &of(entry).history;
-            let next = *before as usize + step;
-            let is_before = next <= history.sealed_count()
-                && base_seconds(history.block(next - 1).base_time()) < entry.base_s;
-            *before = if is_before { next as u32 } else { *before };
+/// The first near fix at or after a place. Blocks before it are passed.
+fn next_near(ahead: &mut &[Near], place: Place) -> Option<Place> {
+    while let Some((near, rest)) = ahead.split_first() {
+        let block = near.block as usize;
+        let passed = if block == place.block { place.index } else { 0 };
+        let fixes = near.fixes.checked_shr(passed as u32).unwrap_or(0);
+        if block >= place.block && fixes != 0 {
+            return Some(Place { block, index: passed + fixes.trailing_zeros() as usize });
         }
-        step /= 2;
+        *ahead = rest;
     }
-    found.clear();
-    for (entry, &first) in entries.iter().zip(&search.before) {
-        let history = &of(entry).history;
-        let count = history.sealed_count() as u32;
-        let is_named = |block: &u32| match entry.base_s {
-            TAIL => *block == count,
-            base_s => *block < count && base_seconds(history.block(*block as usize).base_time()) == base_s,
-        };
-        found.extend((first..).take_while(is_named).map(|block| Near { vehicle: entry.vehicle, block }));
-    }
-    found.dedup();
-    let block_of = |near: &Near| vehicles[near.vehicle as usize].history.block(near.block as usize);
-    let first_lat = |near: &Near| block_of(near).positions().next().map_or(0, |at| i64::from(at.lat));
-    std::hint::black_box(found.iter().map(first_lat).sum::<i64>());
-    found.retain(|near| edited.crossed || block_of(near).positions().any(|at| is_near(at, edited)));
-}
-
-fn is_near(at: Coord, edited: &Edited) -> bool {
-    let (lon, lat) = (i64::from(at.lon), i64::from(at.lat));
-    edited.rects.iter().any(|rect| rect.holds(lon, lat))
+    None
 }
 
 /// Puts other rows in the place of some, and tells the difference; both are in order.

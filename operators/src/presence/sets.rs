@@ -26,6 +26,12 @@ impl SetTable {
         &self.sets[set as usize]
     }
 
+    /// Touches the memory where a set is.
+    #[inline]
+    pub(crate) fn touch(&self, set: u32) -> u32 {
+        self.sets[set as usize].len() as u32
+    }
+
     /// The number of a sorted set.
     pub(crate) fn number(&mut self, members: &[FenceKey]) -> u32 {
         if let Some(&number) = self.numbers.get(members) {

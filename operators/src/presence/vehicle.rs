@@ -55,6 +55,14 @@ impl Vehicle {
         self.history.touch().wrapping_add(self.last_set)
     }
 
+    /// Touches the memory of presences, and of the first block's name, which an edit looks at.
+    #[inline]
+    pub(crate) fn touch_rows(&self) -> u32 {
+        const INTERVALS_A_LINE: usize = 64 / size_of::<Interval>();
+        let rows = self.intervals.iter().step_by(INTERVALS_A_LINE);
+        rows.fold(self.history.block(0).base_time() as u32, |sum, interval| sum ^ interval.fence)
+    }
+
     /// Takes in a fix, in whatever order it comes. `looked`: its position was looked up.
     #[inline]
     pub(crate) fn apply(&mut self, who: Who, fix: &FixIn, looked: Looked, shared: &mut Shared) {
@@ -62,7 +70,7 @@ impl Vehicle {
         if last.is_none_or(|last| last.time < fix.time) {
             self.append(who, &Fix::from(fix), last, looked, shared);
         } else {
-            self.apply_late(who, &Fix::from(fix), shared);
+            self.apply_late(who, &Fix::from(fix), looked, shared);
         }
     }
 
@@ -130,7 +138,7 @@ impl Vehicle {
 
     /// A fix that is not the newest, or as old as it.
     #[inline(never)]
-    fn apply_late(&mut self, who: Who, fix: &Fix, shared: &mut Shared) {
+    fn apply_late(&mut self, who: Who, fix: &Fix, looked: Looked, shared: &mut Shared) {
         let found = self.history.find(fix.time);
         let mut cause = Cause::LateFix;
         let mut replaced = None;
@@ -154,7 +162,7 @@ impl Vehicle {
         }
         let (place, touched) = self.history.insert(found, fix);
         self.note_inserted(who, (place, found.is_ok()), &touched, shared);
-        self.walk_from_new(who, place, replaced, why, shared);
+        self.walk_from_new(who, (place, looked), replaced, why, shared);
     }
 
     /// Keeps the index right about a fix that was inserted, perhaps in the place of another one.
@@ -170,7 +178,7 @@ impl Vehicle {
         match touched {
             Touched::Tail => shared.index.widen_tail(who.place, at),
             Touched::Block(block) => {
-                shared.index.add_position(who.place, block_of(*block), at, is_replaced);
+                shared.index.add_position(who.place, block_of(*block), place.index, is_replaced);
             }
             Touched::Blocks { anew, were_listed, first_keeps_base } => {
                 if place.block == self.history.sealed_count() {
@@ -180,7 +188,7 @@ impl Vehicle {
                     if *first_keeps_base && block == anew.start {
                         // It is listed where its fixes are, but for the one that is new.
                         if place.block == block {
-                            shared.index.add_position(who.place, block_of(block), at, is_replaced);
+                            shared.index.add_position(who.place, block_of(block), place.index, is_replaced);
                         }
                         continue;
                     }

@@ -20,6 +20,7 @@ use super::sets::EMPTY_SET;
 use super::vehicle::{Shared, Vehicle, Who, list_leg};
 use super::world::{Edge, EdgeKind, World};
 use crate::fences::{ALWAYS, FenceKey, NEVER};
+use crate::spatial::Looked;
 
 /// Reused buffers.
 #[derive(Default)]
@@ -77,12 +78,12 @@ impl<'a> Known<'a> {
 }
 
 impl Vehicle {
-    /// Judges a fix that has no past, and what it changes for those after it. `replaced`: the good one whose
-    /// place it took.
+    /// Judges a fix that has no past, and what it changes for those after it. Its position was looked up.
+    /// `replaced`: the good one whose place it took.
     pub(crate) fn walk_from_new(
         &mut self,
         who: Who,
-        new: Place,
+        (new, looked): (Place, Looked),
         replaced: Option<Fix>,
         why: Why,
         shared: &mut Shared,
@@ -92,7 +93,8 @@ impl Vehicle {
         let before = self.history.get(new).time - 1;
         shared.scratch.edges.clear();
         let set_before = self.set_after(after, before, shared.world.edge, shared);
-        let start = Start { good, after, before, set_before, new: Some(new), replaced };
+        let start =
+            Start { good, after, before, set_before, new: Some(New { place: new, looked, replaced }) };
         self.walk(who, Some(new), &start, why, shared);
     }
 
@@ -121,7 +123,7 @@ impl Vehicle {
             }
         };
         let set_before = self.set_after(after, before, edge, shared);
-        let start = Start { good, after, before, set_before, new: None, replaced: None };
+        let start = Start { good, after, before, set_before, new: None };
         self.walk(who, from, &start, why, shared);
     }
 
@@ -145,7 +147,8 @@ impl Vehicle {
         let Vehicle { history, intervals, .. } = self;
         let max_speed_kmh = world.settings.max_speed_kmh;
         let has_crossings = world.has_crossings();
-        let Start { new, replaced, .. } = *start;
+        let new = start.new.as_ref();
+        let replaced = new.and_then(|new| new.replaced);
         let mut set = set_without_left(start.set_before, &scratch.edges, world);
         let mut good = start.good.map(|at| (at, history.get(at)));
         let mut was_good = good.map(|(_, fix)| fix);
@@ -156,7 +159,8 @@ impl Vehicle {
         scratch.crossings.clear();
         while let Some(place) = at {
             let fix = history.get(place);
-            let is_new = new == Some(place);
+            let new_here = new.filter(|new| new.place == place);
+            let is_new = new_here.is_some();
             let is_jump = !is_good(history, place, &fix, good.as_ref().map(|(_, fix)| fix), max_speed_kmh);
             if is_jump != fix.is_jump {
                 is_cleaned |= !is_new;
@@ -182,7 +186,8 @@ impl Vehicle {
             if !is_jump {
                 let set_from = set;
                 let time_before = good.as_ref().map_or(ALWAYS, |(_, fix)| fix.time);
-                set = world.step((time_before, set_from), fix.time, fix.at, &mut scratch.edges);
+                let looked = new_here.map_or_else(|| world.look(fix.at), |new| new.looked);
+                set = world.step_to((time_before, set_from), fix.time, (fix.at, looked), &mut scratch.edges);
                 if let Some((from, good)) = &good {
                     if has_crossings {
                         world.crossed((good, set_from), (&fix, set), &mut scratch.crossings);
@@ -316,8 +321,14 @@ struct Start {
     /// The time before that of the fix that is judged first.
     before: i64,
     set_before: u32,
-    /// The fix that has no past.
-    new: Option<Place>,
+    new: Option<New>,
+}
+
+/// The fix that has no past.
+struct New {
+    place: Place,
+    /// What is listed where it is.
+    looked: Looked,
     /// The good one whose place it took.
     replaced: Option<Fix>,
 }

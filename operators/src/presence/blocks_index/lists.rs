@@ -2,16 +2,20 @@
 
 /// So many items of a list are looked at before others have their turn: a list may be long.
 const WINDOW: usize = 64;
+/// A full list has room made by joining repeats if they are one in so many items.
+const ITEMS_A_REPEAT: usize = 8;
 
 /// Items of which some are stale, or repeats of others.
 #[derive(Debug)]
 pub(super) struct List<T> {
     items: Vec<T>,
+    /// So many items may be repeats, beside those that sweeping finds.
+    repeats: u32,
 }
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        List { items: Vec::new() }
+        List { items: Vec::new(), repeats: 0 }
     }
 }
 
@@ -40,6 +44,31 @@ impl<T: Item> List<T> {
         }
         self.items.push(item);
         true
+    }
+
+    /// Notes that what was added last may repeat an item.
+    pub(super) fn note_repeat(&mut self) {
+        self.repeats += 1;
+    }
+
+    /// Whether there is no room for one more, but would be if repeats were joined.
+    #[inline]
+    pub(super) fn is_full_of_repeats(&self) -> bool {
+        self.items.len() == self.items.capacity() && self.repeats as usize * ITEMS_A_REPEAT > self.items.len()
+    }
+
+    /// Joins all repeats. Tells where the item is now that was at a place.
+    pub(super) fn join_all(&mut self, place: usize) -> usize {
+        let at_place = self.items.get(place).copied();
+        self.items.sort();
+        self.items.dedup_by(|later, kept| kept.joins(later));
+        self.repeats = 0;
+        at_place.map_or(self.items.len(), |item| self.items.partition_point(|other| *other < item))
+    }
+
+    /// About those items that are looked at, from one on.
+    pub(super) fn window(&self, from: usize) -> &[T] {
+        &self.items[from..(from + WINDOW).min(self.items.len())]
     }
 
     /// Looks at some items, from one on: drops those that are not there, and joins repeats. Tells where to go

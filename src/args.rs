@@ -227,7 +227,7 @@ pub struct SendArgs {
 /// `bench`
 #[derive(ClapArgs, Clone)]
 pub struct BenchArgs {
-    /// Which: graph, late, edit, memory, ingest, replay.
+    /// Which: graph, late, edit, memory, ingest, replay, trips.
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,
     /// One JSON object a figure.

@@ -9,7 +9,7 @@ use anyhow::Context;
 use api::{Api, ApiConfig, Views};
 use journal::{Log, Options, Store};
 use model::{ClosedTick, TimeMs};
-use pipeline::config::Config;
+use pipeline::config::{Config, Secret};
 use pipeline::{Observer, Service};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -20,11 +20,14 @@ use crate::{Outcome, Usage, control, explain, logging, progress};
 
 const DAY_MS: f64 = 86_400_000.0;
 const HOUR_MS: f64 = 3_600_000.0;
+const MINUTE_MS: i64 = 60_000;
 const MIB: usize = 1 << 20;
 /// The horizon of the demo: its last 8 days come newest day first.
 const DEMO_HORIZON: &str = "cleaning.horizon_h=192";
 /// A file that marks a folder as the demo's own.
 const DEMO_MARK: &str = "demo";
+/// The file with the key of tracking links.
+const TRACKING_KEY: &str = "tracking.key";
 
 pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     let mut sets = args.config.set.clone();
@@ -33,8 +36,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     }
     let config = load_config(args.config.config.as_deref(), &sets)?;
     logging::start(&config.log)?;
-    let (address, api_config) = judged(args, &config)?;
+    let (address, mut api_config) = judged(args, &config)?;
     let data = data_folder(args, &config);
+    api_config.tracking_key_file = Some(data.join(TRACKING_KEY));
     if args.demo {
         claim_demo_folder(&data)?;
     }
@@ -291,18 +295,8 @@ fn api_config(config: &Config, address: SocketAddr) -> anyhow::Result<ApiConfig>
     let loconav = &config.sources.loconav;
     let zone = sources::loconav::Config::new(&loconav.naive_timezone)
         .map_err(|error| Usage(format!("sources.loconav.naive_timezone: {error}")))?;
-    let hmac_secret = match &loconav.hmac_secret {
-        None => None,
-        Some(secret) => {
-            if secret.is_literal() {
-                tracing::warn!(
-                    "sources.loconav.hmac_secret stands in the configuration; env: or file: is safer"
-                );
-            }
-            let bytes = secret.read().map_err(|e| Usage(format!("sources.loconav.hmac_secret: {e}")))?;
-            Some(bytes)
-        }
-    };
+    let hmac_secret = secret_bytes("sources.loconav.hmac_secret", loconav.hmac_secret.as_ref())?;
+    let tracking_secret = secret_bytes("tracking.secret", config.tracking.secret.as_ref())?;
     let mut allowed_hosts = config.listen.allowed_hosts.clone();
     if !address.ip().is_unspecified() {
         allowed_hosts.push(address.ip().to_string());
@@ -314,6 +308,18 @@ fn api_config(config: &Config, address: SocketAddr) -> anyhow::Result<ApiConfig>
         hmac_secret,
         sign_all_writes: None,
         allowed_hosts,
+        trip_min_notice_ms: config.trip_min_notice_min()? * MINUTE_MS,
+        zone: config.graph_settings()?.zone,
+        tracking_secret,
+        tracking_base_url: config.tracking.base_url.clone(),
         ..ApiConfig::default()
     })
+}
+
+fn secret_bytes(name: &str, secret: Option<&Secret>) -> anyhow::Result<Option<Vec<u8>>> {
+    let Some(secret) = secret else { return Ok(None) };
+    if secret.is_literal() {
+        tracing::warn!("{name} stands in the configuration; env: or file: is safer");
+    }
+    Ok(Some(secret.read().map_err(|e| Usage(format!("{name}: {e}")))?))
 }

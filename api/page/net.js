@@ -53,3 +53,9 @@ export async function putFence(feature, tag) {
   const answer = await call(fencePath(feature.id), { method: 'PUT', headers, body: JSON.stringify(feature) }, WRITE_LIMIT_MS);
   return answer.json();
 }
+
+/** Posts JSON; gives the answer. */
+export async function post(path, body) {
+  const options = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+  return (await call(path, options, WRITE_LIMIT_MS)).json();
+}

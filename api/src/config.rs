@@ -1,7 +1,10 @@
 //! Limits, names and secrets of the HTTP interface.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use model::TimeZone;
 
 /// Settings of the HTTP interface; see [`ApiConfig::default`].
 #[derive(Clone)]
@@ -16,8 +19,8 @@ pub struct ApiConfig {
     pub loconav: sources::loconav::Config,
     /// With it, bodies sent to the webhooks and to `/api/v1/records` must be signed.
     pub hmac_secret: Option<Vec<u8>>,
-    /// Whether, with a secret, fence edits and work on dead letters must be signed too. `None` asks for it
-    /// exactly when the service can be reached from other machines.
+    /// Whether, with a secret, edits of fences and trips, the making of tracking links, and work on dead letters
+    /// must be signed too. `None` asks for it exactly when the service can be reached from other machines.
     pub sign_all_writes: Option<bool>,
     /// Host names that requests may address, besides those of the loopback interface. `*` allows any.
     pub allowed_hosts: Vec<String>,
@@ -31,6 +34,17 @@ pub struct ApiConfig {
     pub sse_keep_alive: Duration,
     /// How long a connection may take to send a request's head; idle connections end so too.
     pub header_read_timeout: Duration,
+    /// How far ahead of now a trip must be scheduled that is planned here, ms.
+    pub trip_min_notice_ms: i64,
+    /// The zone of the day in ids of trips that are made here.
+    pub zone: TimeZone,
+    /// What tracking links are signed with, instead of the key in `tracking_key_file`.
+    pub tracking_secret: Option<Vec<u8>>,
+    /// Where the key of tracking links is kept, which is made at its first use. Without it, and without a secret,
+    /// links end with the service.
+    pub tracking_key_file: Option<PathBuf>,
+    /// What tracking links begin with, such as `https://fleet.example.org`; without it they begin with the path.
+    pub tracking_base_url: Option<String>,
 }
 
 impl Default for ApiConfig {
@@ -48,6 +62,11 @@ impl Default for ApiConfig {
             request_timeout: Duration::from_secs(30),
             sse_keep_alive: Duration::from_secs(15),
             header_read_timeout: Duration::from_secs(60),
+            trip_min_notice_ms: 30 * 60_000,
+            zone: model::GraphSettings::default().zone,
+            tracking_secret: None,
+            tracking_key_file: None,
+            tracking_base_url: None,
         }
     }
 }
@@ -58,6 +77,7 @@ impl fmt::Debug for ApiConfig {
             .field("max_body_bytes", &self.max_body_bytes)
             .field("max_inflated_bytes", &self.max_inflated_bytes)
             .field("hmac_secret", &self.hmac_secret.as_ref().map(|_| "***"))
+            .field("tracking_secret", &self.tracking_secret.as_ref().map(|_| "***"))
             .field("sign_all_writes", &self.sign_all_writes)
             .field("allowed_hosts", &self.allowed_hosts)
             .field("max_connections", &self.max_connections)
@@ -72,7 +92,11 @@ mod tests {
 
     #[test]
     fn debug_output_has_no_secret() {
-        let config = ApiConfig { hmac_secret: Some(b"hunter2".to_vec()), ..ApiConfig::default() };
+        let config = ApiConfig {
+            hmac_secret: Some(b"hunter2".to_vec()),
+            tracking_secret: Some(b"hunter2".to_vec()),
+            ..ApiConfig::default()
+        };
         let shown = format!("{config:?}");
         assert!(!shown.contains("hunter2") && !shown.contains("104"), "{shown}");
         assert!(shown.contains("***"));

@@ -133,6 +133,7 @@ fn render_state(text: &mut Text, shared: &Shared, now_ms: i64) {
             (Table::Crossings.as_str(), state.crossings.len()),
             ("trucks", state.trucks.len()),
             ("fences", state.fences.known()),
+            (Table::Trips.as_str(), state.trips.len()),
         ];
         (state.stamp, state.records, rows, state.rejects.totals())
     };

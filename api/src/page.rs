@@ -39,6 +39,9 @@ macro_rules! page_file {
     };
 }
 
+/// The page of tracking links; they name a trip, and the page asks for it.
+const TRACKING: PageFile = page_file!("track.html", HTML);
+
 const FILES: &[PageFile] = &[
     page_file!("api.html", HTML, &["/api", "/api.html"]),
     page_file!("api.js", SCRIPT),
@@ -59,6 +62,12 @@ const FILES: &[PageFile] = &[
     page_file!("stream.js", SCRIPT),
     page_file!("style.css", STYLE),
     page_file!("text.js", SCRIPT),
+    page_file!("track.css", STYLE),
+    TRACKING,
+    page_file!("track.js", SCRIPT),
+    page_file!("trips.css", STYLE),
+    page_file!("trips.html", HTML, &["/trips", "/trips.html"]),
+    page_file!("trips.js", SCRIPT),
     page_file!("visits.js", SCRIPT),
 ];
 
@@ -75,7 +84,12 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
     router
 }
 
-fn answer(file: &'static PageFile, etag: &HeaderValue, request: &HeaderMap) -> Response<Body> {
+/// The page of a tracking link.
+pub(crate) fn tracking_page() -> Response<Body> {
+    answer(&TRACKING, &Fingerprint::of(TRACKING.bytes).etag(), &HeaderMap::new())
+}
+
+fn answer(file: &PageFile, etag: &HeaderValue, request: &HeaderMap) -> Response<Body> {
     let known = request.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_known =
         known.split(',').any(|tag| tag.trim().trim_start_matches("W/").as_bytes() == etag.as_bytes());

@@ -1,11 +1,13 @@
 //! The demo: 84 simulated trucks around Lagos, driven into a running service through its own webhook.
 //!
 //! ```text
-//! fences, if none is known -> the last 8 days, newest day first -> real time, until stopped
+//! fences and locations, if no fence is known
+//!   -> trips planned so far -> the last 8 days, newest day first -> real time, until stopped
 //! ```
 //!
-//! A truck's life is a function of its number and the day, so a restart goes on where the service's records
-//! end: only what should have arrived since then is sent. A first fill that was broken off is not gone back to.
+//! A truck's life is a function of its number and the day, as are its trips, so a restart goes on where the
+//! service's records end: only what should have arrived since then is sent. A first fill that was broken off is
+//! not gone back to.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -20,9 +22,10 @@ use crate::send::client::{Answer, Client, Target};
 use crate::send::loconav::push_location;
 use crate::send::{back_off, is_busy, retry_pause};
 use crate::simulate::{
-    ArrivalRules, Arrivals, Arrived, Layout, World, WorldOptions, day_start, feature_json, local_day,
-    push_fence_upsert, truck_name,
+    ArrivalRules, Arrivals, Arrived, Layout, TripAct, World, WorldOptions, day_start, feature_json,
+    local_day, push_fence_upsert, push_location_upsert, push_trip_act, truck_name,
 };
+use plans::Plans;
 
 /// The demo's fleet, always the same.
 const TRUCKS: u32 = 84;
@@ -34,6 +37,8 @@ const RECORDS_PATH: &str = "/api/v1/records";
 const LOCATION_PATH: &str = "/webhooks/loconav/location";
 /// Positions a request.
 const BATCH: usize = 2_000;
+/// Records of trips a request.
+const TRIPS_BATCH: usize = 500;
 /// How often it is looked for fixes whose time has come.
 const CHECK_EVERY: Duration = Duration::from_millis(250);
 /// How far back the demo goes. The quarter of an hour is for filling the oldest day before it is too late.
@@ -85,6 +90,10 @@ impl Driver {
     async fn run(&mut self, now: &impl Fn() -> TimeMs, last_known: Option<TimeMs>) -> anyhow::Result<()> {
         self.post_fences().await?;
         let live_from = now();
+        let oldest = live_from.plus_ms(-PAST_MS);
+        let (mut plans, made) = Plans::until(&self.world, oldest, live_from, last_known);
+        // Before the positions: whatever a position is known of, its trips are known of as well.
+        self.post_trips(&made).await?;
         let mut waiting = self.fill(live_from, last_known).await?;
         waiting.sort_unstable_by(|a, b| b.cmp(a));
         tracing::info!(trucks = TRUCKS, "the demo fleet drives in real time");
@@ -95,6 +104,7 @@ impl Driver {
             let until = now();
             if until > done {
                 done = until;
+                self.post_trips(&plans.next_until(&self.world, until)).await?;
                 while let Some(next) = waiting.pop_if(|next| next.received < until) {
                     due.push(next);
                 }
@@ -107,7 +117,7 @@ impl Driver {
         }
     }
 
-    /// Creates the demo's fences unless the service knows any of them.
+    /// Creates the demo's fences and locations unless the service knows any of the fences.
     async fn post_fences(&mut self) -> anyhow::Result<()> {
         let Some(answer) = self.ask(Method::GET, FENCES_PATH, Bytes::new()).await? else {
             return Ok(());
@@ -119,6 +129,9 @@ impl Driver {
         let mut records = Vec::new();
         for fence in &self.world.fences {
             push_fence_upsert(&mut records, None, &feature_json(&fence.label, &fence.first));
+        }
+        for place in 0..self.world.places.len() as u32 {
+            push_location_upsert(&mut records, &self.world, place, None);
         }
         if self.ask(Method::POST, RECORDS_PATH, records.into()).await?.is_some() {
             tracing::info!(fences = FENCES, "the demo's fences are created");
@@ -147,6 +160,17 @@ impl Driver {
             tracing::info!(day = %date(day), positions = positions.len(), "the demo fleet's past is filled in");
         }
         Ok(under_way)
+    }
+
+    async fn post_trips(&mut self, acts: &[TripAct]) -> anyhow::Result<()> {
+        for batch in acts.chunks(TRIPS_BATCH) {
+            let mut records = Vec::with_capacity(batch.len() * 512);
+            for act in batch {
+                push_trip_act(&mut records, &self.world, act, None);
+            }
+            self.ask(Method::POST, RECORDS_PATH, records.into()).await?;
+        }
+        Ok(())
     }
 
     async fn post_positions(&mut self, arrived: &[Arrived]) -> anyhow::Result<()> {
@@ -224,6 +248,8 @@ fn position(arrived: &Arrived) -> Position {
 fn date(day: i64) -> String {
     TimeMs(day * 86_400_000).to_string().chars().take(10).collect()
 }
+
+mod plans;
 
 #[cfg(test)]
 mod tests;

@@ -52,6 +52,21 @@ impl FromStr for VisitId {
     }
 }
 
+/// The key of a trip's row, as bytes.
+#[must_use]
+pub fn trip_key(trip_id: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(trip_id.len() + 2);
+    push_ordered_text(&mut out, trip_id);
+    out
+}
+
+/// What the changes of a trip's row are found by: XXH3 (64 bits, seed 0) of its key's bytes. No visit has such a
+/// key, since those of visits have two texts.
+#[must_use]
+pub fn trip_hash(key_bytes: &[u8]) -> u64 {
+    xxh3_64(key_bytes)
+}
+
 /// What the rows about one vehicle in one fence have in common, as bytes: what their keys begin with.
 #[must_use]
 pub fn pair_subject(vehicle_id: &str, fence_id: &str) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Change, Coord, Fence, Position, TimeMs};
+use crate::{Change, Coord, Fence, LocationEdit, Position, TimeMs, TripEdit};
 
 /// An admitted position of one vehicle.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +35,28 @@ pub enum FenceEdit {
     },
 }
 
+/// A trip's record that took effect in a tick.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TripRecord {
+    /// Which trip.
+    pub id: Arc<str>,
+    /// What happens to it.
+    pub edit: TripEdit,
+    /// The whole record as compact JSON without `received_time`.
+    pub json: String,
+}
+
+/// A location's record that took effect in a tick.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocationRecord {
+    /// Which location.
+    pub id: Arc<str>,
+    /// What happens to it.
+    pub edit: LocationEdit,
+    /// The whole record as compact JSON without `received_time`.
+    pub json: String,
+}
+
 /// Everything that became true when a tick closed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClosedTick {
@@ -50,4 +72,8 @@ pub struct ClosedTick {
     pub fixes: Vec<Fix>,
     /// Fence edits of this tick, in order of arrival.
     pub fence_edits: Vec<FenceEdit>,
+    /// Records of trips of this tick, in order of arrival.
+    pub trip_records: Vec<TripRecord>,
+    /// Records of locations of this tick, in order of arrival.
+    pub location_records: Vec<LocationRecord>,
 }

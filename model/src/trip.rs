@@ -141,6 +141,26 @@ impl TripStatus {
     }
 }
 
+/// How long after its scheduled departure a trip is delayed that has not departed.
+const DELAYED_AFTER_MS: i64 = 2 * 3_600_000;
+
+/// When a trip is to leave and to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TripSchedule {
+    /// When it is to leave the pickup.
+    pub departure: TimeMs,
+    /// When it is to be at the delivery.
+    pub arrival: Option<TimeMs>,
+}
+
+impl TripPlan {
+    /// When it is to leave and to be there.
+    #[must_use]
+    pub fn schedule(&self) -> TripSchedule {
+        TripSchedule { departure: self.scheduled_departure, arrival: self.scheduled_arrival }
+    }
+}
+
 /// Where a trip is, by the evidence of its vehicle's visits and by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TripRow {
@@ -173,6 +193,28 @@ pub struct TripRow {
 impl TripRow {
     /// Stands for a person where a status follows from the evidence.
     pub const INFERRED: &'static str = "inferred";
+
+    /// Whether somebody set the status by hand.
+    #[must_use]
+    pub fn is_set_by_hand(&self) -> bool {
+        &*self.status_by != TripRow::INFERRED
+    }
+
+    /// The status that follows from the evidence, whatever was set by hand; the row is that of the instant `as_of`.
+    #[must_use]
+    pub fn inferred_status(&self, schedule: TripSchedule, as_of: TimeMs) -> TripStatus {
+        let has_arrived = self.arrival.is_some();
+        let has_departed = self.actual_departure.is_some() || has_arrived;
+        let leaves_late = !has_departed && as_of >= schedule.departure.plus_ms(DELAYED_AFTER_MS);
+        let arrives_late = !has_arrived && schedule.arrival.is_some_and(|due| as_of > due);
+        match self.phase {
+            TripPhase::Failed => TripStatus::Failed,
+            TripPhase::Done => TripStatus::Completed,
+            _ if leaves_late || arrives_late => TripStatus::Delayed,
+            _ if has_departed => TripStatus::Ongoing,
+            _ => TripStatus::Scheduled,
+        }
+    }
 
     /// Appends all of the row but the brace at its end.
     pub(crate) fn write_fields(&self, out: &mut Vec<u8>) {
@@ -243,6 +285,33 @@ mod tests {
     }
 
     #[test]
+    fn the_evidence_has_a_status_of_its_own() {
+        let hour = |hours: i64| TimeMs(hours * 3_600_000);
+        let schedule = TripSchedule { departure: hour(8), arrival: Some(hour(12)) };
+        let planned = TripRow { status: TripStatus::Cancelled, status_by: "ada".into(), ..trip("t") };
+        let driving = TripRow { actual_departure: Some(hour(9)), ..planned.clone() };
+        let there = TripRow { arrival: Some(hour(13)), ..driving.clone() };
+        let unseen = TripRow { actual_departure: None, ..there.clone() };
+        let done = TripRow { phase: TripPhase::Done, ..there.clone() };
+        let failed = TripRow { phase: TripPhase::Failed, ..planned.clone() };
+        for (row, as_of, expected) in [
+            (&planned, TimeMs(hour(10).0 - 1), TripStatus::Scheduled),
+            (&planned, hour(10), TripStatus::Delayed),
+            (&driving, hour(12), TripStatus::Ongoing),
+            (&driving, TimeMs(hour(12).0 + 1), TripStatus::Delayed),
+            (&there, hour(14), TripStatus::Ongoing),
+            (&unseen, hour(14), TripStatus::Ongoing),
+            (&done, hour(14), TripStatus::Completed),
+            (&failed, hour(9), TripStatus::Failed),
+        ] {
+            assert_eq!(row.inferred_status(schedule, as_of), expected, "{row:?} at {as_of}");
+            assert!(row.is_set_by_hand());
+        }
+        let without_due = TripSchedule { arrival: None, ..schedule };
+        assert_eq!(driving.inferred_status(without_due, hour(100)), TripStatus::Ongoing);
+    }
+
+    #[test]
     fn the_key_is_the_id() {
         let ids = ["", "T", "T\u{0}", "T\u{0}\u{1}", "T\u{1}", "Ta", "t"];
         let keys = ids.map(|id| Row::Trip(trip(id)).key_bytes());
@@ -251,6 +320,7 @@ mod tests {
         assert!(rows.is_sorted_by(|a, b| a.cmp_key(b).is_lt()));
         let other = Row::Trip(TripRow { phase: TripPhase::Done, ..trip("t") });
         assert_eq!((other.key_bytes(), other.table()), (keys[6].clone(), Table::Trips));
+        assert_eq!(ids.map(crate::trip_key), keys);
     }
 
     #[test]

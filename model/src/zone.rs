@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZoneDatabase};
 
+use crate::TimeMs;
+
 pub use jiff::tz::TimeZone;
 
 /// A name that is no zone.
@@ -37,9 +39,25 @@ pub(crate) fn offset_ms(offset: Offset) -> i64 {
     i64::from(offset.seconds()) * 1000
 }
 
+/// The day of a time in a zone, as ids of trips have it: `01/Apr/2025`. `None` for times that no calendar has.
+#[must_use]
+pub fn day_text(time: TimeMs, zone: &TimeZone) -> Option<String> {
+    let zoned = Timestamp::from_millisecond(time.0).ok()?.to_zoned(zone.clone());
+    Some(zoned.strftime("%d/%b/%Y").to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_those_of_the_zone() {
+        let zone = time_zone("Africa/Lagos").unwrap();
+        let late = TimeMs::parse_rfc3339("2025-03-31T23:30:00Z").unwrap();
+        assert_eq!(day_text(late, &zone).as_deref(), Some("01/Apr/2025"));
+        assert_eq!(day_text(late, &TimeZone::UTC).as_deref(), Some("31/Mar/2025"));
+        assert_eq!(day_text(TimeMs(i64::MAX), &zone), None);
+    }
 
     #[test]
     fn zones_are_known_by_their_names_only() {

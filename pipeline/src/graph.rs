@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use model::{
-    Change, ClosedTick, CrossingRow, FenceEdit, Fix, GraphSettings, PresenceRow, RejectRow, Row, TimeMs,
-    TripRow, VisitRow, Why,
+    Change, ClosedTick, CrossingRow, GraphSettings, PresenceRow, RejectRow, Row, TimeMs, TripRow, VisitRow,
+    Why,
 };
 use operators::presence::{FixIn, presence};
 use operators::trips::{TripControl, TripDelta, TripFacts, trips};
@@ -89,12 +89,9 @@ impl Drop for Bell {
 
 /// What waits for the workers to close a tick.
 struct Pending {
-    tick: u64,
-    instant: TimeMs,
-    records: u64,
     rejects: Vec<RejectRow>,
-    fixes: Vec<Fix>,
-    fence_edits: Vec<FenceEdit>,
+    /// The tick, without the changes that the workers make of it.
+    unchanged: ClosedTick,
 }
 
 /// A running graph.
@@ -181,9 +178,18 @@ impl Graph {
     pub fn submit(&mut self, tick: u64, input: TickInput) -> Result<(), GraphError> {
         debug_assert!(tick > self.last_tick && self.has_room());
         self.last_tick = tick;
-        let TickInput { instant, records, fixes, controls, trip_controls, rejects, view_fixes, fence_edits } =
-            input;
-        self.pending.push_back(Pending { tick, instant, records, rejects, fixes: view_fixes, fence_edits });
+        let TickInput { fixes, controls, trip_controls, rejects, .. } = input;
+        let unchanged = ClosedTick {
+            tick,
+            instant: input.instant,
+            records: input.records,
+            changes: Vec::new(),
+            fixes: input.view_fixes,
+            fence_edits: input.fence_edits,
+            trip_records: input.trip_records,
+            location_records: input.location_records,
+        };
+        self.pending.push_back(Pending { rejects, unchanged });
         let peers = self.work.len();
         let mut parts = vec![Vec::new(); peers];
         if peers == 1 {
@@ -240,14 +246,7 @@ impl Graph {
             changes.push(Change { diff: 1, row: Row::Reject(reject), why });
         }
         changes.sort_by(Change::cmp_in_tick);
-        ClosedTick {
-            tick: pending.tick,
-            instant: pending.instant,
-            records: pending.records,
-            changes,
-            fixes: pending.fixes,
-            fence_edits: pending.fence_edits,
-        }
+        ClosedTick { changes, ..pending.unchanged }
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{
-    Coord, FenceEdit, Fix, GraphSettings, LocationEdit, Position, PositionRef, Record, RecordSink,
-    RejectReason, RejectRow, TimeMs, TripEdit, TripPlan, admit, range_ok,
+    Coord, FenceEdit, Fix, GraphSettings, LocationEdit, LocationRecord, Position, PositionRef, Record,
+    RecordSink, RejectReason, RejectRow, TimeMs, TripEdit, TripPlan, TripRecord, admit, range_ok,
 };
 use operators::Control;
 use operators::fences::{ALWAYS, Edit};
@@ -32,6 +32,8 @@ pub struct TickInput {
     pub(crate) rejects: Vec<RejectRow>,
     pub(crate) view_fixes: Vec<Fix>,
     pub(crate) fence_edits: Vec<FenceEdit>,
+    pub(crate) trip_records: Vec<TripRecord>,
+    pub(crate) location_records: Vec<LocationRecord>,
 }
 
 /// Turns decoded records into ticks of the graph.
@@ -355,8 +357,14 @@ impl RecordSink for Intake {
                 }
             }
             Record::Backfill { from, to } => self.periods.meet(Period { from, to }, self.records),
-            Record::Trip { id, edit, .. } => self.edit_trip(&id, &edit),
-            Record::Location { id, edit, .. } => self.edit_location(&id, &edit),
+            Record::Trip { id, edit, json } => {
+                self.edit_trip(&id, &edit);
+                self.tick.trip_records.push(TripRecord { id, edit, json });
+            }
+            Record::Location { id, edit, json } => {
+                self.edit_location(&id, &edit);
+                self.tick.location_records.push(LocationRecord { id, edit, json });
+            }
             // Alerts and KPIs are not computed yet.
             Record::Rule { .. }
             | Record::ProviderAlert { .. }

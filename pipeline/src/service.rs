@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use journal::{AppendError, ChangeBytes, Changelog, Index, Log, RowsSnapshot, StoreError, Tick};
-use model::{Change, ClosedTick, GraphSettings, Table, Tables, Unfit, VisitId, Why, vehicle_subject};
+use model::{
+    Change, ClosedTick, GraphSettings, Table, Tables, Unfit, VisitId, Why, trip_hash, vehicle_subject,
+};
 
 use crate::backfill::{self, Difference};
 use crate::backlog::Backlog;
@@ -326,10 +328,11 @@ fn indexed_rows(kept: &RowsSnapshot) -> Result<Vec<(u8, Vec<u8>, Index)>, StoreE
             Ok((table.code(), key, index))
         })
     };
-    [Table::Rejects, Table::Visits].into_iter().flat_map(of_table).collect()
+    [Table::Rejects, Table::Trips, Table::Visits].into_iter().flat_map(of_table).collect()
 }
 
-/// How rows are found: visits by their id and, with their changes, by vehicle and fence; rejects by vehicle.
+/// How rows are found: visits by their id and, with their changes, by vehicle and fence; rejects by vehicle; the
+/// changes of a trip by its key.
 fn index_of(table: Table, key: &[u8], row: &[u8]) -> Index {
     match table {
         Table::Visits => match key.split_last_chunk::<TIME_KEY_BYTES>() {
@@ -342,9 +345,8 @@ fn index_of(table: Table, key: &[u8], row: &[u8]) -> Index {
             }
             _ => Index::None,
         },
-        Table::Alerts | Table::Presences | Table::Crossings | Table::Trips | Table::Kpis | Table::Etas => {
-            Index::None
-        }
+        Table::Trips => Index::Story { subject: key.to_vec(), id: trip_hash(key) },
+        Table::Alerts | Table::Presences | Table::Crossings | Table::Kpis | Table::Etas => Index::None,
     }
 }
 

@@ -31,8 +31,8 @@ pub struct Checked {
     pub refused_count: usize,
     /// What was accepted but looks wrong.
     pub warnings: Vec<String>,
-    /// Whether a fence may become another with it.
-    pub edits_fences: bool,
+    /// Whether a fence, a location or a trip may become another with it.
+    pub edits_entities: bool,
 }
 
 /// A refused part of a body.
@@ -167,7 +167,7 @@ impl<'a> Collector<'a> {
             refused: self.refused,
             refused_count: self.refused_count,
             warnings: self.sink.warnings,
-            edits_fences: self.sink.edits_fences,
+            edits_entities: self.sink.edits_entities,
         }
     }
 }
@@ -193,16 +193,16 @@ fn push_as_line(out: &mut Vec<u8>, part: &[u8]) {
     out.push(b'\n');
 }
 
-/// Swallows records; only remembers what to warn of, and whether fences are edited.
+/// Swallows records; only remembers what to warn of, and whether anything is edited that people edit.
 pub(crate) struct DoorSink {
     pub(crate) warnings: Vec<String>,
-    edits_fences: bool,
+    edits_entities: bool,
     geometry_budget: u64,
 }
 
 impl DoorSink {
     pub(crate) fn new() -> DoorSink {
-        DoorSink { warnings: Vec::new(), edits_fences: false, geometry_budget: shape::INTERSECTION_BUDGET }
+        DoorSink { warnings: Vec::new(), edits_entities: false, geometry_budget: shape::INTERSECTION_BUDGET }
     }
 }
 
@@ -210,7 +210,13 @@ impl RecordSink for DoorSink {
     fn position(&mut self, _received_time: Option<TimeMs>, _position: PositionRef<'_>) {}
 
     fn record(&mut self, _received_time: Option<TimeMs>, record: Record) {
-        self.edits_fences |= matches!(record, Record::FenceUpsert(_) | Record::FenceDelete { .. });
+        self.edits_entities |= matches!(
+            record,
+            Record::FenceUpsert(_)
+                | Record::FenceDelete { .. }
+                | Record::Location { .. }
+                | Record::Trip { .. }
+        );
         if let Record::FenceUpsert(fence) = record {
             self.warnings.extend(shape::self_intersection(&fence, &mut self.geometry_budget));
         }

@@ -60,7 +60,7 @@ pub fn start() -> Option<Browser> {
 }
 
 /// Panics where the page asked other hosts, or the console shows errors.
-fn nothing_is_wrong(page: &Page, base_url: &str) {
+pub fn nothing_is_wrong(page: &Page, base_url: &str) {
     let elsewhere = requests_elsewhere(page, base_url);
     assert!(elsewhere.is_empty(), "the page asked other hosts:\n{}", lines(&elsewhere));
     let errors = page.console_errors();

@@ -94,7 +94,7 @@ pub fn replay(export: &[u8]) -> Tables {
 }
 
 /// The tables of this product that have rows.
-pub const TABLES: [&str; 4] = ["presences", "visits", "rejects", "crossings"];
+pub const TABLES: [&str; 5] = ["presences", "visits", "rejects", "crossings", "trips"];
 
 /// The rows of [`TABLES`], as the very bytes that were given out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -304,8 +304,12 @@ pub fn rows(client: &mut Client, table: &str, tick: u64, limit: usize, pages: us
     rows
 }
 
-/// The row in an item of a list: visits have their id behind the members of their rows.
+/// The row in an item of a list: visits have their id behind the members of their rows, trips their plan.
 fn row_of_item(table: &str, item: &str) -> String {
+    if table == "trips" {
+        let (members, _) = item.split_once(",\"inferred_status\":").expect("a trip's other status");
+        return format!("{members}}}");
+    }
     if table != "visits" {
         return item.to_owned();
     }

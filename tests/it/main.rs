@@ -17,3 +17,4 @@ mod hostile;
 mod page;
 mod postgis;
 mod service;
+mod trips;

@@ -11,7 +11,7 @@ use model::TimeMs;
 use super::ingest::WriteHead;
 use super::openapi::{DeadLetterDoc, DeadLetterPageDoc, ProblemDoc, ReceiptDoc};
 use super::params::{self, Id, ListParams, Params};
-use super::submit::{Door, FenceTurn, Undone, append_checked};
+use super::submit::{Door, EditTurn, Undone, append_checked};
 use super::{Shared, begin_object, ingest, json, list, read_cursor, run_aside, write_text, write_time};
 use crate::problem::Problem;
 use crate::views::CursorWriter;
@@ -155,7 +155,7 @@ async fn send_again(shared: &Arc<Shared>, id: &str, corrected: Bytes) -> Result<
         )));
     };
     let body = if corrected.is_empty() { Bytes::from(letter.payload) } else { corrected };
-    let receipt = match append_checked(shared, door, &body, FenceTurn::NotHeld).await {
+    let receipt = match append_checked(shared, door, &body, EditTurn::NotHeld).await {
         Ok(receipt) => receipt,
         Err(Undone::NotABody(reason)) => return Err(Problem::bad_body(reason)),
         Err(Undone::Problem(problem)) => return Err(problem),

@@ -1,12 +1,11 @@
 //! Fences: read as GeoJSON, and edited through the journal like everything else.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{self, HeaderMap};
-use axum::http::{Response, StatusCode};
+use axum::http::Response;
+use axum::http::header;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -15,16 +14,15 @@ use utoipa::IntoParams;
 use super::ingest::WriteHead;
 use super::openapi::{FeatureDoc, FencePageDoc, LiveFeatureDoc, ProblemDoc, ReceiptDoc};
 use super::params::{self, Id, ListParams, LiveParams, Params};
-use super::submit::{Door, FenceTurn, keep_unreadable, submit};
+use super::submit::{Door, EditTurn, keep_unreadable, submit};
 use super::{
-    MIN_TICK_WAIT, Shared, begin_object, end_with_list, ingest, json as json_answer, read_cursor, write_text,
+    MIN_TICK_WAIT, Shared, begin_object, edits, end_with_list, ingest, json as json_answer, read_cursor,
+    write_text,
 };
 use crate::problem::Problem;
 use crate::views::{CursorWriter, FenceView};
 
 const FENCES: u8 = b'f';
-/// How long an edit that has the turn waits for what came before it. All others wait meanwhile.
-const WAIT_IN_TURN: Duration = Duration::from_secs(1);
 /// Members that answers add to a feature, and that come back when it is edited and sent again.
 const ADDED_MEMBERS: [&str; 2] = ["as_of", "tick"];
 
@@ -155,7 +153,7 @@ pub(super) async fn put_fence(
     body: Body,
 ) -> Result<Response<Body>, Problem> {
     let correct_history = params::yes_or_no("correct_history", params.correct_history.as_deref())?;
-    let edited = tags_of_edited(&head.headers)?;
+    let edited = edits::tags_of_edited(&head.headers)?;
     let (body, held) = ingest::read_write(&shared, Door::Records, &head, body).await?;
     let feature = match read_feature(&id, &body) {
         Ok(feature) => feature,
@@ -168,14 +166,14 @@ pub(super) async fn put_fence(
     let may_come_back = has_valid_from || correct_history;
     let is_judged = edited.is_some() || !may_come_back;
     if is_judged {
-        catch_up(&shared, MIN_TICK_WAIT).await?;
+        edits::catch_up(&shared, MIN_TICK_WAIT).await?;
     }
-    let turn = shared.fence_edits.clone().write_owned().await;
+    let turn = shared.edits.clone().write_owned().await;
     let shared_too = shared.clone();
     let work = async move {
         let _held = held;
         if is_judged {
-            catch_up(&shared_too, WAIT_IN_TURN).await?;
+            edits::catch_up(&shared_too, edits::WAIT_IN_TURN).await?;
         }
         if let Some(tags) = edited {
             refuse_changed(&shared_too, &id, &tags)?;
@@ -184,26 +182,9 @@ pub(super) async fn put_fence(
             refuse_deleted(&shared_too, &id)?;
         }
         let record = json!({"type": "fence", "op": "upsert", "feature": feature});
-        submit(&shared_too, Door::Records, record.to_string().into(), FenceTurn::Held).await
+        submit(&shared_too, Door::Records, record.to_string().into(), EditTurn::Held).await
     };
     shared.to_the_end(turn, work).await
-}
-
-/// The tags of `If-Match`, where it is given.
-fn tags_of_edited(headers: &HeaderMap) -> Result<Option<Vec<String>>, Problem> {
-    if !headers.contains_key(header::IF_MATCH) {
-        return Ok(None);
-    }
-    let mut tags = Vec::new();
-    for value in headers.get_all(header::IF_MATCH) {
-        let text = value.to_str().map_err(|_| Problem::bad_request("If-Match must be text"))?;
-        tags.extend(text.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));
-    }
-    if tags.is_empty() {
-        let detail = "If-Match is empty; give the ETag of the fence that was read, or leave the header out";
-        return Err(Problem::bad_request(detail));
-    }
-    Ok(Some(tags))
 }
 
 /// An edit made of one state of a fence must not take away what another edit has made of it since.
@@ -212,17 +193,15 @@ fn refuse_changed(shared: &Shared, id: &str, tags: &[String]) -> Result<(), Prob
         let state = shared.api.views.read();
         state.fences.fingerprint(id, state.stamp.instant)
     };
-    let matches = |tag: &String| now.is_some_and(|now| tag == "*" || tag.as_bytes() == now.etag().as_bytes());
-    if tags.iter().any(matches) {
+    if edits::is_tagged(now, tags) {
         return Ok(());
     }
-    let detail = if now.is_some() {
-        format!("fence {id:?} was changed since it was read; read it again, and edit what it is now")
-    } else {
-        format!("fence {id:?} is not there any more; without If-Match, a PUT creates it anew")
-    };
-    let title = "The fence is not what was edited";
-    Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", title, detail))
+    Err(edits::changed(match now {
+        Some(_) => {
+            format!("fence {id:?} was changed since it was read; read it again, and edit what it is now")
+        }
+        None => format!("fence {id:?} is not there any more; without If-Match, a PUT creates it anew"),
+    }))
 }
 
 /// A deleted id comes back only on purpose.
@@ -282,13 +261,13 @@ pub(super) async fn delete_fence(
     body: Body,
 ) -> Result<Response<Body>, Problem> {
     let at = params::time("at", params.at.as_deref())?;
-    let edited = tags_of_edited(&head.headers)?;
+    let edited = edits::tags_of_edited(&head.headers)?;
     ingest::read_write(&shared, Door::Records, &head, body).await?;
-    catch_up(&shared, MIN_TICK_WAIT).await?;
-    let turn = shared.fence_edits.clone().write_owned().await;
+    edits::catch_up(&shared, MIN_TICK_WAIT).await?;
+    let turn = shared.edits.clone().write_owned().await;
     let shared_too = shared.clone();
     let work = async move {
-        catch_up(&shared_too, WAIT_IN_TURN).await?;
+        edits::catch_up(&shared_too, edits::WAIT_IN_TURN).await?;
         if let Some(tags) = edited {
             refuse_changed(&shared_too, &id, &tags)?;
         }
@@ -299,24 +278,7 @@ pub(super) async fn delete_fence(
         if let Some(at) = at {
             record["at"] = at.to_string().into();
         }
-        submit(&shared_too, Door::Records, record.to_string().into(), FenceTurn::Held).await
+        submit(&shared_too, Door::Records, record.to_string().into(), EditTurn::Held).await
     };
     shared.to_the_end(turn, work).await
-}
-
-/// Waits until everything that is durable is shown: an edit that was acknowledged must count.
-///
-/// While a backfill is computed that takes long. So edits wait for it before they take the turn, all at once,
-/// and in the turn only for what came meanwhile.
-async fn catch_up(shared: &Shared, at_most: Duration) -> Result<(), Problem> {
-    shared.check_started()?;
-    let Some((durable, _)) = shared.api.log.last_tick() else { return Ok(()) };
-    if shared.api.views.wait_for_tick(durable, at_most).await {
-        return Ok(());
-    }
-    let detail = format!(
-        "what is durable up to tick {durable} is not shown yet, as while a backfill is computed, so the edit \
-         cannot be judged; nothing was kept, try again"
-    );
-    Err(Problem::unavailable(detail, 1))
 }

@@ -16,7 +16,7 @@ use sources::loconav::Endpoint;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::openapi::{ProblemDoc, ReceiptDoc};
-use super::submit::{Door, FenceTurn, keep_unreadable, submit};
+use super::submit::{Door, EditTurn, keep_unreadable, submit};
 use super::{Shared, now_ms};
 use crate::metrics::Refusal;
 use crate::problem::Problem;
@@ -88,7 +88,7 @@ async fn take(shared: &Arc<Shared>, door: Door, request: Request<Body>) -> Resul
     let (head, body) = request.into_parts();
     // Wherever there is a secret, records must be signed.
     let (body, _held) = read(shared, door, &head.headers, body, Signed::Body).await?;
-    submit(shared, door, body, FenceTurn::NotHeld).await
+    submit(shared, door, body, EditTurn::NotHeld).await
 }
 
 /// A body as bytes, and the part of the budget that it takes.

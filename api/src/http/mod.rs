@@ -2,6 +2,7 @@
 
 mod changes;
 mod dead_letters;
+mod edits;
 mod fences;
 mod guard;
 mod health;
@@ -11,6 +12,8 @@ mod params;
 mod rejects;
 mod rows;
 mod submit;
+mod tracking;
+mod trips;
 mod trucks;
 mod turns;
 mod visits;
@@ -23,6 +26,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{self, HeaderValue};
 use axum::http::{Method, Response, Uri};
+use axum::routing::get;
 use journal::{RowsSnapshot, StoreError};
 use model::TimeMs;
 use tokio::sync::{Mutex, RwLock, Semaphore, watch};
@@ -61,13 +65,16 @@ pub(crate) struct Shared {
     pub stopping: watch::Receiver<bool>,
     /// Whether every write must be signed, not only bodies of records.
     pub sign_all_writes: bool,
-    /// Held alone while a fence edit is judged and appended, and together by others until theirs are durable:
-    /// what is judged is judged by all that came before it, and nothing waits in the journal's queue meanwhile.
-    fence_edits: Arc<RwLock<()>>,
+    /// Held alone while an edit of a fence or a trip is judged and appended, and together by others until theirs
+    /// are durable: what is judged is judged by all that came before it, and nothing waits in the journal's queue
+    /// meanwhile.
+    edits: Arc<RwLock<()>>,
     /// Held while a dead letter is sent again or thrown away, so that each is sent again once.
     letter_work: Arc<Mutex<()>>,
     /// Set while the journal refuses to write.
     pub journal_failed: AtomicBool,
+    /// What tracking links are signed with.
+    link_key: tracking::LinkKey,
 }
 
 impl Shared {
@@ -83,9 +90,10 @@ impl Shared {
             explaining: Arc::new(Semaphore::new(1)),
             stopping,
             sign_all_writes: config.sign_all_writes.unwrap_or(reachable_from_elsewhere),
-            fence_edits: Arc::default(),
+            edits: Arc::default(),
             letter_work: Arc::default(),
             journal_failed: AtomicBool::new(false),
+            link_key: tracking::LinkKey::new(config),
             api,
         };
         Arc::new(shared)
@@ -172,6 +180,7 @@ pub(crate) fn router_of(shared: Arc<Shared>) -> Router {
     let (routes, _) = documented_routes().split_for_parts();
     routes
         .merge(page::routes())
+        .route("/track/{token}", get(tracking::get_page))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(guard::GuardLayer::new(shared.clone()))
@@ -194,6 +203,12 @@ fn documented_routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(visits::get_history))
         .routes(routes!(visits::explain_visit))
         .routes(routes!(rows::list_crossings))
+        .routes(routes!(trips::list_trips, trips::edit::post_trip))
+        .routes(routes!(trips::get_trip, trips::edit::patch_trip))
+        .routes(routes!(trips::history::get_trip_history))
+        .routes(routes!(tracking::get_tracking))
+        .routes(routes!(tracking::post_tracking_link))
+        .routes(routes!(tracking::get_public_tracking))
         .routes(routes!(rejects::list_rejects))
         .routes(routes!(rejects::count_rejects))
         .routes(routes!(changes::follow_changes))
@@ -266,6 +281,14 @@ fn write_text(out: &mut Vec<u8>, text: Option<&str>) {
         Some(text) => model::push_json_string(out, text),
         None => out.extend_from_slice(b"null"),
     }
+}
+
+/// A text as one segment of a path.
+fn path_segment(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encode =
+        |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encode).collect()
 }
 
 /// The contract's list: `{"as_of":...,"tick":n,"items":[...],"next_cursor":...}`.

@@ -27,6 +27,7 @@ use super::json;
         (name = "trucks", description = "Where trucks are and were."),
         (name = "fences", description = "The fences, as GeoJSON."),
         (name = "derived rows", description = "What follows from positions and fences."),
+        (name = "trips", description = "Trips: planned, seen, corrected, and followed by a link."),
         (name = "changes", description = "Every change of derived rows, as it happens and since."),
         (name = "ingest", description = "Records in. Answered when they are durable."),
         (name = "dead letters", description = "What was refused at the door."),
@@ -386,7 +387,7 @@ macro_rules! page_doc {
         #[doc = concat!("A page of a list: ", $title, ".")]
         #[derive(ToSchema)]
         #[schema(as = $name)]
-        pub(super) struct $name {
+        pub(in crate::http) struct $name {
             #[schema(format = DateTime)]
             as_of: String,
             tick: u64,
@@ -396,6 +397,13 @@ macro_rules! page_doc {
         }
     };
 }
+
+mod trips;
+
+pub(super) use trips::{
+    LiveTripDoc, PublicTrackingDoc, RuleProblemDoc, TrackingDoc, TrackingLinkDoc, TrackingLinkRequestDoc,
+    TripChangeDoc, TripHistoryDoc, TripPageDoc, TripPlanDoc, TripReceiptDoc,
+};
 
 page_doc!(TruckPageDoc, "trucks", TruckItemDoc);
 page_doc!(NearPageDoc, "trucks near a place", NearItemDoc);
@@ -421,7 +429,7 @@ pub(super) struct TrackPageDoc {
 /// What became of a body, once the accepted part of it is durable.
 #[derive(ToSchema)]
 #[schema(as = Receipt)]
-pub(super) struct ReceiptDoc {
+pub(in crate::http) struct ReceiptDoc {
     accepted: u64,
     refused: u64,
     /// The tick that holds the accepted records: `min_tick` waits for it.
@@ -435,7 +443,7 @@ pub(super) struct ReceiptDoc {
 /// A refused record.
 #[derive(ToSchema)]
 #[schema(as = Refusal)]
-pub(super) struct RefusalDoc {
+pub(in crate::http) struct RefusalDoc {
     /// Line of NDJSON or element of an array, from 1.
     line: u64,
     reason: String,

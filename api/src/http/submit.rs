@@ -79,12 +79,12 @@ pub(super) struct Receipt {
     pub failures: Vec<String>,
 }
 
-/// Whether the sender has the turn for fence edits.
+/// Whether the sender has the turn for edits of fences and trips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FenceTurn {
+pub(super) enum EditTurn {
     /// Alone: its edit was judged by what is there.
     Held,
-    /// It is taken where the body edits fences.
+    /// It is taken where the body edits fences, locations or trips.
     NotHeld,
 }
 
@@ -93,7 +93,7 @@ pub(super) async fn submit(
     shared: &Arc<Shared>,
     door: Door,
     body: Bytes,
-    turn: FenceTurn,
+    turn: EditTurn,
 ) -> Result<Response<Body>, Problem> {
     let receipt = match append_checked(shared, door, &body, turn).await {
         Ok(receipt) => receipt,
@@ -124,14 +124,14 @@ pub(super) async fn append_checked(
     shared: &Arc<Shared>,
     door: Door,
     body: &Bytes,
-    turn: FenceTurn,
+    turn: EditTurn,
 ) -> Result<Receipt, Undone> {
     let checked = check(shared, door, body).await?;
-    let Checked { payload, context, accepted, refused, refused_count, warnings, edits_fences } = checked;
+    let Checked { payload, context, accepted, refused, refused_count, warnings, edits_entities } = checked;
     let tick = match payload {
         None => None,
-        Some(payload) if edits_fences && turn == FenceTurn::NotHeld => {
-            Some(append_among_fence_edits(shared, door, context, payload).await?)
+        Some(payload) if edits_entities && turn == EditTurn::NotHeld => {
+            Some(append_among_edits(shared, door, context, payload).await?)
         }
         Some(payload) => Some(append(shared, door, &context, payload).await?),
     };
@@ -175,13 +175,13 @@ async fn check(shared: &Arc<Shared>, door: Door, body: &Bytes) -> Result<Checked
 
 /// [`append`] for what was not judged by what is there. It goes together with others of its kind, and never
 /// while an edit is judged: that one would not know of it.
-async fn append_among_fence_edits(
+async fn append_among_edits(
     shared: &Arc<Shared>,
     door: Door,
     context: String,
     payload: Vec<u8>,
 ) -> Result<u64, Problem> {
-    let turn = shared.fence_edits.clone().read_owned().await;
+    let turn = shared.edits.clone().read_owned().await;
     let shared_too = shared.clone();
     shared.to_the_end(turn, async move { append(&shared_too, door, &context, payload).await }).await
 }

@@ -286,7 +286,7 @@ fn write_fix(out: &mut Vec<u8>, fix: &TrackFix) {
     out.extend_from_slice(format!(",\"seq\":{},\"flag\":{flag}", fix.seq).as_bytes());
 }
 
-fn write_number(out: &mut Vec<u8>, name: &str, value: Option<f32>) {
+pub(super) fn write_number(out: &mut Vec<u8>, name: &str, value: Option<f32>) {
     let text = match value {
         Some(value) => format!(",\"{name}\":{value}"),
         None => format!(",\"{name}\":null"),

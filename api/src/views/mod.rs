@@ -7,6 +7,7 @@ mod fences;
 mod pages;
 mod rejects;
 mod rows;
+mod trips;
 mod trucks;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,7 @@ pub(crate) use fences::{FenceView, Fences};
 pub(crate) use pages::{BadCursor, CursorReader, CursorWriter, MAX_STEPS, Page};
 pub(crate) use rejects::{ReasonCounts, RejectCounts};
 pub(crate) use rows::{SpanFilter, SpanKey, SpanRow, SpanTable};
+pub(crate) use trips::{TripFilter, TripView, Trips};
 pub(crate) use trucks::{Near, NearKey, TrackFix, TruckView, Trucks};
 
 /// Which state an answer is exact for.
@@ -41,6 +43,7 @@ pub(crate) struct State {
     pub rejects: RejectCounts,
     pub trucks: Trucks,
     pub fences: Fences,
+    pub trips: Trips,
 }
 
 /// The live views of the service.
@@ -63,6 +66,7 @@ impl Views {
             rejects: RejectCounts::default(),
             trucks: Trucks::new(track_keep_ms),
             fences: Fences::default(),
+            trips: Trips::default(),
         };
         Views {
             state: RwLock::new(state),
@@ -129,6 +133,12 @@ impl State {
         for edit in &closed.fence_edits {
             self.fences.apply(edit);
         }
+        for record in &closed.trip_records {
+            self.trips.take_record(record);
+        }
+        for record in &closed.location_records {
+            self.trips.take_location(record);
+        }
         for change in &closed.changes {
             let came = change.diff > 0;
             match &change.row {
@@ -140,8 +150,9 @@ impl State {
                     self.presences.apply(row, came);
                 }
                 Row::Visit(row) => self.visits.apply(row, came),
+                Row::Trip(row) => self.trips.apply(row, came),
                 // Nothing shows them yet.
-                Row::Trip(_) | Row::Alert(_) | Row::Kpi(_) | Row::Eta(_) => {}
+                Row::Alert(_) | Row::Kpi(_) | Row::Eta(_) => {}
                 Row::Reject(row) => {
                     if row.reason == RejectReason::Jump
                         && let Some((vehicle_id, event_time)) = &row.fix

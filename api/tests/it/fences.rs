@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{Service, Wiring};
 
 fn service() -> Service {
-    Service::start_wired(ApiConfig::default(), Wiring::FencesOnly, None)
+    Service::start_wired(ApiConfig::default(), Wiring::SaidOnly, None)
 }
 
 fn circle(name: &str) -> Value {

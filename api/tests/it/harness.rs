@@ -9,8 +9,9 @@ use std::time::Duration;
 use api::{Api, ApiConfig, Views};
 use journal::{ChangeBytes, Log, Options, Store};
 use model::{
-    Change, ClosedTick, Coord, CrossingRow, EndReason, FenceEdit, Fix, Position, PositionRef, PresenceRow,
-    Record, RecordSink, RejectReason, RejectRow, Row, TimeMs, VisitId, VisitRow, Why,
+    Change, ClosedTick, Coord, CrossingRow, EndReason, FenceEdit, Fix, LocationRecord, Position, PositionRef,
+    PresenceRow, Record, RecordSink, RejectReason, RejectRow, Row, TimeMs, TripEdit, TripPhase, TripRecord,
+    TripRow, TripStatus, VisitId, VisitRow, Why,
 };
 use serde_json::Value;
 
@@ -32,8 +33,9 @@ pub struct Service {
 pub enum Wiring {
     /// Ticks are fed to the views by [`Service::close`].
     ByHand,
-    /// Each tick of the journal is shown, with its fence edits and nothing else.
-    FencesOnly,
+    /// Each tick of the journal is shown, with its positions and what people said of fences, trips and locations. A
+    /// trip that is planned has a row that says so, and no more.
+    SaidOnly,
 }
 
 impl Service {
@@ -69,8 +71,8 @@ impl Service {
         let views_too = views.clone();
         std::thread::spawn(move || {
             for tick in ticks {
-                if let Wiring::FencesOnly = wiring {
-                    views_too.apply(&fences_of(&tick));
+                if let Wiring::SaidOnly = wiring {
+                    views_too.apply(&said_in(&tick));
                 }
             }
         });
@@ -117,7 +119,22 @@ impl Service {
         kept.sort_by(Change::cmp_in_tick);
         let bytes: Vec<ChangeBytes> = kept.iter().map(pipeline::change_bytes).collect();
         self.store.changelog().append(tick, instant.0, &bytes).unwrap();
-        self.views.apply(&ClosedTick { tick, instant, records: tick, changes, fixes, fence_edits });
+        let closed =
+            ClosedTick { tick, instant, records: tick, changes, fixes, fence_edits, ..Default::default() };
+        self.views.apply(&closed);
+        tick
+    }
+
+    /// Closes a tick with what people said of trips and locations, as NDJSON of records.
+    pub fn close_said(&self, records: &str, fixes: Vec<Fix>, mut changes: Vec<Change>) -> u64 {
+        let tick = self.tick.fetch_add(1, Ordering::SeqCst) + 1;
+        let instant = TimeMs(START_MS + i64::try_from(tick).unwrap() * 1000);
+        changes.sort_by(Change::cmp_in_tick);
+        let bytes: Vec<ChangeBytes> = changes.iter().map(pipeline::change_bytes).collect();
+        self.store.changelog().append(tick, instant.0, &bytes).unwrap();
+        let mut said = Said::default();
+        sources::decode(sources::code::RECORDS, "", records.as_bytes(), &mut said);
+        self.views.apply(&ClosedTick { tick, instant, records: tick, changes, fixes, ..said.0 });
         tick
     }
 
@@ -356,35 +373,48 @@ fn explain(id: VisitId, may_go_on: &dyn Fn() -> bool) -> Result<Option<Value>, a
     }
 }
 
-/// Collects fence edits.
+/// Collects what people say.
 #[derive(Default)]
-struct FenceSink(Vec<FenceEdit>);
+struct Said(ClosedTick);
 
-impl RecordSink for FenceSink {
-    fn position(&mut self, _: Option<TimeMs>, _: PositionRef<'_>) {}
+impl RecordSink for Said {
+    fn position(&mut self, _: Option<TimeMs>, decoded: PositionRef<'_>) {
+        let position = decoded.position;
+        self.0.fixes.push(Fix {
+            vehicle_id: decoded.vehicle_id.into(),
+            spelling: None,
+            seq: 1,
+            at: Coord::from_degrees(position.lon, position.lat).unwrap(),
+            position,
+            received: position.event_time,
+        });
+    }
 
     fn record(&mut self, _: Option<TimeMs>, record: Record) {
         match record {
-            Record::FenceUpsert(fence) => self.0.push(FenceEdit::Upsert(fence)),
+            Record::FenceUpsert(fence) => self.0.fence_edits.push(FenceEdit::Upsert(fence)),
             Record::FenceDelete { id, at } => {
-                self.0.push(FenceEdit::Delete { id, at: at.unwrap_or(TimeMs(0)) });
+                self.0.fence_edits.push(FenceEdit::Delete { id, at: at.unwrap_or(TimeMs(0)) });
+            }
+            Record::Trip { id, edit, json } => self.0.trip_records.push(TripRecord { id, edit, json }),
+            Record::Location { id, edit, json } => {
+                self.0.location_records.push(LocationRecord { id, edit, json });
             }
             _ => {}
         }
     }
 }
 
-fn fences_of(tick: &journal::Tick) -> ClosedTick {
-    let mut sink = FenceSink::default();
+fn said_in(tick: &journal::Tick) -> ClosedTick {
+    let mut said = Said::default();
     for entry in &tick.entries {
-        sources::decode(entry.source, &entry.context, &entry.payload, &mut sink);
+        sources::decode(entry.source, &entry.context, &entry.payload, &mut said);
     }
-    ClosedTick {
-        tick: tick.number,
-        instant: TimeMs(tick.instant_ms),
-        fence_edits: sink.0,
-        ..ClosedTick::default()
-    }
+    let is_planned = |record: &&TripRecord| matches!(record.edit, TripEdit::Plan(_));
+    let planned =
+        said.0.trip_records.iter().filter(is_planned).map(|record| trip_change(1, &trip(&record.id)));
+    let changes = planned.collect();
+    ClosedTick { tick: tick.number, instant: TimeMs(tick.instant_ms), changes, ..said.0 }
 }
 
 pub fn fix(vehicle: &str, seq: u64, second: i64, lon: f64, lat: f64) -> Fix {
@@ -413,6 +443,29 @@ pub fn presence(diff: i8, vehicle: &str, fence: &str, entered_s: i64, exited_s: 
         end: exited_s.map(|second| (TimeMs(START_MS + second * 1000), EndReason::Exit)),
     };
     Change { diff, row: Row::Presence(row), why: Why::first(1) }
+}
+
+/// The row of a trip of T1 that is planned and nothing else.
+pub fn trip(id: &str) -> TripRow {
+    TripRow {
+        trip_id: id.into(),
+        vehicle_id: "T1".into(),
+        phase: TripPhase::Planned,
+        status: TripStatus::Scheduled,
+        status_by: TripRow::INFERRED.into(),
+        pickup_arrival: None,
+        actual_departure: None,
+        arrival: None,
+        offload: None,
+        tat_s: None,
+        distance_m: None,
+        departure_unobserved: false,
+    }
+}
+
+/// A trip's row that came or went.
+pub fn trip_change(diff: i8, row: &TripRow) -> Change {
+    Change { diff, row: Row::Trip(row.clone()), why: Why::first(1) }
 }
 
 /// A visit of T1.

@@ -158,6 +158,9 @@ fn operators_sign_too_where_it_is_asked_for() {
     service.request("DELETE", "/api/v1/fences/a", &[], b"").problem(401);
     service.request("DELETE", "/api/v1/dead-letters/1", &[], b"").problem(401);
     service.post("/api/v1/dead-letters/1/replay", b"").problem(401);
+    service.post("/api/v1/trips", b"{}").problem(401);
+    service.request("PATCH", "/api/v1/trips/t", &[], b"{}").problem(401);
+    service.post("/api/v1/trips/t/tracking-link", b"").problem(401);
     let now_s = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
     let send = |method: &str, path: &str, signature: &str| {
         let time = now_s.to_string();

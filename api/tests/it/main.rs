@@ -9,4 +9,6 @@ mod ingest;
 mod operation;
 mod reading;
 mod rejects;
+mod tracking;
+mod trips;
 mod visits;

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use api::ApiConfig;
 use journal::{AppendError, Log, StoreError, Tick, Ticket};
-use model::{Coord, Fence, FenceEdit, FenceSettings, Shape};
+use model::{Coord, Fence, FenceEdit, FenceSettings, Shape, TimeMs, TripPhase, TripRow};
 use serde_json::Value;
 
-use crate::harness::{Service, crossing, fix, jump, position_line, presence, visit};
+use crate::harness::{
+    START_MS, Service, crossing, fix, jump, position_line, presence, trip, trip_change, visit,
+};
 
 #[test]
 fn pages_of_other_sites_are_kept_out() {
@@ -47,7 +49,7 @@ fn every_error_is_a_problem() {
 #[test]
 fn pages_are_served_with_a_policy_and_a_tag() {
     let service = Service::start(ApiConfig::default());
-    for path in ["/", "/api", "/app.js", "/style.css"] {
+    for path in ["/", "/api", "/app.js", "/style.css", "/trips", "/track.html"] {
         let page = service.get(path);
         assert_eq!(page.status, 200, "{path}");
         let policy = page.header("content-security-policy").unwrap();
@@ -134,6 +136,12 @@ fn the_description_lists_every_route_and_describes_every_item() {
         "/api/v1/records",
         "/api/v1/rejects",
         "/api/v1/rejects/counts",
+        "/api/v1/track/{token}",
+        "/api/v1/trips",
+        "/api/v1/trips/{id}",
+        "/api/v1/trips/{id}/history",
+        "/api/v1/trips/{id}/tracking",
+        "/api/v1/trips/{id}/tracking-link",
         "/api/v1/trucks",
         "/api/v1/trucks/near",
         "/api/v1/trucks/{id}",
@@ -171,6 +179,13 @@ fn the_description_lists_every_route_and_describes_every_item() {
     let fixes = vec![fix("T1", 1, 0, 3.4, 6.5), fix("T1", 2, 60, 9.0, 9.0), fix("T2", 3, 0, 3.4, 6.5)];
     service.close(fixes, changes, vec![FenceEdit::Upsert(Arc::new(fence))]);
     service.post("/api/v1/records", b"bad\n");
+    let plan = r#"{"type":"trip","op":"upsert","trip":{"id":"t","vehicle_id":"T1","pickup":"yard","delivery":"gate",
+        "scheduled_departure":"2026-01-05T00:00:00Z"}}"#;
+    let departure = Some(TimeMs(START_MS));
+    let driving = TripRow { phase: TripPhase::InTransit, actual_departure: departure, ..trip("t") };
+    service.close_said(&plan.replace('\n', ""), vec![], vec![trip_change(1, &driving)]);
+    let link = service.post("/api/v1/trips/t/tracking-link", b"").json()["url"].as_str().unwrap().to_owned();
+    let public = format!("/api/v1{link}");
     let examples = [
         ("/api/v1/trucks", "/api/v1/trucks"),
         ("/api/v1/trucks/near", "/api/v1/trucks/near?lat=6.5&lng=3.4&radius=1"),
@@ -184,6 +199,11 @@ fn the_description_lists_every_route_and_describes_every_item() {
         ("/api/v1/crossings", "/api/v1/crossings"),
         ("/api/v1/rejects", "/api/v1/rejects"),
         ("/api/v1/rejects/counts", "/api/v1/rejects/counts"),
+        ("/api/v1/trips", "/api/v1/trips"),
+        ("/api/v1/trips/{id}", "/api/v1/trips/t"),
+        ("/api/v1/trips/{id}/history", "/api/v1/trips/t/history"),
+        ("/api/v1/trips/{id}/tracking", "/api/v1/trips/t/tracking"),
+        ("/api/v1/track/{token}", &public),
         ("/api/v1/fences", "/api/v1/fences"),
         ("/api/v1/fences/{id}", "/api/v1/fences/yard"),
         ("/api/v1/dead-letters", "/api/v1/dead-letters"),
@@ -247,6 +267,8 @@ fn nothing_is_written_before_the_start_is_over() {
         service.request("PUT", "/api/v1/fences/a", &[], circle),
         service.request("PUT", "/api/v1/fences/a?correct_history=true", &[], circle),
         service.request("DELETE", "/api/v1/fences/a", &[], b""),
+        service.post("/api/v1/trips", b"{}"),
+        service.request("PATCH", "/api/v1/trips/t", &[], b"{\"client\":\"Acme\"}"),
         service.post(&format!("/api/v1/dead-letters/{letter}/replay"), b""),
     ];
     for answer in answers {

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
+
 use super::*;
 use crate::send::fake_service::{FakeService, Received, Say};
 use crate::simulate::DEFAULT_START;
@@ -16,6 +18,19 @@ fn locations(request: &Received) -> Vec<(String, TimeMs)> {
             (location["vehiclenumber"].as_str().unwrap().to_owned(), time)
         })
         .collect()
+}
+
+/// All records of requests.
+fn records(requests: &[&Received]) -> Vec<Value> {
+    let parsed = |request: &&Received| {
+        let lines: Vec<Value> = request
+            .body
+            .split(|&b| b == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect();
+        lines
+    };
+    requests.iter().flat_map(parsed).collect()
 }
 
 #[test]
@@ -77,9 +92,23 @@ async fn fills_the_past_newest_day_first_then_drives_and_goes_on_after_a_restart
     };
     driven(&service, start, live_ms, None, is_live).await;
     let received = service.received();
-    let records: Vec<&Received> = received.iter().filter(|r| r.path == RECORDS_PATH).collect();
-    assert_eq!(records.len(), 2, "once in vain, once for good");
-    assert_eq!(records[0].body.iter().filter(|&&b| b == b'\n').count(), FENCES as usize);
+    let posted: Vec<&Received> = received.iter().filter(|r| r.path == RECORDS_PATH).collect();
+    assert_eq!(posted[0].body, posted[1].body, "once in vain, once for good");
+    let created = records(&posted[1..2]);
+    let of_type = |kind: &str| created.iter().filter(|record| record["type"] == kind).count();
+    assert_eq!((of_type("fence"), of_type("location")), (FENCES as usize, FENCES as usize));
+
+    let trips = records(&posted[2..]);
+    assert!(trips.iter().all(|record| record["type"] == "trip" && record["received_time"].is_null()));
+    let planned: HashSet<&str> = trips.iter().filter_map(|record| record["trip"]["id"].as_str()).collect();
+    assert!((250..600).contains(&planned.len()), "{}", planned.len());
+    let departs =
+        |record: &Value| TimeMs::parse_rfc3339(record["trip"]["scheduled_departure"].as_str()?).ok();
+    let ahead = trips.iter().filter(|record| departs(record) > Some(start)).count();
+    assert!(ahead > 5, "{ahead}");
+    let first_location = received.iter().position(|r| r.path == LOCATION_PATH).unwrap();
+    let trips_before = received[..first_location].iter().filter(|r| r.path == RECORDS_PATH).count();
+    assert!(trips_before > 2, "the board is there before the positions are");
 
     let sent: Vec<&Received> = received.iter().filter(|r| r.path == LOCATION_PATH).collect();
     let mut seen = HashSet::new();
@@ -114,7 +143,9 @@ async fn fills_the_past_newest_day_first_then_drives_and_goes_on_after_a_restart
     };
     driven(&service, restart, 60_000, Some(last_known), is_live).await;
     let again: Vec<Received> = service.received().split_off(before);
-    assert!(again.iter().all(|r| r.path != RECORDS_PATH));
+    let more: Vec<&Received> = again.iter().filter(|r| r.path == RECORDS_PATH).collect();
+    let more = records(&more);
+    assert!(more.iter().all(|record| record["type"] == "trip" && !trips.contains(record)), "{more:?}");
     let mut repeated = 0;
     for request in again.iter().filter(|r| r.path == LOCATION_PATH) {
         for fix in locations(request) {

@@ -12,6 +12,7 @@ mod probe;
 mod quantiles;
 mod replay;
 mod report;
+mod trips;
 mod truck;
 mod wire;
 
@@ -22,7 +23,7 @@ use anyhow::bail;
 pub use report::{Figure, Report};
 
 /// The names that [`run`] knows.
-pub const NAMES: [&str; 6] = ["graph", "late", "edit", "memory", "ingest", "replay"];
+pub const NAMES: [&str; 7] = ["graph", "late", "edit", "memory", "ingest", "replay", "trips"];
 
 /// What to measure, and how.
 #[derive(Clone, Debug)]
@@ -55,7 +56,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             "edit" => edit::measure(options, &mut report)?,
             "memory" => memory::measure(options, &mut report)?,
             "ingest" => ingest::measure(options, &mut report)?,
-            _ => replay::measure(options, &mut report)?,
+            "replay" => replay::measure(options, &mut report)?,
+            _ => trips::measure(options, &mut report)?,
         }
     }
     Ok(())

@@ -82,6 +82,27 @@ impl DayPlan {
     }
 }
 
+/// A load that is fetched at a terminal and brought to a client, in seconds of the local day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Round {
+    /// The place where it is loaded.
+    pub terminal: u32,
+    /// The place where it is unloaded.
+    pub client: u32,
+    /// When the truck leaves where it loaded.
+    pub leave_s: u32,
+    /// When it stops where it unloads.
+    pub unloading_s: u32,
+    /// When it has unloaded.
+    pub free_s: u32,
+}
+
+/// What a truck carries on a local day, in order.
+#[must_use]
+pub(crate) fn rounds(world: &World, truck: u32, day: i64) -> Vec<Round> {
+    Planner::planned(world, truck, day).rounds
+}
+
 /// Draws the day of one truck.
 struct Planner<'a> {
     world: &'a World,
@@ -89,13 +110,14 @@ struct Planner<'a> {
     day_key: u64,
     prng: Prng,
     plan: DayPlan,
+    rounds: Vec<Round>,
     at: u32,
     now_s: u32,
     night: u32,
 }
 
 impl Planner<'_> {
-    fn plan(world: &World, truck: u32, day: i64) -> DayPlan {
+    fn planned(world: &World, truck: u32, day: i64) -> Planner<'_> {
         let day_key = day_key(world, truck, day);
         let at = night_place(world, truck, day - 1);
         let mut planner = Planner {
@@ -104,12 +126,13 @@ impl Planner<'_> {
             day_key,
             prng: Prng::new(key(day_key, 0)),
             plan: DayPlan::default(),
+            rounds: Vec::new(),
             at,
             now_s: 0,
             night: night_place(world, truck, day),
         };
         planner.run((day + 4).rem_euclid(7) == 0);
-        planner.plan
+        planner
     }
 
     fn run(&mut self, is_sunday: bool) {
@@ -174,6 +197,7 @@ impl Planner<'_> {
             }
             self.plan.push(leave_s, client, true);
             self.plan.push(unloading_s, client, false);
+            self.rounds.push(Round { terminal, client, leave_s, unloading_s, free_s });
             (self.at, self.now_s) = (client, free_s);
             return true;
         }
@@ -337,7 +361,7 @@ impl TruckLife {
     fn begin_day(&mut self, world: &World, day: i64) {
         self.day = day;
         self.day_key = day_key(world, self.truck, day);
-        self.plan = Planner::plan(world, self.truck, day);
+        self.plan = Planner::planned(world, self.truck, day).plan;
         self.segment = 0;
         self.clock_s = (key(self.day_key, 2) % 180) as u32;
     }

@@ -6,8 +6,10 @@
 //! life    a truck's day, fix by fix                      life: a pure function of (seed, truck, day)
 //!   |  \
 //!   |   arrivals   late, silent, repeated                in slices of time, bounded memory
-//!   |      \
-//! truth     files                                        truck by truck; write
+//!   |      |
+//!   |    trips     what people plan for it               a pure function of (seed, truck, day), too
+//!   |   /  |
+//! truth  files                                           truck by truck; truth_files, write
 //! ```
 //!
 //! Truth is known by construction: every fix keeps 50 m from each border that decides (a
@@ -31,7 +33,9 @@ mod roads;
 mod shapes;
 #[cfg(test)]
 mod tests;
+mod trips;
 mod truth;
+mod truth_files;
 mod world;
 mod write;
 
@@ -43,7 +47,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use model::{Row, TimeMs};
+use model::TimeMs;
 
 pub use fleet::{Fleet, FleetOptions, FleetPosition, fences, fleet};
 pub use layout::Layout;
@@ -51,15 +55,20 @@ pub use layout::Layout;
 pub(crate) use arrivals::{ArrivalRules, Arrivals, Arrived};
 pub(crate) use life::{day_start, local_day, truck_name};
 pub(crate) use shapes::feature_json;
+pub(crate) use trips::{Act, Planning, TripAct, TripStream, push_location_upsert, push_trip_act};
 pub(crate) use world::{World, WorldOptions};
 pub(crate) use write::push_fence_upsert;
 
 use arrivals::ArrivalCounts;
+use truth_files::TruthFiles;
 use world::EditKind;
 use write::{CSV_HEADER, FixWriter, push_fence_delete};
 
 /// 2026-01-05T00:00:00Z: when a simulation starts unless told otherwise.
 pub const DEFAULT_START: TimeMs = TimeMs(1_767_571_200_000);
+
+/// A moving truck has a fix this often.
+pub const FIX_INTERVAL_MS: i64 = roads::STEP_S as i64 * 1000;
 
 /// What to simulate.
 #[derive(Clone, Debug)]
@@ -118,10 +127,14 @@ pub struct Summary {
     pub repeats: u64,
     /// Edits of fences.
     pub edits: u64,
+    /// What was done to trips: planned, planned anew, cancelled, a status set by hand.
+    pub trip_acts: u64,
     /// Lines of `truth/presences.ndjson`.
     pub presences: u64,
     /// Lines of `truth/visits.ndjson`.
     pub visits: u64,
+    /// Lines of `truth/trips.ndjson`.
+    pub trips: u64,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -130,15 +143,16 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} records: {} fixes ({} late, {} after dead zones), {} repeats, {} edits of fences",
-            self.records, self.fixes, self.late, self.silent, self.repeats, self.edits
+            "{} records: {} fixes ({} late, {} after dead zones), {} repeats, {} edits of fences, {} of trips",
+            self.records, self.fixes, self.late, self.silent, self.repeats, self.edits, self.trip_acts
         )?;
         let seconds = self.elapsed.as_secs_f64().max(1e-9);
         write!(
             f,
-            "truth: {} presences, {} visits; {seconds:.1} s, {:.0} records/s",
+            "truth: {} presences, {} visits, {} trips; {seconds:.1} s, {:.0} records/s",
             self.presences,
             self.visits,
+            self.trips,
             self.records as f64 / seconds
         )
     }
@@ -152,8 +166,7 @@ const MS_PER_HOUR: f64 = 3_600_000.0;
 
 /// Simulates a fleet and writes `positions.csv`, `fences.geojson`, `records.ndjson` and `truth/*.ndjson`.
 ///
-/// `progress` is told how much of the work is done, in an arbitrary unit. Trips are not simulated yet:
-/// `truth/trips.ndjson` is empty, as is what a replay of these records gives.
+/// `progress` is told how much of the work is done, in an arbitrary unit.
 pub fn run(options: &Options, progress: &dyn Fn(u64, u64)) -> anyhow::Result<Summary> {
     let started = Instant::now();
     check(options)?;
@@ -170,9 +183,13 @@ pub fn run(options: &Options, progress: &dyn Fn(u64, u64)) -> anyhow::Result<Sum
     write_features(&world, &options.out.join("fences.geojson"))?;
     let total = 2 * (end.0 - options.start.0) as u64;
     let mut summary = Summary::default();
-    let instant = write_records(options, end, &world, &names, &mut summary, &|done| progress(done, total))?;
+    let planning =
+        Planning { trucks: options.vehicles, noise: options.noise, from: options.start, by: Some(end) };
+    let instant =
+        write_records(options, &planning, end, &world, &names, &mut summary, &|done| progress(done, total))?;
     let seen = truth::Observation { from: options.start, to: end, instant, noise: options.noise };
-    write_truth(&world, &names, &seen, &truth_dir, &mut summary, &|done| progress(total / 2 + done, total))?;
+    let mut files = TruthFiles::create(&truth_dir)?;
+    files.write(&world, &names, &planning, &seen, &mut summary, &|done| progress(total / 2 + done, total))?;
     progress(total, total);
     summary.elapsed = started.elapsed();
     Ok(summary)
@@ -274,6 +291,7 @@ impl PendingEdits<'_> {
 /// Writes positions and records; says when the last one arrived.
 fn write_records(
     options: &Options,
+    planning: &Planning,
     end: TimeMs,
     world: &World,
     names: &[Arc<str>],
@@ -291,8 +309,14 @@ fn write_records(
         );
         records.write_if_large()?;
     }
+    let mut locations = 0;
+    for place in 0..world.places.len() as u32 {
+        locations += u64::from(push_location_upsert(&mut records.buffer, world, place, Some(options.start)));
+        records.write_if_large()?;
+    }
     let mut instant = options.start;
     let mut edits = PendingEdits::new(world);
+    let mut trips = TripStream::new(*planning);
     let rules = ArrivalRules {
         late: options.late,
         duplicates: options.duplicates,
@@ -313,6 +337,10 @@ fn write_records(
         }
         for next in &arrived {
             summary.edits += edits.write_until(next.received, &mut records.buffer);
+            while let Some(act) = trips.next_until(world, next.received) {
+                push_trip_act(&mut records.buffer, world, &act, Some(act.received));
+                summary.trip_acts += 1;
+            }
             let name = &names[next.truck as usize];
             writer.write(name, &next.fix, next.received, &mut csv.buffer, &mut records.buffer);
             instant = next.received;
@@ -321,54 +349,21 @@ fn write_records(
         }
         progress((now.0 - options.start.0) as u64);
     }
-    if let Some(&(last_edit, _)) = edits.latest_first.first() {
-        instant = instant.max(last_edit);
-        summary.edits += edits.write_until(end, &mut records.buffer);
+    let last_edit = edits.latest_first.first().map(|edit| edit.0);
+    while let Some(act) = trips.next_until(world, end) {
+        instant = instant.max(act.received);
+        summary.edits += edits.write_until(act.received, &mut records.buffer);
+        push_trip_act(&mut records.buffer, world, &act, Some(act.received));
+        summary.trip_acts += 1;
+        records.write_if_large()?;
     }
+    summary.edits += edits.write_until(end, &mut records.buffer);
+    instant = instant.max(last_edit.unwrap_or(instant));
     csv.write()?;
     records.write()?;
     let ArrivalCounts { fixes, late, silent, repeats } = arrivals.counts;
     (summary.fixes, summary.late, summary.silent, summary.repeats) = (fixes, late, silent, repeats);
-    summary.records = world.fences.len() as u64 + summary.edits + fixes + repeats;
+    let created = world.fences.len() as u64 + locations;
+    summary.records = created + summary.edits + summary.trip_acts + fixes + repeats;
     Ok(instant)
-}
-
-/// Writes what a replay must give, truck by truck in the order of their names.
-fn write_truth(
-    world: &World,
-    names: &[Arc<str>],
-    seen: &truth::Observation,
-    dir: &Path,
-    summary: &mut Summary,
-    progress: &dyn Fn(u64),
-) -> anyhow::Result<()> {
-    let mut presences = Output::create(&dir.join("presences.ndjson"))?;
-    let mut visits = Output::create(&dir.join("visits.ndjson"))?;
-    Output::create(&dir.join("trips.ndjson"))?.write()?;
-    let mut by_name: Vec<u32> = (0..names.len() as u32).collect();
-    by_name.sort_unstable_by_key(|&truck| &names[truck as usize]);
-    let length_ms = (seen.to.0 - seen.from.0) as u64;
-    for (done, &truck) in by_name.iter().enumerate() {
-        let truth = truth::of_truck(world, truck, &names[truck as usize], seen);
-        summary.presences += truth.presences.len() as u64;
-        summary.visits += truth.visits.len() as u64;
-        for row in truth.presences {
-            push_row(&mut presences.buffer, &Row::Presence(row));
-        }
-        for row in truth.visits {
-            push_row(&mut visits.buffer, &Row::Visit(row));
-        }
-        presences.write_if_large()?;
-        visits.write_if_large()?;
-        if done % 256 == 0 {
-            progress(length_ms * done as u64 / names.len() as u64);
-        }
-    }
-    presences.write()?;
-    visits.write()
-}
-
-fn push_row(out: &mut Vec<u8>, row: &Row) {
-    row.write_json(out);
-    out.push(b'\n');
 }

@@ -238,6 +238,8 @@ fn recompute(dir: &Path, settings: &GraphSettings) -> Recomputed {
             let at = (record["lon"].as_f64().unwrap(), record["lat"].as_f64().unwrap());
             let track = tracks.entry(record["vehicle_id"].as_str().unwrap().to_owned()).or_default();
             assert!(track.insert(event, at).is_none_or(|before| before == at));
+        } else if record["type"] != "fence" {
+            assert!(record["type"] == "trip" || record["type"] == "location", "{line}");
         } else if record["op"] == "upsert" {
             let feature = &record["feature"];
             let seen = Seen {

@@ -8,7 +8,11 @@ use std::sync::Arc;
 use model::{EndReason, PresenceRow, TimeMs, VisitRow};
 
 use super::life::TruckLife;
+use super::plane::Point;
 use super::world::World;
+
+/// Farther than this from a fence, a truck is not in it, wherever its device thinks it is.
+const FAR_M: f64 = 200.0;
 
 /// The period that truth is told of, and how well it was observed.
 #[derive(Clone, Copy, Debug)]
@@ -35,12 +39,43 @@ type Spell = (u32, TimeMs, Option<(TimeMs, EndReason)>);
 
 /// Tells the truth of one truck.
 pub(crate) fn of_truck(world: &World, truck: u32, name: &Arc<str>, seen: &Observation) -> TruckTruth {
+    let spells = spells(world, truck, seen, None);
+    let visits = visits(world, name, &spells, seen.instant);
+    let presences = spells
+        .into_iter()
+        .map(|(fence, entered, end)| PresenceRow {
+            vehicle_id: name.clone(),
+            fence_id: world.fences[fence as usize].label.id.clone(),
+            entered,
+            end,
+        })
+        .collect();
+    TruckTruth { presences, visits }
+}
+
+/// One truck's visits to some fences, the same that [`of_truck`] tells of.
+pub(crate) fn visits_among(
+    world: &World,
+    truck: u32,
+    name: &Arc<str>,
+    seen: &Observation,
+    among: &[u32],
+) -> Vec<VisitRow> {
+    visits(world, name, &spells(world, truck, seen, Some(among)), seen.instant)
+}
+
+/// One truck's presences in key order: in all fences, or in some.
+fn spells(world: &World, truck: u32, seen: &Observation, among: Option<&[u32]>) -> Vec<Spell> {
     let mut life = TruckLife::starting(world, truck, seen.from);
     let mut closed: Vec<Spell> = Vec::new();
     let mut open: Vec<Open> = Vec::new();
     let mut close = Vec::new();
     let mut measured_at = None;
     while let Some(sample) = life.next_before(world, seen.to) {
+        if open.is_empty() && among.is_some_and(|among| is_far_from(world, among, sample.at)) {
+            measured_at = None;
+            continue;
+        }
         let Some((_, reported_at)) = sample.observe(world, seen.noise) else {
             continue;
         };
@@ -48,7 +83,11 @@ pub(crate) fn of_truck(world: &World, truck: u32, name: &Arc<str>, seen: &Observ
             measured_at == Some(place) && (seen.noise || world.places[place as usize].is_clear)
         });
         if !is_where_it_was {
-            world.close_fences(if seen.noise { sample.at } else { reported_at }, &mut close);
+            let at = if seen.noise { sample.at } else { reported_at };
+            match among {
+                Some(among) => world.close_among(among, at, &mut close),
+                None => world.close_fences(at, &mut close),
+            }
         }
         measured_at = sample.parked;
         let now = sample.time;
@@ -76,17 +115,13 @@ pub(crate) fn of_truck(world: &World, truck: u32, name: &Arc<str>, seen: &Observ
         let id = |fence: u32| &world.fences[fence as usize].label.id;
         (id(a.0), a.1).cmp(&(id(b.0), b.1))
     });
-    let visits = visits(world, name, &closed, seen.instant);
-    let presences = closed
-        .into_iter()
-        .map(|(fence, entered, end)| PresenceRow {
-            vehicle_id: name.clone(),
-            fence_id: world.fences[fence as usize].label.id.clone(),
-            entered,
-            end,
-        })
-        .collect();
-    TruckTruth { presences, visits }
+    closed
+}
+
+/// Whether nothing that a device makes of this place is in any of these fences.
+fn is_far_from(world: &World, among: &[u32], at: Point) -> bool {
+    let mut areas = among.iter().flat_map(|&fence| world.fences[fence as usize].areas());
+    areas.all(|area| area.centre.distance_m(at) > area.reach_m * 1.01 + FAR_M)
 }
 
 /// Joins presences, in key order, to stays, and keeps the stays that are long enough.

@@ -53,7 +53,8 @@ impl SimFence {
         }
     }
 
-    fn areas(&self) -> impl Iterator<Item = &Area> {
+    /// What it is first, and what it is made into.
+    pub(crate) fn areas(&self) -> impl Iterator<Item = &Area> {
         let last = match &self.edit {
             Some(Edit { kind: EditKind::Reshape(area), .. }) => Some(area),
             _ => None,
@@ -72,6 +73,8 @@ impl SimFence {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub end: End,
+    /// Its fence, where it has one.
+    pub fence: Option<u32>,
     /// Whether trucks parked here are clear of all borders that decide.
     pub is_clear: bool,
 }
@@ -158,6 +161,17 @@ impl World {
         }
     }
 
+    /// The final areas of some fences within their exit buffer of a point, as [`World::close_fences`] has them.
+    pub(crate) fn close_among(&self, among: &[u32], point: Point, found: &mut Vec<(u32, f64)>) {
+        found.clear();
+        found.extend(among.iter().filter_map(|&fence| {
+            let buffer_m = self.fences[fence as usize].label.terms.exit_buffer_m();
+            let area = self.fences[fence as usize].areas().last()?;
+            let distance_m = area.signed_distance_m(point, buffer_m);
+            (distance_m <= buffer_m).then_some((fence, distance_m))
+        }));
+    }
+
     fn find_places(&mut self, options: &WorldOptions) {
         let mapped = PLACES.iter().map(|place| (place.kind, Point::from_degrees(place.lon, place.lat)));
         let mapped_fences = if options.layout == Layout::Lagos { PLACES.len() } else { 0 };
@@ -167,17 +181,23 @@ impl World {
         for (number, (kind, centre)) in made.into_iter().enumerate() {
             let on_map = number < PLACES.len();
             let fence = match (options.layout, on_map) {
-                (Layout::Lagos, _) => self.fences.get(number),
+                (Layout::Lagos, _) => Some(number),
                 (_, true) => None,
-                (_, false) => self.fences.get(number - PLACES.len()),
+                (_, false) => Some(number - PLACES.len()),
             };
+            let fence = fence.filter(|&fence| fence < self.fences.len());
             let spot = match options.layout {
-                Layout::Lagos => self.clear_spot(options.seed, number, centre, fence),
+                Layout::Lagos => {
+                    self.clear_spot(options.seed, number, centre, fence.map(|fence| &self.fences[fence]))
+                }
                 Layout::Scattered | Layout::Dense => Some(centre),
             };
             let at = spot.unwrap_or(centre);
-            self.places
-                .push(Place { end: End { at, node: self.roads.nearest(at) }, is_clear: spot.is_some() });
+            self.places.push(Place {
+                end: End { at, node: self.roads.nearest(at) },
+                fence: fence.map(|fence| fence as u32),
+                is_clear: spot.is_some(),
+            });
             let used = match kind {
                 Kind::Depot => &mut self.depots,
                 Kind::Terminal => &mut self.terminals,

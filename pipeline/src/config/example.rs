@@ -39,6 +39,8 @@ max_absence_s = 120
 early_window_h = 12
 no_show_h = 24
 no_arrival_h = 72
+# How far ahead of now a trip must be scheduled that is planned over HTTP, minutes. No record holds this one.
+min_notice_min = 30
 
 [history]
 # How long history can be corrected: hours, or "unlimited". By default as long as cleaning.horizon_h in a
@@ -64,6 +66,13 @@ max_body_mib = 16
 max_inflated_mib = 64
 # How long tracks are kept for the map.
 track_keep_h = 24.0
+
+[tracking]
+# Links by which others follow a trip are signed with a key that is made at its first use and kept in the data
+# folder (tracking.key), or with this: "env:NAME" or "file:PATH". Another one ends all links.
+# secret = "env:WATCHTOWER_TRACKING_SECRET"
+# What links begin with; without it they begin with the path.
+# base_url = "https://fleet.example.org"
 
 [changes]
 # How long /api/v1/changes can be resumed.

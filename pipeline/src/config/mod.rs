@@ -11,7 +11,9 @@ use std::path::Path;
 use model::{GraphSettings, SettingValue};
 
 pub use example::EXAMPLE;
-pub use schema::{Changes, Config, DeadLetters, Journal, Limits, Listen, Loconav, Log, LogFormat, Sources};
+pub use schema::{
+    Changes, Config, DeadLetters, Journal, Limits, Listen, Loconav, Log, LogFormat, Sources, Tracking,
+};
 pub use secret::Secret;
 
 /// Why a configuration was refused.
@@ -27,6 +29,11 @@ pub enum ConfigError {
     #[error("{origin}: {message}")]
     Value { origin: String, message: String },
 }
+
+/// How far ahead of now a trip must be planned over HTTP, minutes: a rule of the door, which no record holds.
+const MIN_NOTICE: &str = "min_notice_min";
+const DEFAULT_MIN_NOTICE_MIN: i64 = 30;
+const MAX_MIN_NOTICE_MIN: i64 = 100_000;
 
 /// Prefix of environment variables: `WATCHTOWER__VISITS__MIN_DWELL_S=600`.
 const ENVIRONMENT_PREFIX: &str = "WATCHTOWER__";
@@ -58,7 +65,18 @@ impl Config {
             message: one_line(error.message()),
         })?;
         config.graph_settings()?;
+        config.trip_min_notice_min()?;
         Ok(config)
+    }
+
+    /// `trips.min_notice_min`.
+    pub fn trip_min_notice_min(&self) -> Result<i64, ConfigError> {
+        let Some(value) = self.trips.get(MIN_NOTICE) else { return Ok(DEFAULT_MIN_NOTICE_MIN) };
+        let minutes = value.as_integer().filter(|minutes| (0..=MAX_MIN_NOTICE_MIN).contains(minutes));
+        minutes.ok_or_else(|| ConfigError::Value {
+            origin: format!("setting trips.{MIN_NOTICE}"),
+            message: format!("it must be whole minutes from 0 to {MAX_MIN_NOTICE_MIN}, and is {value}"),
+        })
     }
 
     /// The settings of the arithmetic, defaults included.
@@ -95,7 +113,9 @@ impl Config {
             ("history", &self.history),
         ];
         for (section, table) in sections {
-            for (key, value) in table {
+            for (key, value) in
+                table.iter().filter(|(key, _)| (section, key.as_str()) != ("trips", MIN_NOTICE))
+            {
                 values.push((format!("{section}.{key}"), setting_value(value)));
             }
         }
@@ -112,6 +132,8 @@ impl Config {
         for (name, value) in self.service_settings().map_or_else(|_| Vec::new(), |s| s.values()) {
             shown.show_setting(name, &value);
         }
+        let min_notice_min = self.trip_min_notice_min().unwrap_or(DEFAULT_MIN_NOTICE_MIN);
+        shown.trips.insert(MIN_NOTICE.to_owned(), min_notice_min.into());
         toml::to_string_pretty(&shown).unwrap_or_else(|error| format!("# cannot be shown: {error}\n"))
     }
 
@@ -296,8 +318,28 @@ mod tests {
     }
 
     #[test]
+    fn the_notice_of_trips_is_no_setting_of_the_arithmetic() {
+        let config = load(EXAMPLE, &[], &["trips.min_notice_min=45"]).unwrap();
+        assert_eq!(config.trip_min_notice_min().unwrap(), 45);
+        assert!(config.graph_values().iter().all(|(name, _)| !name.contains("notice")));
+        assert!(config.to_masked_toml().contains("min_notice_min = 45"));
+        let nothing = Config::load(None, std::iter::empty(), &[]).unwrap();
+        let of_example = load(EXAMPLE, &[], &[]).unwrap().trip_min_notice_min().unwrap();
+        assert_eq!(of_example, nothing.trip_min_notice_min().unwrap());
+        for wrong in ["-1", "0.5", "soon", "100001"] {
+            let error = load("", &[], &[&format!("trips.min_notice_min={wrong}")]).unwrap_err().to_string();
+            assert!(error.contains("trips.min_notice_min") && error.contains("whole minutes"), "{error}");
+        }
+    }
+
+    #[test]
     fn secrets_are_masked() {
-        let config = load("[sources.loconav]\nhmac_secret = \"open sesame\"\n", &[], &[]).unwrap();
+        let config = load(
+            "[sources.loconav]\nhmac_secret = \"open sesame\"\n[tracking]\nsecret = \"sesame too\"\n",
+            &[],
+            &[],
+        )
+        .unwrap();
         assert!(!config.to_masked_toml().contains("sesame"));
         assert!(!format!("{config:?}").contains("sesame"));
         let secret = config.sources.loconav.hmac_secret.unwrap();

@@ -30,7 +30,7 @@ pub struct Config {
     /// Settings `visits.*`.
     #[serde(skip_serializing_if = "toml::Table::is_empty")]
     pub visits: toml::Table,
-    /// Settings `trips.*`.
+    /// Settings `trips.*`, and `trips.min_notice_min`, which is none of the arithmetic.
     #[serde(skip_serializing_if = "toml::Table::is_empty")]
     pub trips: toml::Table,
     /// Settings `history.*`.
@@ -42,6 +42,8 @@ pub struct Config {
     pub journal: Journal,
     /// Bounds of requests.
     pub limits: Limits,
+    /// Links by which others follow a trip.
+    pub tracking: Tracking,
     /// The kept changelog.
     pub changes: Changes,
     /// What could not be used.
@@ -133,6 +135,18 @@ impl Default for Limits {
     fn default() -> Self {
         Limits { max_body_mib: 16, max_inflated_mib: 64, track_keep_h: 24.0 }
     }
+}
+
+/// `tracking.*`
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tracking {
+    /// What links are signed with, instead of a key in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+    /// What links begin with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
 }
 
 /// `changes.*`

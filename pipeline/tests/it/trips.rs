@@ -1,19 +1,21 @@
 //! Vehicles that drive between places, and the trips that are planned for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use bench::oracle::{Collector, Input, Rows, recompute_rows};
 use model::{
-    GraphSettings, LocationEdit, SettingValue, TripEdit, TripPhase, TripPlan, TripRow, TripStatus,
-    VehicleEdit,
+    GraphSettings, LocationEdit, SettingValue, TripEdit, TripPhase, TripPlan, TripRow, TripSchedule,
+    TripStatus, VehicleEdit,
 };
+use pipeline::Intake;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use crate::backfill::records::{line, stamped};
 use crate::generated::{cases, hold};
+use crate::harness::feed;
 use crate::steps::{Area, Odd, Step, any_time, at, delete, fence, inputs};
 
 /// Where the places are along a road, on the grid of [`Step::Fix`]: far enough apart to leave one for the other.
@@ -279,5 +281,44 @@ fn it_does_not_matter_when_plans_and_locations_come() {
         let (plans, others): (Vec<Input>, Vec<Input>) = inputs.into_iter().partition(is_plan);
         assert_eq!(rows(&[plans.clone(), others.clone()].concat()).trips, expected);
         assert_eq!(rows(&[others, plans].concat()).trips, expected);
+    }
+}
+
+/// A status that was set by hand hides another one, which the row, the schedule and the instant still tell: what the
+/// oracle says once it is set back. (Setting back what ends a trip undoes its end, too.)
+#[test]
+fn the_hidden_status_is_that_of_the_oracle() {
+    let mut runner = TestRunner::deterministic();
+    let strategy = trips();
+    let mut hidden = BTreeSet::new();
+    for _ in 0..400 {
+        let inputs = strategy.new_tree(&mut runner).unwrap().current();
+        let mut intake = Intake::new(GraphSettings::default(), BTreeSet::new(), false);
+        inputs.iter().for_each(|input| feed(&mut intake, input));
+        let as_of = intake.instant();
+        let schedules: BTreeMap<&str, TripSchedule> = inputs.iter().filter_map(schedule_of).collect();
+        for row in rows(&inputs).trips {
+            let inferred = row.inferred_status(schedules[&*row.trip_id], as_of);
+            if !row.is_set_by_hand() {
+                assert_eq!(inferred, row.status, "{row:?}");
+            } else if matches!(row.status, TripStatus::Scheduled | TripStatus::Ongoing | TripStatus::Delayed)
+            {
+                let edit = TripEdit::SetStatus { status: None, by: "ada".into() };
+                let back = Input::Trip { received: Some(as_of), id: row.trip_id.to_string(), edit };
+                let after = rows(&[inputs.clone(), vec![back]].concat()).trips;
+                let after = after.into_iter().find(|other| other.trip_id == row.trip_id).unwrap();
+                assert_eq!(inferred, after.status, "{row:?}");
+                hidden.insert(inferred.as_str());
+            }
+        }
+    }
+    let all = ["completed", "delayed", "failed", "ongoing", "scheduled"];
+    assert_eq!(hidden.into_iter().collect::<Vec<_>>(), all);
+}
+
+fn schedule_of(input: &Input) -> Option<(&str, TripSchedule)> {
+    match input {
+        Input::Trip { id, edit: TripEdit::Plan(plan), .. } => Some((id, plan.schedule())),
+        _ => None,
     }
 }

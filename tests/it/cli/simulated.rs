@@ -27,6 +27,14 @@ fn assert_true(replay: &Replay, dir: &Path, what: &str) {
     assert_eq!(replay.output("rejects.ndjson"), "", "{what}");
 }
 
+/// As [`assert_true`], where the trips' plans were replayed too.
+#[track_caller]
+fn assert_true_of_trips(replay: &Replay, dir: &Path, what: &str) {
+    let truth = fs::read_to_string(dir.join("truth").join("trips.ndjson")).expect("the truth");
+    assert!(!truth.is_empty(), "{what}: no trips");
+    assert!(replay.output("trips.ndjson") == truth, "{what}: trips.ndjson is not the truth");
+}
+
 #[test]
 fn a_replay_gives_the_truth_with_any_number_of_workers() {
     for seed in [1, 2, 3] {
@@ -37,7 +45,9 @@ fn a_replay_gives_the_truth_with_any_number_of_workers() {
         let mut changes = Vec::new();
         for workers in ["1", "2", "4"] {
             replay.run(&["--workers", workers, "--changes", "--strict"]).assert(0, &["(0 bad lines)"]);
-            assert_true(&replay, &dir, &format!("seed {seed}, {workers} workers"));
+            let what = format!("seed {seed}, {workers} workers");
+            assert_true(&replay, &dir, &what);
+            assert_true_of_trips(&replay, &dir, &what);
             changes.push(replay.output("changes.ndjson"));
         }
         assert!(changes.iter().all(|c| *c == changes[0]), "seed {seed}: workers change the changelog");
@@ -61,6 +71,7 @@ fn records_may_be_split_over_files_and_packed() {
     assert!(replay.files.len() >= 3);
     replay.run(&["--changes"]).assert(0, &["(0 bad lines)"]);
     assert_true(&replay, &dir, "in parts");
+    assert_true_of_trips(&replay, &dir, "in parts");
     let in_parts = replay.output("changes.ndjson");
 
     let packed = crate::hostile::gzip(records.as_bytes());

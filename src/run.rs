@@ -28,6 +28,8 @@ const DEMO_HORIZON: &str = "cleaning.horizon_h=192";
 const DEMO_MARK: &str = "demo";
 /// The file with the key of tracking links.
 const TRACKING_KEY: &str = "tracking.key";
+/// A shorter secret can be guessed.
+const MIN_SECRET_BYTES: usize = 16;
 
 pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     let mut sets = args.config.set.clone();
@@ -297,6 +299,17 @@ fn api_config(config: &Config, address: SocketAddr) -> anyhow::Result<ApiConfig>
         .map_err(|error| Usage(format!("sources.loconav.naive_timezone: {error}")))?;
     let hmac_secret = secret_bytes("sources.loconav.hmac_secret", loconav.hmac_secret.as_ref())?;
     let tracking_secret = secret_bytes("tracking.secret", config.tracking.secret.as_ref())?;
+    if tracking_secret.as_ref().is_some_and(|secret| secret.len() < MIN_SECRET_BYTES) {
+        let why =
+            format!("tracking.secret must have {MIN_SECRET_BYTES} bytes or more: links are signed with it");
+        return Err(Usage(why).into());
+    }
+    if let Some(base_url) = &config.tracking.base_url
+        && !["http://", "https://"].iter().any(|scheme| base_url.starts_with(scheme))
+    {
+        let why = format!("tracking.base_url must begin with http:// or https://, and is {base_url:?}");
+        return Err(Usage(why).into());
+    }
     let mut allowed_hosts = config.listen.allowed_hosts.clone();
     if !address.ip().is_unspecified() {
         allowed_hosts.push(address.ip().to_string());

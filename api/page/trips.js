@@ -138,7 +138,13 @@ function openTrip(id) {
 
 /** A link such as `/trips#01/Apr/2025-T11985LA-CA60` opens that trip, where it is on the board. */
 function openNamed() {
-  const id = decodeURIComponent(location.hash.slice(1));
+  let id;
+  try {
+    id = decodeURIComponent(location.hash.slice(1));
+  } catch {
+    // An address by hand, with a % that is meant.
+    id = location.hash.slice(1);
+  }
   if (id !== state.open && state.trips.has(id)) openTrip(id);
 }
 window.addEventListener('hashchange', openNamed);

@@ -17,12 +17,22 @@ use crate::spatial::leg_mm;
 /// The sums that are kept of fixes that are not.
 #[derive(Debug)]
 pub(crate) struct Odometer {
-    /// (time, millimetres up to the first good fix at or after it), by time.
-    marks: Vec<(i64, i64)>,
+    /// By time.
+    marks: Vec<Mark>,
     /// No presence begins or ends anew before then.
     marked_until: i64,
     /// The time of the first good fix that is kept, and the millimetres up to it.
     kept_from: (i64, i64),
+}
+
+/// A time at which a presence began or ended; there may be no fix at it.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    time: i64,
+    /// Millimetres up to the last good fix at or before it.
+    before_mm: i64,
+    /// Millimetres up to the first good fix at or after it.
+    after_mm: i64,
 }
 
 impl Default for Odometer {
@@ -39,16 +49,18 @@ impl Odometer {
         let mut times: Vec<i64> = ends.filter(|&time| self.marked_until <= time && time != NEVER).collect();
         times.sort_unstable();
         times.dedup();
-        let last_mark = self.marks.last().map(|&(time, _)| time);
+        let last_mark = self.marks.last().map(|mark| mark.time);
         times.retain(|&time| Some(time) > last_mark);
         let mut times = times.into_iter().peekable();
         let mut sum_mm = self.kept_from.1;
         let mut last: Option<Fix> = None;
         let mut is_kept = false;
         for (place, fix) in good_fixes(history, history.first()).take_while(|&(place, _)| place <= kept) {
+            let last_mm = sum_mm;
             sum_mm += last.map_or(0, |last| leg_mm(last.at, fix.at));
             while let Some(time) = times.next_if(|&time| time <= fix.time) {
-                self.marks.push((time, sum_mm));
+                let before_mm = if time < fix.time { last_mm } else { sum_mm };
+                self.marks.push(Mark { time, before_mm, after_mm: sum_mm });
             }
             if !is_kept {
                 self.kept_from = (fix.time, sum_mm);
@@ -59,10 +71,12 @@ impl Odometer {
         }
     }
 
-    /// Millimetres up to the first good fix at or after a time that is not behind `kept_from`.
-    fn at(&self, time: i64) -> i64 {
-        let mark = self.marks.partition_point(|&(of, _)| of < time);
-        self.marks.get(mark).map_or(self.kept_from.1, |&(_, sum_mm)| sum_mm)
+    /// The mark of a time that is not behind `kept_from`.
+    fn at(&self, time: i64) -> Mark {
+        let mark = self.marks.partition_point(|mark| mark.time < time);
+        let (kept_from, sum_mm) = self.kept_from;
+        let last = Mark { time: kept_from, before_mm: sum_mm, after_mm: sum_mm };
+        self.marks.get(mark).copied().unwrap_or(last)
     }
 }
 
@@ -75,10 +89,12 @@ pub(crate) fn travelled_mm(odometer: Option<&Odometer>, history: &History, from:
     }
     match odometer.filter(|odometer| from <= odometer.kept_from.0) {
         None => legs_mm(history, from, to),
-        Some(odometer) if to <= odometer.kept_from.0 => odometer.at(to) - odometer.at(from),
+        Some(odometer) if to <= odometer.kept_from.0 => {
+            (odometer.at(to).before_mm - odometer.at(from).after_mm).max(0)
+        }
         Some(odometer) => {
             let (kept_from, sum_mm) = odometer.kept_from;
-            sum_mm - odometer.at(from) + legs_mm(history, kept_from, to)
+            sum_mm - odometer.at(from).after_mm + legs_mm(history, kept_from, to)
         }
     }
 }

@@ -115,10 +115,6 @@ impl PresenceWork {
         &self.shared.steps
     }
 
-    pub(crate) fn steps_mut(&mut self) -> &mut Steps {
-        &mut self.shared.steps
-    }
-
     /// See [`Tracks::travelled_mm`].
     pub(crate) fn travelled_mm(&self, vehicle: VehicleKey, from: i64, to: i64) -> i64 {
         debug_assert_eq!(vehicle % self.peers, self.remainder);

@@ -32,7 +32,7 @@ pub struct Step {
     pub mm: i64,
     /// +1 or -1.
     pub diff: i8,
-    /// Why. [`Cause::First`](model::Cause::First): it is the newest step of the vehicle.
+    /// Why.
     pub why: Why,
 }
 
@@ -42,27 +42,15 @@ impl From<&Fix> for StepEnd {
     }
 }
 
-/// What changed of steps in a tick.
+/// What changed of steps in a tick, but for those to fixes that came in order.
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
     all: Vec<Step>,
-    /// Whether those are told too that come of fixes in order.
-    tells_all: bool,
 }
 
 impl Steps {
     pub(crate) fn clear(&mut self) {
         self.all.clear();
-    }
-
-    /// A good fix is the newest.
-    #[inline]
-    pub(crate) fn append(&mut self, vehicle: VehicleKey, from: Option<&Fix>, to: &Fix) {
-        if self.tells_all
-            && let Some(from) = from
-        {
-            self.push(vehicle, from, to, 1, Why::first(to.seq));
-        }
     }
 
     /// The step to a good fix was another one, or none, and is another one, or none.
@@ -106,13 +94,8 @@ impl Tracks {
         self.0.borrow().travelled_mm(vehicle, from, to)
     }
 
-    /// From now on steps are told that come of fixes in order, too.
-    pub fn tell_all_steps(&self) {
-        self.0.borrow_mut().steps_mut().tells_all = true;
-    }
-
     /// What changed of steps in this tick, in the order in which it did: where fixes came late, were corrected or
-    /// judged anew, and, if [asked for](Tracks::tell_all_steps), where they came in order.
+    /// judged anew.
     pub fn for_each_step(&self, take: impl FnMut(&Step)) {
         self.0.borrow().steps().all.iter().for_each(take);
     }

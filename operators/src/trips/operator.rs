@@ -45,17 +45,57 @@ struct Out {
 /// What of a vehicle is to be judged anew.
 #[derive(Default)]
 struct Changed {
-    of: BTreeMap<VehicleKey, (i64, Why)>,
+    of: BTreeMap<VehicleKey, Reasons>,
+    /// Why of trips of which something was said.
+    said: FxHashMap<TripKey, Why>,
     /// Trips whose distance may have changed.
     roads: FxHashSet<TripKey>,
 }
 
+/// Why a vehicle's trips are judged anew.
+#[derive(Clone, Copy)]
+struct Reasons {
+    /// Visits from then on may serve other trips; what no visit served is judged in any case.
+    from: i64,
+    /// What was seen, or time that passed, or settings.
+    evidence: Option<Why>,
+    /// What was said of trips and places.
+    said: Option<Why>,
+}
+
+fn strongest(one: Option<Why>, other: Option<Why>) -> Option<Why> {
+    one.into_iter().chain(other).reduce(Why::stronger)
+}
+
 impl Changed {
-    /// Visits from a time on may serve other trips; what no visit served is judged in any case.
+    fn of(&mut self, vehicle: VehicleKey, from: i64) -> &mut Reasons {
+        let reasons = self.of.entry(vehicle).or_insert(Reasons { from, evidence: None, said: None });
+        reasons.from = reasons.from.min(from);
+        reasons
+    }
+
+    /// Something was seen of a vehicle, time passed, or settings changed.
     fn note(&mut self, vehicle: VehicleKey, from: i64, why: Why) {
-        let (known_from, known_why) = self.of.entry(vehicle).or_insert((from, why));
-        *known_from = from.min(*known_from);
-        *known_why = known_why.stronger(why);
+        let reasons = self.of(vehicle, from);
+        reasons.evidence = strongest(reasons.evidence, Some(why));
+    }
+
+    /// Something was said of a trip of a vehicle.
+    fn note_said(&mut self, trip: TripKey, vehicle: VehicleKey, from: i64, why: Why) {
+        let reasons = self.of(vehicle, from);
+        reasons.said = strongest(reasons.said, Some(why));
+        let known = self.said.entry(trip).or_insert(why);
+        *known = known.stronger(why);
+    }
+
+    /// Why a row of a trip comes or goes: what was said of it, and what was seen unless it is its first row; of the
+    /// other trips of its vehicle, all of that.
+    fn why(&self, trip: TripKey, reasons: &Reasons, is_first: bool) -> Option<Why> {
+        match self.said.get(&trip) {
+            Some(&why) if is_first => Some(why),
+            Some(&why) => strongest(reasons.evidence, Some(why)),
+            None => strongest(reasons.evidence, reasons.said),
+        }
     }
 }
 
@@ -138,8 +178,8 @@ impl TripsWork {
                 changed.note(vehicle, NEVER, Why::first(last_seq));
             }
         }
-        for (&vehicle, &(from, why)) in &changed.of {
-            self.judge(vehicle, from, why, &changed.roads, &mut emit);
+        for (&vehicle, reasons) in &changed.of {
+            self.judge(vehicle, reasons, &changed, &mut emit);
         }
     }
 
@@ -160,7 +200,7 @@ impl TripsWork {
             && let Some(of_vehicle) = self.vehicles.get_mut(&old)
         {
             let served_at = of_vehicle.remove(key, &self.plans);
-            changed.note(old, served_at.unwrap_or(NEVER), why);
+            changed.note_said(key, old, served_at.unwrap_or(NEVER), why);
             if old != plan.vehicle
                 && let Some(Out { row, .. }) = self.out.remove(&key)
             {
@@ -177,7 +217,7 @@ impl TripsWork {
     /// What is known of a trip changed: no earlier visit can tell the difference than one that could serve it.
     fn note_trip(&self, key: TripKey, why: Why, changed: &mut Changed) {
         if let Some(trip) = self.plans.get(key).filter(|trip| self.is_here(trip.plan.vehicle)) {
-            changed.note(trip.plan.vehicle, self.rules.first_arrival(trip), why);
+            changed.note_said(key, trip.plan.vehicle, self.rules.first_arrival(trip), why);
         }
     }
 
@@ -185,17 +225,16 @@ impl TripsWork {
     fn correct_roads(&mut self, changed: &mut Changed) {
         let TripsWork { vehicles, out, tracks, .. } = self;
         tracks.for_each_step(|step| {
-            // No trip has arrived at the newest fix yet.
-            if step.why.cause == Cause::First {
-                return;
-            }
             let Some(of_vehicle) = vehicles.get(&step.vehicle) else { return };
             let first = of_vehicle.servings.partition_point(|serving| serving.arrived < step.to.time);
             for serving in &of_vehicle.servings[first..] {
                 let Some(Out { row, road_mm }) = out.get_mut(&serving.trip) else { continue };
-                let is_on_road =
-                    |(departure, arrival)| departure <= step.from.time && step.to.time <= arrival;
-                if row.times.on_the_road().is_some_and(is_on_road) {
+                let Some((departure, arrival)) = row.times.on_the_road() else { continue };
+                if step.to.time <= departure && departure <= arrival {
+                    // No later road begins before this one has ended.
+                    return;
+                }
+                if departure <= step.from.time && step.to.time <= arrival {
                     *road_mm += i64::from(step.diff) * step.mm;
                     changed.roads.insert(serving.trip);
                     changed.note(step.vehicle, NEVER, step.why);
@@ -209,9 +248,8 @@ impl TripsWork {
     fn judge(
         &mut self,
         vehicle: VehicleKey,
-        from: i64,
-        why: Why,
-        roads: &FxHashSet<TripKey>,
+        reasons: &Reasons,
+        changed: &Changed,
         emit: &mut impl FnMut(TripDelta),
     ) {
         let Some(of_vehicle) = self.vehicles.get_mut(&vehicle) else { return };
@@ -219,7 +257,7 @@ impl TripsWork {
             return;
         }
         let TripsWork { plans, rules, out, tracks, timers, instant, .. } = self;
-        let kept = of_vehicle.serve_from(from, plans, rules);
+        let kept = of_vehicle.serve_from(reasons.from, plans, rules);
         let mut put = |key: TripKey, trip: &Trip, outcome: &Outcome| {
             let known = out.get(&key);
             let known_road = known.and_then(|known| Some((known.row.times.on_the_road()?, known.road_mm)));
@@ -228,6 +266,7 @@ impl TripsWork {
                 let known_mm = known_road.filter(|(road, _)| *road == (from, to)).map(|(_, mm)| mm);
                 known_mm.unwrap_or_else(|| tracks.travelled_mm(vehicle, from, to))
             });
+            let Some(why) = changed.why(key, reasons, known.is_none()) else { return };
             if let Some(known) = known {
                 if known.row == row {
                     return;
@@ -238,7 +277,7 @@ impl TripsWork {
             out.insert(key, Out { row, road_mm });
         };
         for (at, serving) in of_vehicle.servings.iter().enumerate() {
-            if (at >= kept || roads.contains(&serving.trip))
+            if (at >= kept || changed.roads.contains(&serving.trip))
                 && let Some(trip) = plans.get(serving.trip)
             {
                 put(serving.trip, trip, &serving.outcome());

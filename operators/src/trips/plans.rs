@@ -66,17 +66,16 @@ impl Plans {
         self.trips.get(&trip)
     }
 
-    /// Takes a plan in; gives back the one that it replaces.
-    pub fn plan(&mut self, key: TripKey, plan: Arc<Plan>) -> Option<Arc<Plan>> {
+    /// Takes a plan in, in the place of the one before.
+    pub fn plan(&mut self, key: TripKey, plan: Arc<Plan>) {
         for place in [&plan.pickup, &plan.delivery] {
             self.named_by.entry(place.key).or_default().insert(key);
         }
         match self.trips.get_mut(&key) {
-            Some(trip) => Some(std::mem::replace(&mut trip.plan, plan)),
+            Some(trip) => trip.plan = plan,
             None => {
                 let said = self.early.remove(&key).unwrap_or_default();
                 self.trips.insert(key, Trip { plan, said });
-                None
             }
         }
     }

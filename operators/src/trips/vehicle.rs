@@ -75,7 +75,7 @@ impl OfVehicle {
         !self.open.is_empty() || !self.servings.is_empty()
     }
 
-    /// A visit came (+1) or went (-1): in any order, as long as they sum to one row a key.
+    /// A visit came (+1) or went (-1), in the order of causes: only what stood goes.
     pub fn note_visit(&mut self, fence: FenceKey, visit: &Visit, diff: i8) {
         let key = (fence, visit.arrived);
         let departed = visit.departed.unwrap_or(NEVER);

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use bench::oracle::scenario::parse;
 use bench::oracle::{Collector, Input, Rows, recompute_rows};
 use model::{
-    GraphSettings, LocationEdit, SettingValue, TripEdit, TripPhase, TripPlan, TripRow, TripSchedule,
-    TripStatus, VehicleEdit,
+    GraphSettings, LocationEdit, Row, SettingValue, Table, TripEdit, TripPhase, TripPlan, TripRow,
+    TripSchedule, TripStatus, VehicleEdit, Why,
 };
-use pipeline::Intake;
+use pipeline::{Driver, Intake};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -321,4 +322,56 @@ fn schedule_of(input: &Input) -> Option<(&str, TripSchedule)> {
         Input::Trip { id, edit: TripEdit::Plan(plan), .. } => Some((id, plan.schedule())),
         _ => None,
     }
+}
+
+/// The causes and records of all changes of trips, tick by tick.
+fn causes(lines: &str, size: usize) -> Vec<String> {
+    let inputs = parse(lines).unwrap();
+    let mut driver = Driver::start(GraphSettings::default(), BTreeSet::new(), false, 1).unwrap();
+    let mut told = Vec::new();
+    for (tick, records) in (1..).zip(inputs.chunks(size)) {
+        records.iter().for_each(|input| feed(&mut driver.intake, input));
+        let input = driver.intake.finish_tick(None);
+        driver.submit(tick, input).unwrap();
+        while let Some(closed) = driver.close_next().unwrap() {
+            let of_trips = closed.changes.into_iter().filter(|change| change.row.table() == Table::Trips);
+            told.extend(of_trips.filter(|change| change.diff > 0).map(|change| {
+                let Row::Trip(row) = &change.row else { unreachable!("a row of trips") };
+                let Why { cause, seq } = change.why;
+                format!("{tick} {} {} {} {seq}", row.trip_id, row.phase.as_str(), cause.as_str())
+            }));
+        }
+    }
+    told
+}
+
+#[test]
+fn a_row_of_a_trip_changes_for_its_own_reasons() {
+    let begin = "set visits.min_dwell_s 0 visits.max_absence_s 0
+                 fence depot square 3.2991,6.3991 3.3009,6.4009
+                 fence shop square 3.3091,6.3991 3.3109,6.4009
+                 T1 06:00 3.3,6.4
+                 T1 06:10 3.3,6.405
+                 T1 06:20 3.31,6.4
+                 T1 06:30 3.31,6.405
+                 trip t1 T1 depot shop 06:00";
+    // A late fix on the road of the one, and the plan of another, in one tick.
+    let in_one = format!(
+        "{begin}\nT1 06:15 3.305,6.41\ntrip t2 T1 depot shop 09:00\nstatus t2 cancelled by ada\nclock 06:31"
+    );
+    let mut told = causes(&in_one, 2);
+    told.sort();
+    assert_eq!(
+        told,
+        ["4 t1 done first 8", "5 t1 done late_fix 9", "5 t2 planned first 10", "6 t2 cancelled first 11"]
+    );
+    // What is seen of a place, of a fence, and what the settings say.
+    let corrected = format!(
+        "{begin}\nlocation shop nowhere\nlocation shop deleted\nfence shop square 3.3091,6.3991 3.3109,6.4019\ndelete depot at 06:05
+         set trips.early_window_h 0\nset trips.early_window_h 12"
+    );
+    assert_eq!(
+        causes(&corrected, 1),
+        ["8 t1 done first 8", "9 t1 in_transit first 9", "10 t1 done first 10", "12 t1 done fence_end 12",]
+    );
 }

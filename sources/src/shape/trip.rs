@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{LocationEdit, Record, TripEdit, TripPlan, TripStatus};
+use model::{LocationEdit, Record, TripEdit, TripPlan, TripRow, TripStatus};
 
 use super::Origin;
 use super::entity::{nested, optional_time, required_id, required_text, required_time, unknown_op};
@@ -19,17 +19,29 @@ pub(super) fn decode_trip(record: &Members<'_>, origin: Origin) -> Result<Record
         }
         "set_status" => {
             let id = required_id(record, "id")?;
-            let by = required_text(record, "by")?.into();
+            let by = who(record, origin)?;
             (id, TripEdit::SetStatus { status: status(record)?, by })
         }
         "cancel" => {
             let id = required_id(record, "id")?;
-            let by = required_text(record, "by")?.into();
+            let by = who(record, origin)?;
             (id, TripEdit::SetStatus { status: Some(TripStatus::Cancelled), by })
         }
         other => return Err(unknown_op(other, "upsert, set_status and cancel")),
     };
     Ok(Record::Trip { id, edit, json: record.compact_without("received_time")? })
+}
+
+/// Who sets a status. Earlier releases took any text, so only the door is strict.
+fn who(record: &Members<'_>, origin: Origin) -> Result<Arc<str>, String> {
+    let by = required_text(record, "by")?;
+    if origin == Origin::Posted {
+        super::check_id("by", &by)?;
+        if by == TripRow::INFERRED {
+            return Err(format!("by must not be {}: that stands for nobody", json::quoted(&by)));
+        }
+    }
+    Ok(by.into())
 }
 
 /// The id of a trip and what is planned.

@@ -129,7 +129,11 @@ pub(super) async fn get_public_tracking(
     Id(token): Id,
 ) -> Result<Response<Body>, Problem> {
     let link = read_link(&shared, token).await?;
-    let tracking = Tracking::of(&shared.api.views.read(), &link.trip_id).map_err(|_| no_link())?;
+    let is_ready = shared.api.views.is_ready();
+    let tracking = Tracking::of(&shared.api.views.read(), &link.trip_id).map_err(|_| match is_ready {
+        true => no_link(),
+        false => Problem::unavailable("starting: trips are read; ask again in a moment", 1),
+    })?;
     let position = tracking.fixes.last().copied();
     let mut out = begin_object(tracking.stamp);
     out.extend_from_slice(b",\"expires_at\":");

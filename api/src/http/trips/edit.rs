@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{self, HeaderValue};
 use axum::http::{Response, StatusCode};
-use model::TripStatus;
+use model::{MAX_ID_BYTES, TripRow, TripStatus};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
@@ -77,6 +77,7 @@ fn judge_new(shared: &Shared, fields: &mut Fields) -> Result<String, Problem> {
         id = rules::made_id(&plan, container_of(fields).as_deref(), &shared.api.config.zone);
         fields.insert("id".to_owned(), raw_text(&id));
     }
+    refuse_odd_id(&id, if own_id { "id" } else { "container_no" })?;
     if state.trips.get(&id).is_some() {
         let detail = format!("there is a trip {id:?}; PATCH it, or give an id of its own");
         return Err(Problem::conflict(detail));
@@ -152,6 +153,7 @@ pub(in crate::http) async fn patch_trip(
 fn judge_changed(shared: &Shared, trip: &TripView, changes: Fields) -> Result<Fields, Problem> {
     let mut fields = serde_json::from_str::<Fields>(&trip.plan.json)
         .map_err(|err| Problem::internal(format!("the kept plan of {:?}: {err}", trip.row.trip_id)))?;
+    let names_vehicle = changes.contains_key("vehicle_id");
     for (name, value) in changes {
         if value.get() == "null" {
             fields.remove(&name);
@@ -160,7 +162,9 @@ fn judge_changed(shared: &Shared, trip: &TripView, changes: Fields) -> Result<Fi
         }
     }
     let state = shared.api.views.read();
-    name_vehicle(&state, &mut fields)?;
+    if names_vehicle {
+        name_vehicle(&state, &mut fields)?;
+    }
     let (_, plan) = rules::read_plan(&upsert_record(&fields, None)).map_err(Broken::problem)?;
     let before = &trip.plan;
     let judge = || {
@@ -195,8 +199,19 @@ fn refuse_changed(trip: &TripView, id: &str, tags: &[String]) -> Result<(), Prob
 }
 
 fn read_fields(body: &[u8]) -> Result<Fields, Problem> {
-    serde_json::from_slice(body)
-        .map_err(|err| Problem::bad_body(format!("the body must be a JSON object of a trip's fields: {err}")))
+    let fields: Fields = serde_json::from_slice(body).map_err(|err| {
+        Problem::bad_body(format!("the body must be a JSON object of a trip's fields: {err}"))
+    })?;
+    Ok(fields.into_iter().map(|(name, value)| (name, on_one_line(value))).collect())
+}
+
+/// A record is a line. In JSON, line breaks are nothing but space: within texts they are escaped.
+fn on_one_line(value: Box<RawValue>) -> Box<RawValue> {
+    let breaks = ['\n', '\r'];
+    if !value.get().contains(breaks) {
+        return value;
+    }
+    RawValue::from_string(value.get().replace(breaks, " ")).unwrap_or(value)
 }
 
 fn raw_text(text: &str) -> Box<RawValue> {
@@ -210,9 +225,16 @@ fn text_of(raw: &RawValue) -> Option<String> {
 /// Who sends it stands beside the plan, not in it.
 fn take_by(fields: &mut Fields) -> Result<Option<String>, Problem> {
     let Some(raw) = fields.remove("by").filter(|raw| raw.get() != "null") else { return Ok(None) };
+    let broken = |why: String| Err(Broken::of("readable", "by", why).problem());
     match text_of(&raw).filter(|by| !by.trim().is_empty()) {
+        Some(by) if by == TripRow::INFERRED => {
+            broken(format!("by must not be {:?}: that stands for nobody", TripRow::INFERRED))
+        }
+        Some(by) if by.len() > MAX_ID_BYTES => {
+            broken(format!("by has {} bytes; at most {MAX_ID_BYTES} are possible", by.len()))
+        }
         Some(by) => Ok(Some(by)),
-        None => Err(Broken::of("readable", "by", "by must be text, who sends it").problem()),
+        None => broken("by must be text, who sends it".to_owned()),
     }
 }
 
@@ -246,6 +268,18 @@ fn refuse_other_id(fields: &mut Fields, id: &str) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::bad_body(format!("the id in the body is not {id:?}; a trip keeps its id: leave it out")))
+}
+
+/// Ids stand in addresses and are shown to people: some that a record may have are of no use there.
+fn refuse_odd_id(id: &str, field: &str) -> Result<(), Problem> {
+    let why = if id.len() > MAX_ID_BYTES {
+        format!("the trip's id has {} bytes; at most {MAX_ID_BYTES} are possible", id.len())
+    } else if id.chars().any(char::is_control) || matches!(id.trim(), "" | "." | "..") {
+        format!("{id:?} can't be a trip's id: it needs something to read, and no control characters")
+    } else {
+        return Ok(());
+    };
+    Err(Broken::of("readable", field, why).problem())
 }
 
 /// People spell a truck's number as they like; the trip is that of the truck that is known by it.

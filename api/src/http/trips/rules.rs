@@ -33,8 +33,17 @@ impl Broken {
 }
 
 /// Fields that the arithmetic reads, by which reasons of the door name what is wrong.
-const READ_FIELDS: [&str; 7] =
-    ["id", "vehicle_id", "pickup", "delivery", "waypoints", "scheduled_departure", "scheduled_arrival"];
+const READ_FIELDS: [&str; 9] = [
+    "id",
+    "vehicle_id",
+    "pickup",
+    "delivery",
+    "client",
+    "corridor",
+    "waypoints",
+    "scheduled_departure",
+    "scheduled_arrival",
+];
 
 /// Reads the plan of a record as the journal would: `readable` is the first rule.
 pub(super) fn read_plan(record: &str) -> Result<(String, TripPlan), Broken> {

@@ -94,7 +94,7 @@ fn verify(store: &Store, workers: usize, out: &mut dyn Write) -> anyhow::Result<
     if behind > 0 {
         writeln!(
             out,
-            "{behind} more ticks are durable and not worked off yet; a start of the service does that"
+            "{behind} more ticks are durable and were not worked off by then; the service does that, or its next start"
         )?;
     }
     Ok(if report.differences.is_empty() { Outcome::Done } else { Outcome::Failed })

@@ -57,6 +57,12 @@ pub fn geodesic_m(from: Coord, to: Coord) -> f64 {
     geodesic_degrees_m((from.lon_degrees(), from.lat_degrees()), (to.lon_degrees(), to.lat_degrees()))
 }
 
+/// [`geodesic_m`] rounded to a millimetre, half away from zero, as sums of distances are made of it.
+#[must_use]
+pub fn geodesic_mm(from: Coord, to: Coord) -> i64 {
+    (geodesic_m(from, to) * 1000.0).round() as i64
+}
+
 /// [`geodesic_m`] of (longitude, latitude) pairs in degrees that need not be on the 1e-7 grid.
 #[must_use]
 pub fn geodesic_degrees_m(from: (f64, f64), to: (f64, f64)) -> f64 {

@@ -17,6 +17,7 @@ mod identity;
 mod kpi;
 mod motion;
 mod record;
+mod round;
 mod rows;
 mod rule;
 mod schedule;
@@ -37,11 +38,12 @@ pub use cause::{Cause, Why};
 pub use clean::{RejectReason, admit, range_ok};
 pub use eta::EtaRow;
 pub use fence::{Fence, FenceError, FenceSettings, Ring, Shape, ring_from_degrees};
-pub use geo::{Coord, CoordError, UNITS_PER_DEGREE, geodesic_degrees_m, geodesic_m};
+pub use geo::{Coord, CoordError, UNITS_PER_DEGREE, geodesic_degrees_m, geodesic_m, geodesic_mm};
 pub use identity::{VisitId, VisitIdError, pair_subject, trip_hash, trip_key, vehicle_subject};
 pub use kpi::{KpiMetric, KpiRow, KpiSlice, KpiSliceKind, KpiSpan, LiveStatus};
 pub use motion::Motion;
 pub use record::{BadFields, Position, PositionRef, Record, RecordSink};
+pub use round::half_even;
 pub use rows::{
     Change, CrossingRow, EndReason, PresenceRow, RejectRow, Row, Table, VisitRow, write_change_line,
 };

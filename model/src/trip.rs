@@ -153,6 +153,35 @@ pub struct TripSchedule {
     pub arrival: Option<TimeMs>,
 }
 
+impl TripSchedule {
+    /// From when on a trip is delayed that has not departed.
+    #[must_use]
+    pub fn late_departure(&self) -> TimeMs {
+        TimeMs(self.departure.0.saturating_add(DELAYED_AFTER_MS))
+    }
+
+    /// How a trip of that phase is doing at an instant, by the evidence. Who has arrived has departed.
+    #[must_use]
+    pub fn status(
+        &self,
+        phase: TripPhase,
+        has_departed: bool,
+        has_arrived: bool,
+        instant: TimeMs,
+    ) -> TripStatus {
+        let has_departed = has_departed || has_arrived;
+        let leaves_late = !has_departed && instant >= self.late_departure();
+        let arrives_late = !has_arrived && self.arrival.is_some_and(|due| instant > due);
+        match phase {
+            TripPhase::Failed => TripStatus::Failed,
+            TripPhase::Done => TripStatus::Completed,
+            _ if leaves_late || arrives_late => TripStatus::Delayed,
+            _ if has_departed => TripStatus::Ongoing,
+            _ => TripStatus::Scheduled,
+        }
+    }
+}
+
 impl TripPlan {
     /// When it is to leave and to be there.
     #[must_use]
@@ -203,17 +232,7 @@ impl TripRow {
     /// The status that follows from the evidence, whatever was set by hand; the row is that of the instant `as_of`.
     #[must_use]
     pub fn inferred_status(&self, schedule: TripSchedule, as_of: TimeMs) -> TripStatus {
-        let has_arrived = self.arrival.is_some();
-        let has_departed = self.actual_departure.is_some() || has_arrived;
-        let leaves_late = !has_departed && as_of >= schedule.departure.plus_ms(DELAYED_AFTER_MS);
-        let arrives_late = !has_arrived && schedule.arrival.is_some_and(|due| as_of > due);
-        match self.phase {
-            TripPhase::Failed => TripStatus::Failed,
-            TripPhase::Done => TripStatus::Completed,
-            _ if leaves_late || arrives_late => TripStatus::Delayed,
-            _ if has_departed => TripStatus::Ongoing,
-            _ => TripStatus::Scheduled,
-        }
+        schedule.status(self.phase, self.actual_departure.is_some(), self.arrival.is_some(), as_of)
     }
 
     /// Appends all of the row but the brace at its end.

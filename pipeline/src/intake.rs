@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use model::{
     Coord, FenceEdit, Fix, GraphSettings, LocationEdit, LocationRecord, Position, PositionRef, Record,
-    RecordSink, RejectReason, RejectRow, TimeMs, TripEdit, TripPlan, TripRecord, admit, range_ok,
+    RecordSink, RejectReason, RejectRow, TimeMs, TripEdit, TripRecord, admit, range_ok,
 };
 use operators::Control;
 use operators::fences::{ALWAYS, Edit};
@@ -238,15 +238,12 @@ impl Intake {
         let (trip, id) = self.trips.number_and_text(id);
         let control = match edit {
             TripEdit::Plan(plan) => {
-                let TripPlan { vehicle_id, pickup, delivery, scheduled_departure, scheduled_arrival, .. } =
-                    &**plan;
                 let plan = Plan {
                     id,
-                    vehicle: self.vehicles.number(vehicle_id),
-                    pickup: self.place(pickup),
-                    delivery: self.place(delivery),
-                    scheduled_departure: scheduled_departure.0,
-                    scheduled_arrival: scheduled_arrival.map(|time| time.0),
+                    vehicle: self.vehicles.number(&plan.vehicle_id),
+                    pickup: self.place(&plan.pickup),
+                    delivery: self.place(&plan.delivery),
+                    schedule: plan.schedule(),
                 };
                 TripControl::Plan { seq, trip, plan: plan.into() }
             }

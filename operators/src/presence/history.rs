@@ -184,12 +184,6 @@ impl History {
         self.tail.kept.last().map_or(0, |kept| kept.time_offset)
     }
 
-    /// Touches the memory of a block.
-    #[inline]
-    pub(crate) fn touch_block(&self, block: usize) -> u32 {
-        self.sealed.get(block).map_or(0, Packed::touch)
-    }
-
     /// The newest fix itself.
     #[inline]
     pub(crate) fn newest(&self) -> Option<Fix> {

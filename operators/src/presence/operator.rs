@@ -3,11 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use differential_dataflow::{AsCollection, VecCollection};
+use differential_dataflow::VecCollection;
 use model::{Cause, Coord, GraphSettings, Why};
 use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::generic::operator::Operator;
+use timely::dataflow::channels::pact::Exchange;
 
 use super::blocks_index::{BlocksIndex, Entry};
 use super::fix::{FixIn, VehicleKey};
@@ -25,7 +24,7 @@ use crate::control::Control;
 use crate::fences::{ALWAYS, Edit, FenceKey};
 use crate::rows::{Delta, Derived};
 use crate::spatial::Looked;
-use crate::ticks::TickStash;
+use crate::ticks::each_tick;
 
 /// So many fixes are looked ahead: enough to wait for memory once instead of each time, few enough to stay in
 /// the nearest cache.
@@ -161,7 +160,7 @@ impl PresenceWork {
         let blocks = late.iter().fold(0, |sum: u32, &(place, block, at)| {
             let Vehicle { history, intervals, .. } = &vehicles[place];
             let of_intervals = intervals.first().map_or(0, |interval| interval.fence);
-            let of_block = history.touch_block(block).wrapping_add(shared.index.touch_cell(at));
+            let of_block = history.block(block).touch().wrapping_add(shared.index.touch_cell(at));
             sum.wrapping_add(of_intervals).wrapping_add(of_block)
         });
         std::hint::black_box((headers, tails, blocks));
@@ -288,35 +287,8 @@ pub fn presence<'scope>(
     let work = Rc::new(RefCell::new(PresenceWork::new(settings, index, peers)));
     let tracks = Tracks(work.clone());
     let by_vehicle = Exchange::new(move |fix: &FixIn| u64::from(fix.vehicle % peers as u32));
-    let rows = fixes
-        .binary_frontier(controls, by_vehicle, Pipeline, "Presence", move |_capability, _info| {
-            let mut stash = TickStash::default();
-            move |(fixes, fix_frontier), (controls, control_frontier), output| {
-                fixes.for_each_time(|time, batches| {
-                    let of_tick = stash.of_tick(*time.time(), || time.retain(output.output_index()));
-                    batches.for_each(|batch| take_all(&mut of_tick.data, batch));
-                });
-                controls.for_each_time(|time, batches| {
-                    let of_tick = stash.of_tick(*time.time(), || time.retain(output.output_index()));
-                    of_tick.controls.extend(batches.flat_map(|batch| batch.drain(..)));
-                });
-                while let Some((tick, of_tick)) = stash.next_complete(fix_frontier, control_frontier) {
-                    let mut session = output.session(&of_tick.capability);
-                    work.borrow_mut().tick(&of_tick.controls, &of_tick.data, |delta| {
-                        session.give(((delta.row, delta.why), tick, isize::from(delta.diff)));
-                    });
-                }
-            }
-        })
-        .as_collection();
+    let rows = each_tick("Presence", fixes, by_vehicle, controls, move |controls, fixes, emit| {
+        work.borrow_mut().tick(controls, &fixes, emit);
+    });
     (rows, tracks)
-}
-
-/// Moves a batch behind what there is; the first is taken as it is.
-fn take_all<T>(all: &mut Vec<T>, batch: &mut Vec<T>) {
-    if all.is_empty() {
-        std::mem::swap(all, batch);
-    } else {
-        all.append(batch);
-    }
 }

@@ -1,6 +1,6 @@
 //! How long a leg between two fixes is, to the millimetre: as the geodesic says, and nearly always without it.
 
-use model::{Coord, geodesic_m};
+use model::{Coord, geodesic_mm};
 
 use super::metric::{ECCENTRICITY_SQUARED, RADIANS_PER_UNIT, SEMI_MAJOR_M, short_lon_step};
 
@@ -14,18 +14,17 @@ const IN_DOUBT_MM: f64 = 1e-3;
 
 /// The geodesic between two positions, rounded to a millimetre, half away from zero.
 pub(crate) fn leg_mm(from: Coord, to: Coord) -> i64 {
-    let exact = || (geodesic_m(from, to) * 1000.0).round() as i64;
     let (dlon, dlat) = (short_lon_step(from.lon, to.lon), i64::from(to.lat) - i64::from(from.lat));
     if dlon == 0 && dlat == 0 {
         return 0;
     }
     let mean_lat = i64::from(from.lat) + i64::from(to.lat);
     if dlon.abs().max(dlat.abs()) > MAX_STEP_UNITS || mean_lat.abs() > 2 * MAX_LAT_UNITS {
-        return exact();
+        return geodesic_mm(from, to);
     }
     let mm = 1000.0 * short_m(dlon as f64, dlat as f64, mean_lat as f64 / 2.0);
     let whole = mm.floor();
-    if (mm - whole - 0.5).abs() < IN_DOUBT_MM { exact() } else { (mm + 0.5).floor() as i64 }
+    if (mm - whole - 0.5).abs() < IN_DOUBT_MM { geodesic_mm(from, to) } else { (mm + 0.5).floor() as i64 }
 }
 
 /// Gauss's mean latitude formula with its terms of third order; what is left out is of fifth order, and less than
@@ -58,6 +57,7 @@ fn short_m(dlon_units: f64, dlat_units: f64, mean_lat_units: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::geodesic_m;
     use proptest::prelude::*;
 
     fn units(max: i64) -> impl Strategy<Value = i64> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{GraphSettings, TripStatus};
+use model::{GraphSettings, TripSchedule, TripStatus};
 
 use crate::fences::FenceKey;
 use crate::presence::VehicleKey;
@@ -33,10 +33,8 @@ pub struct Plan {
     pub pickup: Place,
     /// To where.
     pub delivery: Place,
-    /// Event time, ms.
-    pub scheduled_departure: i64,
-    /// Event time, ms.
-    pub scheduled_arrival: Option<i64>,
+    /// When it is to leave and to be there.
+    pub schedule: TripSchedule,
 }
 
 /// A message to every worker within a tick.

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use differential_dataflow::{AsCollection, VecCollection};
+use differential_dataflow::VecCollection;
 use model::{Cause, GraphSettings, Why};
 use rustc_hash::{FxHashMap, FxHashSet};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::operator::Operator;
 
 use super::control::{Plan, TripControl, TripKey};
 use super::plans::{Plans, Trip};
@@ -17,7 +16,7 @@ use super::vehicle::{OfVehicle, Rules};
 use crate::fences::{ALWAYS, NEVER};
 use crate::presence::{Tracks, VehicleKey};
 use crate::rows::{Delta, Derived};
-use crate::ticks::TickStash;
+use crate::ticks::{deltas, each_tick};
 
 /// The trips state of one worker: a pure state machine, for the operator and for benchmarks.
 pub struct TripsWork {
@@ -57,44 +56,40 @@ struct Changed {
 struct Reasons {
     /// Visits from then on may serve other trips; what no visit served is judged in any case.
     from: i64,
-    /// What was seen, or time that passed, or settings.
+    /// What was seen, or time that passed, or settings; if any of it.
     evidence: Option<Why>,
-    /// What was said of trips and places.
-    said: Option<Why>,
-}
-
-fn strongest(one: Option<Why>, other: Option<Why>) -> Option<Why> {
-    one.into_iter().chain(other).reduce(Why::stronger)
+    /// The strongest of that, and of what was said of trips and places.
+    why: Why,
 }
 
 impl Changed {
-    fn of(&mut self, vehicle: VehicleKey, from: i64) -> &mut Reasons {
-        let reasons = self.of.entry(vehicle).or_insert(Reasons { from, evidence: None, said: None });
+    fn of(&mut self, vehicle: VehicleKey, from: i64, why: Why) -> &mut Reasons {
+        let reasons = self.of.entry(vehicle).or_insert(Reasons { from, evidence: None, why });
         reasons.from = reasons.from.min(from);
+        reasons.why = reasons.why.stronger(why);
         reasons
     }
 
     /// Something was seen of a vehicle, time passed, or settings changed.
     fn note(&mut self, vehicle: VehicleKey, from: i64, why: Why) {
-        let reasons = self.of(vehicle, from);
-        reasons.evidence = strongest(reasons.evidence, Some(why));
+        let reasons = self.of(vehicle, from, why);
+        reasons.evidence = Some(reasons.evidence.map_or(why, |known| known.stronger(why)));
     }
 
     /// Something was said of a trip of a vehicle.
     fn note_said(&mut self, trip: TripKey, vehicle: VehicleKey, from: i64, why: Why) {
-        let reasons = self.of(vehicle, from);
-        reasons.said = strongest(reasons.said, Some(why));
+        self.of(vehicle, from, why);
         let known = self.said.entry(trip).or_insert(why);
         *known = known.stronger(why);
     }
 
     /// Why a row of a trip comes or goes: what was said of it, and what was seen unless it is its first row; of the
     /// other trips of its vehicle, all of that.
-    fn why(&self, trip: TripKey, reasons: &Reasons, is_first: bool) -> Option<Why> {
-        match self.said.get(&trip) {
-            Some(&why) if is_first => Some(why),
-            Some(&why) => strongest(reasons.evidence, Some(why)),
-            None => strongest(reasons.evidence, reasons.said),
+    fn why(&self, trip: TripKey, reasons: &Reasons, is_first: bool) -> Why {
+        match (self.said.get(&trip), reasons.evidence) {
+            (Some(&said), Some(evidence)) if !is_first => said.stronger(evidence),
+            (Some(&said), _) => said,
+            (None, _) => reasons.why,
         }
     }
 }
@@ -266,7 +261,7 @@ impl TripsWork {
                 let known_mm = known_road.filter(|(road, _)| *road == (from, to)).map(|(_, mm)| mm);
                 known_mm.unwrap_or_else(|| tracks.travelled_mm(vehicle, from, to))
             });
-            let Some(why) = changed.why(key, reasons, known.is_none()) else { return };
+            let why = changed.why(key, reasons, known.is_none());
             if let Some(known) = known {
                 if known.row == row {
                     return;
@@ -304,30 +299,7 @@ pub fn trips<'scope>(
 ) -> VecCollection<'scope, u64, (TripFacts, Why), isize> {
     let (index, peers) = (controls.scope().index(), controls.scope().peers());
     let mut work = TripsWork::new(settings, tracks, index, peers);
-    visits
-        .inner
-        .binary_frontier(controls, Pipeline, Pipeline, "Trips", move |_capability, _info| {
-            let mut stash = TickStash::default();
-            move |(visits, visit_frontier), (controls, control_frontier), output| {
-                visits.for_each_time(|time, batches| {
-                    let of_tick = stash.of_tick(*time.time(), || time.retain(output.output_index()));
-                    for batch in batches {
-                        let delta =
-                            |((row, why), _, diff): ((_, _), _, isize)| Delta { row, diff: diff as i8, why };
-                        of_tick.data.extend(batch.drain(..).map(delta));
-                    }
-                });
-                controls.for_each_time(|time, batches| {
-                    let of_tick = stash.of_tick(*time.time(), || time.retain(output.output_index()));
-                    of_tick.controls.extend(batches.flat_map(|batch| batch.drain(..)));
-                });
-                while let Some((tick, of_tick)) = stash.next_complete(visit_frontier, control_frontier) {
-                    let mut session = output.session(&of_tick.capability);
-                    work.tick(&of_tick.controls, of_tick.data.into_iter(), |delta| {
-                        session.give(((delta.row, delta.why), tick, isize::from(delta.diff)));
-                    });
-                }
-            }
-        })
-        .as_collection()
+    each_tick("Trips", visits.inner, Pipeline, controls, move |controls, visits, emit| {
+        work.tick(controls, deltas(visits), emit);
+    })
 }

@@ -28,7 +28,7 @@ pub(super) struct Said {
 impl Trip {
     /// Trips of a vehicle are in this order.
     pub fn order(&self) -> (i64, &str) {
-        (self.plan.scheduled_departure, &self.plan.id)
+        (self.plan.schedule.departure.0, &self.plan.id)
     }
 
     pub fn is_ended_by_hand_at(&self, time: i64) -> bool {

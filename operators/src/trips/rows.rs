@@ -1,14 +1,12 @@
 //! The row of a trip whose outcome is known.
 
-use model::{TripPhase, TripStatus};
+use model::{TimeMs, TripPhase, TripStatus, half_even};
 
 use super::control::{PersonKey, TripKey};
 use super::plans::{Said, Trip};
 use super::vehicle::Pickup;
 use crate::presence::VehicleKey;
 use crate::rows::{Delta, Keyed};
-
-const DELAYED_AFTER_MS: i64 = 2 * 3_600_000;
 
 /// A trip's row inside the graph. Times are ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,7 +111,11 @@ impl TripFacts {
             (_, Some((_, TripStatus::Cancelled))) => TripPhase::Cancelled,
             _ => times.phase(),
         };
-        let status = hand.map_or_else(|| inferred(trip, &times, phase, instant), |(status, _)| status);
+        let inferred = || {
+            let (has_departed, has_arrived) = (times.actual_departure.is_some(), times.arrival.is_some());
+            trip.plan.schedule.status(phase, has_departed, has_arrived, TimeMs(instant))
+        };
+        let status = hand.map_or_else(inferred, |(status, _)| status);
         let tat_ms = times.actual_departure.zip(times.offload).map(|(from, to)| to - from);
         let road_mm = times.on_the_road().map(|(from, to)| travelled_mm(from, to));
         let facts = TripFacts {
@@ -123,50 +125,10 @@ impl TripFacts {
             status,
             status_by: hand.map(|(_, by)| by),
             times,
-            tat_s: tat_ms.map(thousandth),
-            distance_m: road_mm.map(thousandth),
+            tat_s: tat_ms.map(|ms| half_even(ms, 1000)),
+            distance_m: road_mm.map(|mm| half_even(mm, 1000)),
             departure_unobserved,
         };
         (facts, road_mm.unwrap_or(0))
-    }
-}
-
-fn inferred(trip: &Trip, times: &Times, phase: TripPhase, instant: i64) -> TripStatus {
-    let has_arrived = times.arrival.is_some();
-    let has_departed = times.actual_departure.is_some() || has_arrived;
-    let leaves_late = !has_departed && instant >= late_departure(trip);
-    let arrives_late = !has_arrived && trip.plan.scheduled_arrival.is_some_and(|due| instant > due);
-    match phase {
-        TripPhase::Failed => TripStatus::Failed,
-        TripPhase::Done => TripStatus::Completed,
-        _ if leaves_late || arrives_late => TripStatus::Delayed,
-        _ if has_departed => TripStatus::Ongoing,
-        _ => TripStatus::Scheduled,
-    }
-}
-
-/// Since when a trip is delayed that has not departed.
-pub(super) fn late_departure(trip: &Trip) -> i64 {
-    trip.plan.scheduled_departure.saturating_add(DELAYED_AFTER_MS)
-}
-
-/// Thousandths to whole ones, half to even.
-fn thousandth(thousandths: i64) -> i64 {
-    let (whole, rest) = (thousandths.div_euclid(1000), thousandths.rem_euclid(1000));
-    let is_up = rest > 500 || (rest == 500 && whole % 2 != 0);
-    whole + i64::from(is_up)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::thousandth;
-
-    #[test]
-    fn halves_go_to_the_even_neighbour() {
-        for (thousandths, whole) in
-            [(499, 0), (500, 0), (501, 1), (1500, 2), (2500, 2), (-500, 0), (-1500, -2)]
-        {
-            assert_eq!(thousandth(thousandths), whole, "{thousandths}");
-        }
     }
 }

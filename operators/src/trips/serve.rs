@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use super::control::TripKey;
 use super::plans::{Plans, Trip};
-use super::rows::{Outcome, Times, late_departure};
+use super::rows::{Outcome, Times};
 use super::vehicle::{OfVehicle, Pickup, Rules, Serving};
 use crate::fences::FenceKey;
 
@@ -92,7 +92,8 @@ impl OfVehicle {
                     }
                 }
                 None => {
-                    let is_in_time = trip.plan.scheduled_departure <= arrived && arrived <= rules.limit(trip);
+                    let is_in_time =
+                        trip.plan.schedule.departure.0 <= arrived && arrived <= rules.limit(trip);
                     if unobserved.is_none() && is_in_time {
                         unobserved = Some(at);
                     }
@@ -139,8 +140,8 @@ impl OfVehicle {
                 // A visit counts as soon as it is past.
                 arrives_next.map(|(arrived, _)| arrived.saturating_add(1)),
                 Some(rules.opens(trip)),
-                Some(late_departure(trip)),
-                trip.plan.scheduled_arrival.map(|due| due.saturating_add(1)),
+                Some(trip.plan.schedule.late_departure().0),
+                trip.plan.schedule.arrival.map(|due| due.0.saturating_add(1)),
                 fails_at.map(|at| at.saturating_add(1)),
             ];
             let turn = turns.into_iter().flatten().filter(|&at| at > instant).min();

@@ -17,22 +17,22 @@ pub(super) struct Rules {
 
 impl Rules {
     pub fn opens(&self, trip: &Trip) -> i64 {
-        trip.plan.scheduled_departure.saturating_sub(self.early_window_ms)
+        trip.plan.schedule.departure.0.saturating_sub(self.early_window_ms)
     }
 
     pub fn limit(&self, trip: &Trip) -> i64 {
-        trip.plan.scheduled_departure.saturating_add(self.no_show_ms)
+        trip.plan.schedule.departure.0.saturating_add(self.no_show_ms)
     }
 
     /// No visit that arrived before this serves a trip.
     pub fn first_arrival(&self, trip: &Trip) -> i64 {
-        self.opens(trip).min(trip.plan.scheduled_departure)
+        self.opens(trip).min(trip.plan.schedule.departure.0)
     }
 
     /// Until when a trip may arrive; `None`: as long as it has not left.
     pub fn no_arrival_at(&self, trip: &Trip, pickup: &Pickup) -> Option<i64> {
         let departure = pickup.departure?;
-        let latest = trip.plan.scheduled_arrival.map_or(departure, |scheduled| scheduled.max(departure));
+        let latest = trip.plan.schedule.arrival.map_or(departure, |scheduled| scheduled.0.max(departure));
         Some(latest.saturating_add(self.no_arrival_ms))
     }
 }

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use differential_dataflow::{AsCollection, VecCollection};
+use differential_dataflow::VecCollection;
 use model::{Cause, GraphSettings, Why};
 use rustc_hash::FxHashMap;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::operator::Operator;
 
 use super::stays::{PieceChange, Rules, Stays};
 use crate::control::Control;
 use crate::fences::{ALWAYS, Edit, FenceKey, NEVER, SettingsBook};
 use crate::presence::VehicleKey;
 use crate::rows::{Delta, Derived};
-use crate::ticks::TickStash;
+use crate::ticks::{deltas, each_tick};
 
 /// Stays are forgotten in groups that ended within so long of each other.
 const FORGET_EVERY_MS: i64 = 600_000;
@@ -288,31 +287,8 @@ pub fn visits<'scope>(
     controls: StreamVec<'scope, u64, Control>,
     settings: GraphSettings,
 ) -> VecCollection<'scope, u64, (Derived, Why), isize> {
-    presences
-        .inner
-        .binary_frontier(controls, Pipeline, Pipeline, "Visits", move |_capability, _info| {
-            let mut work = VisitsWork::new(settings);
-            let mut stash = TickStash::default();
-            move |(presences, presence_frontier), (controls, control_frontier), output| {
-                presences.for_each_time(|time, batches| {
-                    let of_tick = stash.of_tick(*time.time(), || time.retain(output.output_index()));
-                    for batch in batches {
-                        let delta =
-                            |((row, why), _, diff): ((_, _), _, isize)| Delta { row, diff: diff as i8, why };
-                        of_tick.data.extend(batch.drain(..).map(delta));
-                    }
-                });
-                controls.for_each_time(|time, batches| {
-                    let of_tick = stash.of_tick(*time.time(), || time.retain(output.output_index()));
-                    of_tick.controls.extend(batches.flat_map(|batch| batch.drain(..)));
-                });
-                while let Some((tick, of_tick)) = stash.next_complete(presence_frontier, control_frontier) {
-                    let mut session = output.session(&of_tick.capability);
-                    work.tick(&of_tick.controls, of_tick.data.into_iter(), |delta| {
-                        session.give(((delta.row, delta.why), tick, isize::from(delta.diff)));
-                    });
-                }
-            }
-        })
-        .as_collection()
+    let mut work = VisitsWork::new(settings);
+    each_tick("Visits", presences.inner, Pipeline, controls, move |controls, presences, emit| {
+        work.tick(controls, deltas(presences), emit);
+    })
 }

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
 use axum::http::header;
-use model::{Coord, Row, TimeMs, TripPhase, TripRow, TripStatus, geodesic_m};
+use model::{Row, TimeMs, TripPhase, TripRow, TripStatus, geodesic_mm, half_even};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -171,13 +171,6 @@ fn since_departure(state: &ViewState, row: &TripRow) -> Option<(TimeMs, Vec<Trac
 /// How far a vehicle went, as `distance_m` is summed; `None` where its track does not go back to the departure.
 fn distance_since_m(departure: TimeMs, fixes: &[TrackFix]) -> Option<i64> {
     fixes.first().filter(|first| first.event_time == departure)?;
-    let leg_mm = |from: Coord, to: Coord| (geodesic_m(from, to) * 1000.0).round() as i64;
-    Some(metres(fixes.windows(2).map(|leg| leg_mm(leg[0].at, leg[1].at)).sum()))
-}
-
-/// Millimetres to metres, half to even.
-fn metres(mm: i64) -> i64 {
-    let (whole, rest) = (mm.div_euclid(1000), mm.rem_euclid(1000));
-    let is_up = rest > 500 || (rest == 500 && whole % 2 != 0);
-    whole + i64::from(is_up)
+    let legs_mm = fixes.windows(2).map(|leg| geodesic_mm(leg[0].at, leg[1].at));
+    Some(half_even(legs_mm.sum(), 1000))
 }

@@ -23,12 +23,12 @@ impl Block<'_> {
         }
     }
 
-    /// Touches the memory where positions are.
+    /// Touches the memory of its fixes.
     #[inline]
-    pub(crate) fn touch(&self) -> u64 {
+    pub(crate) fn touch(&self) -> u32 {
         match self {
-            Block::Sealed(packed) => packed.touch().into(),
-            Block::Tail(loose) => loose.kept.first().map_or(0, |kept| kept.time_offset.into()),
+            Block::Sealed(packed) => packed.touch(),
+            Block::Tail(loose) => loose.kept.first().map_or(0, |kept| kept.time_offset),
         }
     }
 }

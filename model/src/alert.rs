@@ -221,6 +221,24 @@ fn json_text(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// What the details of the provider's alerts begin with, and no others.
+const PROVIDER_ID: &str = "{\"provider_id\":";
+
+/// The text or word that compact JSON begins with.
+fn first_json_value(json: &str) -> &str {
+    let mut is_escaped = false;
+    for (at, byte) in json.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' if at > 0 => return json.get(..=at).unwrap_or(json),
+            b',' if !json.starts_with('"') => return json.get(..at).unwrap_or(json),
+            _ => {}
+        }
+    }
+    json
+}
+
 /// Thousandths as the shortest decimal number.
 fn decimal(thousandths: i64) -> String {
     let sign = if thousandths < 0 { "-" } else { "" };
@@ -255,6 +273,37 @@ pub struct AlertRow {
 }
 
 impl AlertRow {
+    /// What the alert is about, as bytes: two alerts of one kind and subject have the same.
+    ///
+    /// They are the kind and the parts of the subject as in [`AlertId`], each with 0 and 1 behind it; only the
+    /// provider's id is as it stands in `details`, which is JSON.
+    #[must_use]
+    pub fn subject_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(64);
+        let mut push = |part: &str| push_ordered_text(&mut bytes, part);
+        push(&self.kind);
+        if let Some(rest) = self.details.strip_prefix(PROVIDER_ID) {
+            push(&self.vehicle_id);
+            push("provider");
+            push(first_json_value(rest));
+            return bytes;
+        }
+        let trip_id = self.trip_id.as_deref().unwrap_or_default();
+        match AlertKind::from_name(&self.kind) {
+            Some(AlertKind::GeofenceEntry | AlertKind::GeofenceExit) => {
+                push(&self.vehicle_id);
+                push(self.fence_id.as_deref().unwrap_or_default());
+            }
+            Some(AlertKind::TripDelay) => {
+                push(trip_id);
+                push(&self.details);
+            }
+            Some(AlertKind::RouteDeviation) => push(trip_id),
+            _ => push(&self.vehicle_id),
+        }
+        bytes
+    }
+
     /// Appends all of the row but the brace at its end.
     pub(crate) fn write_fields(&self, out: &mut Vec<u8>) {
         text_field(out, b"{\"alert_id\":", &self.alert_id.to_string());
@@ -292,6 +341,61 @@ mod tests {
             due_at: TimeMs(1_200_000),
             ended: None,
             details: AlertDetails::None.to_json().into(),
+        }
+    }
+
+    #[test]
+    fn subjects_are_those_of_ids() {
+        let of =
+            |kind: &str, vehicle: &str, fence: Option<&str>, trip: Option<&str>, details: AlertDetails| {
+                let row = AlertRow {
+                    kind: kind.into(),
+                    vehicle_id: vehicle.into(),
+                    fence_id: fence.map(Into::into),
+                    trip_id: trip.map(Into::into),
+                    details: details.to_json().into(),
+                    ..alert(1)
+                };
+                row.subject_bytes()
+            };
+        let provider = |id: Option<&str>| AlertDetails::Provider {
+            provider_id: id.map(Into::into),
+            received: Some("{\"provider_id\":9}".into()),
+        };
+        let (own, a, b) = (AlertDetails::None, Some("a"), Some("b"));
+        let delay = |of| AlertDetails::Delay(of);
+        let harsh = AlertDetails::Harsh { from_dkmh: 900, to_dkmh: 1 };
+        let overspeed = AlertDetails::Overspeed { limit_milli: 60_000, max_speed_dkmh: 700 };
+        // Each line is one subject, with what does not count of it.
+        let subjects = [
+            vec![of("idle", "T1", None, None, own.clone())],
+            vec![of("idle", "T2", None, None, own.clone())],
+            vec![of("overspeed", "T1", a, None, overspeed), of("overspeed", "T1", b, a, own.clone())],
+            vec![
+                of("geofence_entry", "T1", a, None, own.clone()),
+                of("geofence_entry", "T1", a, b, own.clone()),
+            ],
+            vec![of("geofence_entry", "T1", b, None, own.clone())],
+            vec![of("geofence_exit", "T1", a, None, own.clone())],
+            vec![
+                of("trip_delay", "T1", None, a, delay(DelayOf::Departure)),
+                of("trip_delay", "T2", None, a, delay(DelayOf::Departure)),
+            ],
+            vec![of("trip_delay", "T1", None, a, delay(DelayOf::Arrival))],
+            vec![
+                of("route_deviation", "T1", a, a, own.clone()),
+                of("route_deviation", "T2", b, a, own.clone()),
+            ],
+            vec![of("harsh_braking", "T1", None, None, harsh), of("harsh_braking", "T1", None, None, own)],
+            vec![of("harsh_braking", "T1", None, None, provider(None))],
+            vec![of("harsh_braking", "T1", None, None, provider(a))],
+            vec![of("harsh_braking", "T1", None, None, provider(Some("a\",\\")))],
+            vec![of("harsh_braking", "T1", None, None, provider(Some("")))],
+        ];
+        let first: std::collections::BTreeSet<&Vec<u8>> = subjects.iter().map(|same| &same[0]).collect();
+        assert_eq!(first.len(), subjects.len());
+        for same in &subjects {
+            assert!(same.iter().all(|subject| *subject == same[0]), "{same:?}");
         }
     }
 

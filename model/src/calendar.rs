@@ -89,6 +89,27 @@ mod tests {
         shown(week_of(at(time), &time_zone(zone).unwrap()))
     }
 
+    /// What is counted is summed in quarters of an hour, and none may be in two days.
+    #[test]
+    fn days_begin_at_quarters_of_an_hour_in_every_zone_since_2000() {
+        let until = at("2040-01-01T00:00:00Z");
+        let since = Timestamp::from_millisecond(TimeMs::EARLIEST_EVENT.0).unwrap();
+        let mut days = 0;
+        for name in jiff::tz::TimeZoneDatabase::bundled().available() {
+            let zone = time_zone(name.as_str()).unwrap();
+            let set = zone.following(since).map(|set| TimeMs(set.timestamp().as_millisecond()));
+            let set = set.take_while(|time| *time < until).flat_map(|time| [time, time.plus_ms(-1)]);
+            for time in [TimeMs::EARLIEST_EVENT, until].into_iter().chain(set) {
+                for window in [day_of(time, &zone), week_of(time, &zone)].into_iter().flatten() {
+                    let are_whole = [window.start, window.end].map(|time| time.0.rem_euclid(900_000) == 0);
+                    assert_eq!(are_whole, [true; 2], "{} {window:?}", name.as_str());
+                    days += 1;
+                }
+            }
+        }
+        assert!(days > 10_000, "{days}");
+    }
+
     #[test]
     fn ordinary_days_and_weeks() {
         let lagos = "Africa/Lagos";

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 /// What a change of a derived row came of; where several apply, the first of this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Cause {
     /// A setting of the arithmetic changed.
     Settings,
@@ -65,7 +65,7 @@ impl Cause {
 }
 
 /// Why a row changed: what it came of, and the record that brought it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Why {
     /// What it came of.
     pub cause: Cause,

@@ -39,6 +39,36 @@ pub enum Shape {
     },
 }
 
+impl Shape {
+    /// A position that stands for all of it, and may lie outside: the centre of a circle, else the middle of the
+    /// rectangle around it, rounded down.
+    #[must_use]
+    pub fn middle(&self) -> Coord {
+        let rings: Vec<&Ring> = match self {
+            Shape::Circle { centre, .. } => return *centre,
+            Shape::Polygon { parts } => parts.iter().filter_map(|rings| rings.first()).collect(),
+            Shape::Corridor { line, .. } => vec![line],
+        };
+        let Some(&(first_lon, _)) = rings.first().and_then(|ring| ring.vertices.first()) else {
+            return Coord::default();
+        };
+        // Parts on both sides of the antimeridian are near each other.
+        let near = |lon: i64| lon - (lon - first_lon + HALF_TURN).div_euclid(FULL_TURN) * FULL_TURN;
+        let positions = || {
+            rings.iter().flat_map(|ring| {
+                let begin = ring.vertices.first().map_or(0, |&(lon, _)| near(lon) - lon);
+                ring.vertices.iter().map(move |&(lon, lat)| (lon + begin, lat))
+            })
+        };
+        let middle = |of: fn((i64, i64)) -> i64| {
+            let (low, high) = (positions().map(of).min(), positions().map(of).max());
+            (low.unwrap_or(0) + high.unwrap_or(0)).div_euclid(2)
+        };
+        let lon = (middle(|(lon, _)| lon) + HALF_TURN).rem_euclid(FULL_TURN) - HALF_TURN;
+        Coord { lon: lon as i32, lat: middle(|(_, lat)| lat) as i32 }
+    }
+}
+
 /// Settings of one fence that win over the fleet's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FenceSettings {

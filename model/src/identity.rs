@@ -60,8 +60,8 @@ pub fn trip_key(trip_id: &str) -> Vec<u8> {
     out
 }
 
-/// What the changes of a trip's row are found by: XXH3 (64 bits, seed 0) of its key's bytes. No visit has such a
-/// key, since those of visits have two texts.
+/// What the changes of a trip's or an alert's row are found by: XXH3 (64 bits, seed 0) of its key's bytes. No visit
+/// has such a key, since those of visits have two texts and a time.
 #[must_use]
 pub fn trip_hash(key_bytes: &[u8]) -> u64 {
     xxh3_64(key_bytes)

@@ -1,6 +1,7 @@
 //! KPIs: over what time, of whom, which figure, how often it moves, and the row that says it.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::TimeMs;
@@ -157,7 +158,7 @@ impl KpiSlice {
 }
 
 /// What a truck does now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub enum LiveStatus {
     EnRoute,
@@ -329,10 +330,16 @@ impl KpiRow {
         push_ordered_text(out, &self.metric.name());
     }
 
-    /// What two rows are ordered by.
-    pub(crate) fn key(&self) -> (&str, Option<TimeMs>, &str, &str, Cow<'static, str>) {
+    /// The order of keys.
+    pub(crate) fn cmp_key(&self, other: &KpiRow) -> Ordering {
+        self.window_and_slice()
+            .cmp(&other.window_and_slice())
+            .then_with(|| self.metric.name().cmp(&other.metric.name()))
+    }
+
+    fn window_and_slice(&self) -> (&str, Option<TimeMs>, &str, &str) {
         let start = self.start.filter(|_| self.span.is_calendar());
-        (self.span.as_str(), start, self.slice.kind.as_str(), &self.slice.id, self.metric.name())
+        (self.span.as_str(), start, self.slice.kind.as_str(), &self.slice.id)
     }
 
     /// Appends all of the row but the brace at its end.

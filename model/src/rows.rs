@@ -210,7 +210,7 @@ impl Row {
                 (&*a.vehicle_id, &*a.fence_id, a.from_time).cmp(&(&*b.vehicle_id, &*b.fence_id, b.from_time))
             }
             (Row::Eta(a), Row::Eta(b)) => a.trip_id.cmp(&b.trip_id),
-            (Row::Kpi(a), Row::Kpi(b)) => a.key().cmp(&b.key()),
+            (Row::Kpi(a), Row::Kpi(b)) => a.cmp_key(b),
             (Row::Presence(a), Row::Presence(b)) => {
                 (&*a.vehicle_id, &*a.fence_id, a.entered).cmp(&(&*b.vehicle_id, &*b.fence_id, b.entered))
             }

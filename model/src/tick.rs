@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Change, Coord, Fence, LocationEdit, Position, TimeMs, TripEdit};
+use crate::{AlertMark, Change, Coord, Fence, LocationEdit, Position, TimeMs, TripEdit};
 
 /// An admitted position of one vehicle.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +55,17 @@ pub struct LocationRecord {
     pub edit: LocationEdit,
     /// The whole record as compact JSON without `received_time`.
     pub json: String,
+}
+
+/// What somebody said of an alert in a tick. The graph has no use for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertMarkRecord {
+    /// Which alert, as it was named.
+    pub alert_id: Arc<str>,
+    /// What is said of it.
+    pub mark: AlertMark,
+    /// Who.
+    pub by: Arc<str>,
 }
 
 /// Everything that became true when a tick closed.

@@ -176,9 +176,15 @@ impl<P: Clone> Timeline<P> {
     /// The version that holds at a time, and is active then.
     #[must_use]
     pub fn at(&self, time: i64) -> Option<&Version<P>> {
+        self.valid_at(time).filter(|version| version.is_active(time))
+    }
+
+    /// The version that holds at a time, active or not.
+    #[must_use]
+    pub fn valid_at(&self, time: i64) -> Option<&Version<P>> {
         let after = self.versions.partition_point(|v| v.from <= time);
         let version = self.versions.get(after.checked_sub(1)?)?;
-        (time < version.to && version.is_active(time)).then_some(version)
+        (time < version.to).then_some(version)
     }
 
     /// The first end of coverage in `(after, until]`: where a version stops and none follows at once, or an

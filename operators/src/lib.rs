@@ -1,4 +1,4 @@
-//! The dataflow operators: spatial index, cleaning, presence, stays, visits and trips.
+//! The dataflow operators: spatial index, cleaning, presence, stays, visits, trips and KPIs.
 //!
 //! Everything here is a pure function of its inputs and of the instants of ticks: no clock, no I/O, no
 //! randomness, no JSON, and no iteration over hash order reaches an output.
@@ -7,8 +7,11 @@
 
 pub mod spatial;
 
+pub mod alerts;
 mod control;
+pub mod etas;
 pub mod fences;
+pub mod kpis;
 pub mod presence;
 mod rows;
 mod ticks;

@@ -46,19 +46,19 @@ impl<C, D, M> TickStash<C, D, M> {
     }
 }
 
-/// The operator of a state machine that works tick by tick. `work` is given all controls and all data of a tick,
-/// once both inputs have passed it, and tells every difference of rows.
-pub(crate) fn each_tick<'scope, D, M, R>(
+/// The operator of a state machine that works tick by tick. `work` is given the number of a tick, all controls and
+/// all data of it, once both inputs have passed it, and tells what comes of it.
+pub(crate) fn each_tick<'scope, D, M, O>(
     name: &str,
     data: StreamVec<'scope, u64, D>,
     exchanged: impl ParallelizationContract<u64, Vec<D>>,
     controls: StreamVec<'scope, u64, M>,
-    mut work: impl FnMut(&[M], Vec<D>, &mut dyn FnMut(Delta<R>)) + 'static,
-) -> VecCollection<'scope, u64, (R, Why), isize>
+    mut work: impl FnMut(u64, &[M], Vec<D>, &mut dyn FnMut(O)) + 'static,
+) -> StreamVec<'scope, u64, O>
 where
     D: Clone + 'static,
     M: Clone + 'static,
-    R: Clone + 'static,
+    O: Clone + 'static,
 {
     data.binary_frontier(controls, exchanged, Pipeline, name, move |_capability, _info| {
         let mut stash = TickStash { waiting: BTreeMap::new() };
@@ -74,11 +74,27 @@ where
             while let Some((tick, of_tick)) = stash.next_complete(data_frontier, control_frontier) {
                 let OfTick { capability, data, controls } = of_tick;
                 let mut session = output.session(&capability);
-                work(&controls, data, &mut |Delta { row, diff, why }| {
-                    session.give(((row, why), tick, isize::from(diff)));
-                });
+                work(tick, &controls, data, &mut |given| session.give(given));
             }
         }
+    })
+}
+
+/// The operator of a state machine that gives differences of rows, as [`each_tick`].
+pub(crate) fn rows_each_tick<'scope, D, M, R>(
+    name: &str,
+    data: StreamVec<'scope, u64, D>,
+    exchanged: impl ParallelizationContract<u64, Vec<D>>,
+    controls: StreamVec<'scope, u64, M>,
+    mut work: impl FnMut(&[M], Vec<D>, &mut dyn FnMut(Delta<R>)) + 'static,
+) -> VecCollection<'scope, u64, (R, Why), isize>
+where
+    D: Clone + 'static,
+    M: Clone + 'static,
+    R: Clone + 'static,
+{
+    each_tick(name, data, exchanged, controls, move |tick, controls, data, emit| {
+        work(controls, data, &mut |Delta { row, diff, why }| emit(((row, why), tick, isize::from(diff))));
     })
     .as_collection()
 }

@@ -1,9 +1,9 @@
 //! Feeds ticks to a graph and gets closed ones back, keeping the graph busy while the next is decoded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use journal::Tick;
-use model::{ClosedTick, GraphSettings, TimeMs};
+use model::{AlertMarkRecord, ClosedTick, GraphSettings, PositionRef, Record, RecordSink, TimeMs};
 
 use crate::graph::{Graph, GraphError};
 use crate::intake::{Intake, TickInput};
@@ -15,6 +15,8 @@ pub struct Driver {
     pub intake: Intake,
     graph: Graph,
     beginning: Beginning,
+    /// What people said of alerts in ticks that are not closed yet: it changes no row, so it goes past the graph.
+    marks: VecDeque<(u64, Vec<AlertMarkRecord>)>,
 }
 
 /// What a driver begins with.
@@ -24,6 +26,7 @@ struct Beginning {
     pinned: BTreeSet<String>,
     keep_view_fixes: bool,
     workers: usize,
+    has_kpis: bool,
 }
 
 impl Driver {
@@ -34,7 +37,14 @@ impl Driver {
         keep_view_fixes: bool,
         workers: usize,
     ) -> Result<Driver, GraphError> {
-        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers }, Vec::new())
+        let has_kpis = true;
+        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers, has_kpis }, Vec::new())
+    }
+
+    /// Starts a graph that computes no KPIs: what is measured of it is what all else costs.
+    pub fn start_without_kpis(settings: GraphSettings, workers: usize) -> Result<Driver, GraphError> {
+        let (pinned, keep_view_fixes, has_kpis) = (BTreeSet::new(), false, false);
+        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers, has_kpis }, Vec::new())
     }
 
     /// Starts a graph for the records of a journal: it begins with the defaults of the product, since what is
@@ -45,7 +55,8 @@ impl Driver {
         workers: usize,
     ) -> Result<Driver, GraphError> {
         let (settings, pinned) = (GraphSettings::default(), BTreeSet::new());
-        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers }, periods)
+        let has_kpis = true;
+        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers, has_kpis }, periods)
     }
 
     /// Another one that has seen nothing, and knows beforehand which periods backfill records will open.
@@ -54,10 +65,10 @@ impl Driver {
     }
 
     fn begin(beginning: Beginning, periods: Vec<Period>) -> Result<Driver, GraphError> {
-        let Beginning { settings, pinned, keep_view_fixes, workers } = beginning.clone();
+        let Beginning { settings, pinned, keep_view_fixes, workers, has_kpis } = beginning.clone();
         let intake = Intake::new(settings.clone(), pinned, keep_view_fixes).with_periods(periods);
-        let graph = Graph::start(&intake, settings, workers)?;
-        Ok(Driver { intake, graph, beginning })
+        let graph = Graph::start(&intake, settings, workers, has_kpis)?;
+        Ok(Driver { intake, graph, beginning, marks: VecDeque::new() })
     }
 
     /// The record of a backfill that came with the last tick, where its period was not known beforehand. Then
@@ -76,12 +87,23 @@ impl Driver {
 
     /// Decodes a tick of the journal and hands it over; gives back a tick that had to be closed to make room.
     pub fn submit_journal_tick(&mut self, tick: &Tick) -> Result<Option<ClosedTick>, GraphError> {
+        let mut records = WithMarks { intake: &mut self.intake, marks: Vec::new() };
         for entry in &tick.entries {
-            self.intake.set_arrival(TimeMs(entry.received_ms));
-            sources::decode(entry.source, &entry.context, &entry.payload, &mut self.intake);
+            records.intake.set_arrival(TimeMs(entry.received_ms));
+            sources::decode(entry.source, &entry.context, &entry.payload, &mut records);
+        }
+        if !records.marks.is_empty() {
+            self.marks.push_back((tick.number, records.marks));
         }
         let input = self.intake.finish_tick(Some(TimeMs(tick.instant_ms)));
         self.submit(tick.number, input)
+    }
+
+    /// What people said of alerts in a tick; what they said in ticks before it is let go.
+    pub fn take_marks(&mut self, tick: u64) -> Vec<AlertMarkRecord> {
+        let first_later = self.marks.partition_point(|(of_tick, _)| *of_tick <= tick);
+        let last = self.marks.drain(..first_later).next_back();
+        last.filter(|(of_tick, _)| *of_tick == tick).map_or(Vec::new(), |(_, marks)| marks)
     }
 
     /// Hands a tick over; gives back one that had to be closed to make room.
@@ -100,5 +122,24 @@ impl Driver {
     /// Waits for the oldest tick in flight; `None` when there is none.
     pub fn close_next(&mut self) -> Result<Option<ClosedTick>, GraphError> {
         self.graph.close_next()
+    }
+}
+
+/// Hands records on, and notes what people say of alerts.
+struct WithMarks<'a> {
+    intake: &'a mut Intake,
+    marks: Vec<AlertMarkRecord>,
+}
+
+impl RecordSink for WithMarks<'_> {
+    fn position(&mut self, received_time: Option<TimeMs>, position: PositionRef<'_>) {
+        self.intake.position(received_time, position);
+    }
+
+    fn record(&mut self, received_time: Option<TimeMs>, record: Record) {
+        if let Record::AlertMark { alert_id, mark, by, .. } = &record {
+            self.marks.push(AlertMarkRecord { alert_id: alert_id.clone(), mark: *mark, by: by.clone() });
+        }
+        self.intake.record(received_time, record);
     }
 }

@@ -6,6 +6,8 @@
 //!                                         \----------> Visits -+
 //!                                                       \      |
 //!                               trip controls --------> Trips -+
+//!                                          |\-----------> KPIs -+
+//!                               alert controls ------> Alerts -+
 //! ```
 //!
 //! Ticks are worked on in order; up to [`MAX_IN_FLIGHT`] are handed over before the first is closed, so
@@ -20,12 +22,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
+use differential_dataflow::VecCollection;
 use model::{
-    Change, ClosedTick, CrossingRow, GraphSettings, PresenceRow, RejectRow, Row, TimeMs, TripRow, VisitRow,
-    Why,
+    Change, ClosedTick, CrossingRow, EtaRow, GraphSettings, KpiMetric, KpiRow, KpiSlice, PresenceRow,
+    RejectRow, Row, TimeMs, TripRow, VisitRow, Why,
 };
+use operators::alerts::{AlertControl, AlertFacts, event_alerts, motion_alerts};
+use operators::etas::{EtaFacts, etas};
+use operators::kpis::{KpiFacts, MetricKey, SliceKey, kpis};
 use operators::presence::{FixIn, presence};
-use operators::trips::{TripControl, TripDelta, TripFacts, trips};
+use operators::trips::{TripControl, TripDelta, TripFacts, TripOut, trips};
 use operators::visits::visits;
 use operators::{Control, Delta, Derived, net};
 use timely::WorkerConfig;
@@ -33,6 +39,7 @@ use timely::dataflow::operators::{Inspect, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::worker::Worker;
 
+use crate::alert_rows::alert_row;
 use crate::intake::{Intake, TickInput};
 use crate::names::{AllNames, Guards};
 
@@ -56,6 +63,7 @@ struct Work {
     fixes: Vec<FixIn>,
     controls: Vec<Control>,
     trip_controls: Vec<TripControl>,
+    alert_controls: Vec<AlertControl>,
 }
 
 /// What a worker gives back: the differences of one tick, those that cancel left out; or that it panicked.
@@ -69,6 +77,9 @@ enum Done {
 struct Given {
     deltas: Vec<Delta>,
     trips: Vec<TripDelta>,
+    etas: Vec<Delta<EtaFacts>>,
+    kpis: Vec<Delta<KpiFacts>>,
+    alerts: Vec<Delta<AlertFacts>>,
 }
 
 /// Tells when its worker unwinds: the others would wait for it for ever.
@@ -109,7 +120,12 @@ pub(crate) struct Graph {
 
 impl Graph {
     /// Starts `workers` workers for what `intake` will bring.
-    pub fn start(intake: &Intake, settings: GraphSettings, workers: usize) -> Result<Graph, GraphError> {
+    pub fn start(
+        intake: &Intake,
+        settings: GraphSettings,
+        workers: usize,
+        has_kpis: bool,
+    ) -> Result<Graph, GraphError> {
         let (done_tx, done) = crossbeam_channel::unbounded();
         let mut work = Vec::new();
         let mut inboxes = Vec::new();
@@ -138,7 +154,7 @@ impl Graph {
                 };
                 if let Some(inbox) = inbox {
                     let bell = Bell { done: done_tx.clone(), broken: seen_broken.clone() };
-                    run_worker(worker, &settings, &inbox, &bell);
+                    run_worker(worker, &settings, has_kpis, &inbox, &bell);
                 }
             });
             match guards {
@@ -178,7 +194,7 @@ impl Graph {
     pub fn submit(&mut self, tick: u64, input: TickInput) -> Result<(), GraphError> {
         debug_assert!(tick > self.last_tick && self.has_room());
         self.last_tick = tick;
-        let TickInput { fixes, controls, trip_controls, rejects, .. } = input;
+        let TickInput { fixes, controls, trip_controls, alert_controls, rejects, .. } = input;
         let unchanged = ClosedTick {
             tick,
             instant: input.instant,
@@ -202,7 +218,7 @@ impl Graph {
         }
         for (sender, fixes) in self.work.iter().zip(parts) {
             let (controls, trip_controls) = (controls.clone(), trip_controls.clone());
-            let work = Work { tick, fixes, controls, trip_controls };
+            let work = Work { tick, fixes, controls, trip_controls, alert_controls: alert_controls.clone() };
             sender.send(work).map_err(|_| GraphError::WorkerGone)?;
         }
         Ok(())
@@ -220,18 +236,26 @@ impl Graph {
             }
         }
         let mut all = Given::default();
-        for Given { deltas, trips } in self.given.iter_mut().filter_map(VecDeque::pop_front) {
+        for Given { deltas, trips, etas, kpis, alerts } in
+            self.given.iter_mut().filter_map(VecDeque::pop_front)
+        {
             all.deltas.extend(deltas);
             all.trips.extend(trips);
+            all.etas.extend(etas);
+            all.kpis.extend(kpis);
+            all.alerts.extend(alerts);
         }
         // A trip that changed its vehicle may have changed its worker.
         net(&mut all.trips);
+        net(&mut all.etas);
+        net(&mut all.alerts);
         Ok(self.pending.pop_front().map(|pending| self.close(pending, &all)))
     }
 
     fn close(&self, pending: Pending, given: &Given) -> ClosedTick {
-        let Given { deltas, trips } = given;
-        let mut changes: Vec<Change> = Vec::with_capacity(deltas.len() + trips.len() + pending.rejects.len());
+        let Given { deltas, trips, etas, kpis, alerts } = given;
+        let of_graph = deltas.len() + trips.len() + etas.len() + kpis.len() + alerts.len();
+        let mut changes: Vec<Change> = Vec::with_capacity(of_graph + pending.rejects.len());
         let names = self.names.read();
         for delta in deltas {
             let row = row_with_names(&delta.row, &names);
@@ -239,6 +263,18 @@ impl Graph {
         }
         for delta in trips {
             let row = Row::Trip(trip_row(&delta.row, &names));
+            changes.push(Change { diff: delta.diff, row, why: delta.why });
+        }
+        for delta in etas {
+            let row = Row::Eta(eta_row(&delta.row, &names));
+            changes.push(Change { diff: delta.diff, row, why: delta.why });
+        }
+        for delta in kpis {
+            let row = Row::Kpi(kpi_row(&delta.row, &names));
+            changes.push(Change { diff: delta.diff, row, why: delta.why });
+        }
+        for delta in alerts {
+            let row = Row::Alert(alert_row(&delta.row, &names));
             changes.push(Change { diff: delta.diff, row, why: delta.why });
         }
         for reject in pending.rejects {
@@ -301,6 +337,60 @@ fn trip_row(facts: &TripFacts, names: &Guards<'_>) -> TripRow {
     }
 }
 
+fn eta_row(facts: &EtaFacts, names: &Guards<'_>) -> EtaRow {
+    EtaRow {
+        trip_id: names.trips[facts.trip as usize].clone(),
+        eta: TimeMs(facts.eta),
+        eta_low: TimeMs(facts.eta_low),
+        eta_high: TimeMs(facts.eta_high),
+    }
+}
+
+fn kpi_row(facts: &KpiFacts, names: &Guards<'_>) -> KpiRow {
+    let id = match facts.slice {
+        SliceKey::Fleet => KpiSlice::ALL_OF_IT.into(),
+        SliceKey::Client(key) => names.clients[key as usize].clone(),
+        SliceKey::Location(key) => names.fences[key as usize].clone(),
+        SliceKey::Truck(key) => names.vehicles[key as usize].clone(),
+    };
+    KpiRow {
+        span: facts.span,
+        start: facts.start.map(TimeMs),
+        slice: KpiSlice { kind: facts.slice.kind(), id },
+        metric: metric(facts.metric),
+        value: facts.value,
+        is_final: facts.is_final,
+    }
+}
+
+fn metric(key: MetricKey) -> KpiMetric {
+    match key {
+        MetricKey::TripsStarted => KpiMetric::TripsStarted,
+        MetricKey::TripsCompleted => KpiMetric::TripsCompleted,
+        MetricKey::TripsDelayed => KpiMetric::TripsDelayed,
+        MetricKey::TripsFailed => KpiMetric::TripsFailed,
+        MetricKey::TripsCancelled => KpiMetric::TripsCancelled,
+        MetricKey::OnTimeDepartureBp => KpiMetric::OnTimeDepartureBp,
+        MetricKey::OnTimeArrivalBp => KpiMetric::OnTimeArrivalBp,
+        MetricKey::TatMeanS => KpiMetric::TatMeanS,
+        MetricKey::TatP50S => KpiMetric::TatP50S,
+        MetricKey::TatP90S => KpiMetric::TatP90S,
+        MetricKey::DwellMeanS => KpiMetric::DwellMeanS,
+        MetricKey::DwellP90S => KpiMetric::DwellP90S,
+        MetricKey::Visits => KpiMetric::Visits,
+        MetricKey::DistanceM => KpiMetric::DistanceM,
+        MetricKey::MovingS => KpiMetric::MovingS,
+        MetricKey::IdleS => KpiMetric::IdleS,
+        MetricKey::StoppedS => KpiMetric::StoppedS,
+        MetricKey::OfflineS => KpiMetric::OfflineS,
+        MetricKey::UtilizationBp => KpiMetric::UtilizationBp,
+        MetricKey::TrucksAt => KpiMetric::TrucksAt,
+        MetricKey::FreshnessP50S => KpiMetric::FreshnessP50S,
+        MetricKey::FreshnessP99S => KpiMetric::FreshnessP99S,
+        MetricKey::Trucks(status) => KpiMetric::Trucks(status),
+    }
+}
+
 impl Drop for Graph {
     fn drop(&mut self) {
         self.work.clear();
@@ -316,54 +406,64 @@ impl Drop for Graph {
     }
 }
 
-fn run_worker(worker: &mut Worker, settings: &GraphSettings, inbox: &Receiver<Work>, bell: &Bell) {
+fn run_worker(
+    worker: &mut Worker,
+    settings: &GraphSettings,
+    has_kpis: bool,
+    inbox: &Receiver<Work>,
+    bell: &Bell,
+) {
     let mut fixes_in = InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<FixIn>>>::new();
     let mut controls_in =
         InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<Control>>>::new();
     let mut trip_controls_in =
         InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<TripControl>>>::new();
+    let mut alert_controls_in =
+        InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<AlertControl>>>::new();
     let probe = ProbeHandle::new();
     let given: Rc<RefCell<Given>> = Rc::default();
-    let (of_fences, of_trips) = (given.clone(), given.clone());
     worker.dataflow::<u64, _, _>(|scope| {
         let fixes = fixes_in.to_stream(scope);
         let controls = controls_in.to_stream(scope);
         let trip_controls = trip_controls_in.to_stream(scope);
+        let alert_controls = alert_controls_in.to_stream(scope);
         let (presences, tracks) = presence(fixes, controls.clone(), settings.clone());
-        let visits = visits(presences.clone(), controls, settings.clone());
-        trips(visits.clone(), trip_controls, tracks, settings)
-            .inner
-            .inspect_batch(move |_, batch| {
-                let of_batch =
-                    batch.iter().map(|&((row, why), _, diff)| Delta { row, diff: diff as i8, why });
-                of_trips.borrow_mut().trips.extend(of_batch);
-            })
-            .probe_with(&probe);
-        presences
-            .concat(visits)
-            .inner
-            .inspect_batch(move |_, batch| {
-                let of_batch =
-                    batch.iter().map(|&((row, why), _, diff)| Delta { row, diff: diff as i8, why });
-                of_fences.borrow_mut().deltas.extend(of_batch);
-            })
-            .probe_with(&probe);
+        let (visits, stays) = visits(presences.clone(), controls, settings.clone());
+        let trips = trips(visits.clone(), trip_controls.clone(), tracks.clone(), settings);
+        let controls = (alert_controls.clone(), trip_controls.clone());
+        let motion = motion_alerts(presences.clone(), trips.clone(), controls, tracks.clone(), settings);
+        let events = event_alerts(stays, trips.clone(), trip_controls.clone(), alert_controls, settings);
+        give(motion.concat(events), &given, &probe, |given, delta| given.alerts.push(delta));
+        let etas = etas(trips.clone(), trip_controls.clone(), tracks.clone());
+        if has_kpis {
+            let kpis = kpis(visits.clone(), trips.clone(), trip_controls, tracks, settings);
+            give(kpis, &given, &probe, |given, delta| given.kpis.push(delta));
+        }
+        give(presences.concat(visits), &given, &probe, |given, delta| given.deltas.push(delta));
+        give(trips, &given, &probe, |given, Delta { row: TripOut { row, .. }, diff, why }| {
+            given.trips.push(Delta { row, diff, why });
+        });
+        give(etas, &given, &probe, |given, delta| given.etas.push(delta));
     });
     while let Ok(mut work) = inbox.recv() {
         if work.tick > *fixes_in.time() {
             fixes_in.advance_to(work.tick);
             controls_in.advance_to(work.tick);
             trip_controls_in.advance_to(work.tick);
+            alert_controls_in.advance_to(work.tick);
         }
         fixes_in.send_batch(&mut work.fixes);
         controls_in.send_batch(&mut work.controls);
         trip_controls_in.send_batch(&mut work.trip_controls);
+        alert_controls_in.send_batch(&mut work.alert_controls);
         fixes_in.advance_to(work.tick + 1);
         controls_in.advance_to(work.tick + 1);
         trip_controls_in.advance_to(work.tick + 1);
+        alert_controls_in.advance_to(work.tick + 1);
         fixes_in.flush();
         controls_in.flush();
         trip_controls_in.flush();
+        alert_controls_in.flush();
         while probe.less_than(&(work.tick + 1)) {
             worker.step_or_park(Some(Duration::from_millis(1)));
             if bell.broken.load(Ordering::Acquire) {
@@ -376,4 +476,22 @@ fn run_worker(worker: &mut Worker, settings: &GraphSettings, inbox: &Receiver<Wo
             return;
         }
     }
+}
+
+/// What an operator gives is gathered until its tick is closed.
+fn give<'scope, R: Copy + 'static>(
+    rows: VecCollection<'scope, u64, (R, Why), isize>,
+    given: &Rc<RefCell<Given>>,
+    probe: &ProbeHandle<u64>,
+    mut take: impl FnMut(&mut Given, Delta<R>) + 'static,
+) {
+    let given = given.clone();
+    rows.inner
+        .inspect_batch(move |_, batch| {
+            let mut given = given.borrow_mut();
+            for &((row, why), _, diff) in batch {
+                take(&mut given, Delta { row, diff: diff as i8, why });
+            }
+        })
+        .probe_with(probe);
 }

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{
-    Coord, FenceEdit, Fix, GraphSettings, LocationEdit, LocationRecord, Position, PositionRef, Record,
-    RecordSink, RejectReason, RejectRow, TimeMs, TripEdit, TripRecord, admit, range_ok,
+    AlertKind, AlertRule, Coord, FenceEdit, Fix, GraphSettings, LocationEdit, LocationRecord, Motion,
+    Position, PositionRef, ProviderAlert, Record, RecordSink, RejectReason, RejectRow, RuleScope, TimeMs,
+    TripEdit, TripRecord, VehicleEdit, admit, range_ok,
 };
 use operators::Control;
+use operators::alerts::{AlertControl, ProviderIn, ScopeKey};
 use operators::fences::{ALWAYS, Edit};
 use operators::presence::FixIn;
 use operators::trips::{Place, Plan, TripControl};
@@ -29,6 +31,7 @@ pub struct TickInput {
     pub(crate) fixes: Vec<FixIn>,
     pub(crate) controls: Vec<Control>,
     pub(crate) trip_controls: Vec<TripControl>,
+    pub(crate) alert_controls: Vec<AlertControl>,
     pub(crate) rejects: Vec<RejectRow>,
     pub(crate) view_fixes: Vec<Fix>,
     pub(crate) fence_edits: Vec<FenceEdit>,
@@ -45,6 +48,10 @@ pub struct Intake {
     drawn: FxHashSet<u32>,
     trips: Interner,
     people: Interner,
+    clients: Interner,
+    /// Of alerts: ours are numbered first.
+    kinds: Interner,
+    texts: Interner,
     settings: GraphSettings,
     pinned: BTreeSet<String>,
     arrival: Option<TimeMs>,
@@ -54,6 +61,8 @@ pub struct Intake {
     /// The edge of Reach: rows that ended before it are out of every correction's reach. Never goes back.
     edge: i64,
     periods: Periods,
+    /// Whether anything came that KPIs count. From then on days and weeks stay those of the zone that held then.
+    has_begun: bool,
     /// The last position that came too late and is exempt: it waits for its backfill.
     last_waiting: u64,
     keep_view_fixes: bool,
@@ -66,12 +75,19 @@ impl Intake {
     /// `keep_view_fixes` keeps the admitted positions for views.
     #[must_use]
     pub fn new(settings: GraphSettings, pinned: BTreeSet<String>, keep_view_fixes: bool) -> Intake {
+        let mut kinds = Interner::default();
+        for kind in AlertKind::ALL {
+            kinds.number(kind.as_str());
+        }
         Intake {
             vehicles: Interner::default(),
             fences: Interner::default(),
             drawn: FxHashSet::default(),
             trips: Interner::default(),
             people: Interner::default(),
+            clients: Interner::default(),
+            kinds,
+            texts: Interner::default(),
             settings,
             pinned,
             arrival: None,
@@ -80,6 +96,7 @@ impl Intake {
             largest_seen: 0,
             edge: ALWAYS,
             periods: Periods::default(),
+            has_begun: false,
             last_waiting: 0,
             keep_view_fixes,
             warnings: Vec::new(),
@@ -159,8 +176,10 @@ impl Intake {
         tick.records = self.records;
         let of_tick = Control::Tick { instant: self.instant, last_seq: self.records, edge: self.reach() };
         tick.controls.insert(0, of_tick);
-        let of_trips = TripControl::Tick { instant: self.instant, last_seq: self.records };
+        let of_trips = TripControl::Tick { instant: self.instant, last_seq: self.records, edge: self.edge };
         tick.trip_controls.insert(0, of_trips);
+        let (instant, last_seq, edge) = (self.instant, self.records, self.reach());
+        tick.alert_controls.insert(0, AlertControl::Tick { instant, last_seq, edge });
         tick
     }
 
@@ -170,6 +189,9 @@ impl Intake {
             fences: self.fences.names(),
             trips: self.trips.names(),
             people: self.people.names(),
+            clients: self.clients.names(),
+            kinds: self.kinds.names(),
+            texts: self.texts.names(),
         }
     }
 
@@ -225,6 +247,7 @@ impl Intake {
 
     fn edit_fence(&mut self, fence: u32, edit: Edit) {
         let (seq, edge) = (self.records, self.reach());
+        self.tick.alert_controls.push(AlertControl::Fence { seq, edge, fence, edit: edit.clone() });
         self.tick.controls.push(Control::Fence { seq, edge, fence, edit });
     }
 
@@ -235,6 +258,7 @@ impl Intake {
 
     fn edit_trip(&mut self, id: &str, edit: &TripEdit) {
         let seq = self.records;
+        self.has_begun = true;
         let (trip, id) = self.trips.number_and_text(id);
         let control = match edit {
             TripEdit::Plan(plan) => {
@@ -243,6 +267,8 @@ impl Intake {
                     vehicle: self.vehicles.number(&plan.vehicle_id),
                     pickup: self.place(&plan.pickup),
                     delivery: self.place(&plan.delivery),
+                    client: plan.client.as_deref().map(|client| self.clients.number(client)),
+                    corridor: plan.corridor.as_deref().map(|fence| self.fences.number(fence)),
                     schedule: plan.schedule(),
                 };
                 TripControl::Plan { seq, trip, plan: plan.into() }
@@ -264,6 +290,46 @@ impl Intake {
         self.tick.trip_controls.push(TripControl::Location { seq: self.records, location, fence });
     }
 
+    fn edit_vehicle(&mut self, id: &str, edit: &VehicleEdit) {
+        let is_operational = match *edit {
+            VehicleEdit::Upsert { is_operational, .. } => Some(is_operational),
+            VehicleEdit::Delete => None,
+        };
+        self.has_begun = true;
+        let (seq, instant, vehicle) = (self.records, self.instant, self.vehicles.number(id));
+        self.tick.trip_controls.push(TripControl::Vehicle { seq, instant, vehicle, is_operational });
+    }
+
+    fn take_rule(&mut self, rule: Arc<AlertRule>) {
+        let scope = match &rule.scope {
+            RuleScope::Fence(id) => ScopeKey::Fence(self.fences.number(id)),
+            RuleScope::Vehicle(id) => ScopeKey::Vehicle(self.vehicles.number(id)),
+            RuleScope::Fleet => ScopeKey::Fleet,
+            // No record says yet which company a vehicle belongs to.
+            RuleScope::Company(_) => return,
+        };
+        let from = if rule.correct_history { self.reach() } else { self.instant };
+        let (seq, kind) = (self.records, self.kinds.number(&rule.kind));
+        self.tick.alert_controls.push(AlertControl::Rule { seq, from, kind, scope, rule });
+    }
+
+    fn take_providers_alert(&mut self, alert: &ProviderAlert) {
+        let mut text = |text: &Option<Arc<str>>| text.as_deref().map(|text| self.texts.number(text));
+        let (provider_id, received) = (text(&alert.provider_id), text(&alert.details));
+        let alert = ProviderIn {
+            vehicle: self.vehicles.number(&alert.vehicle_id),
+            kind: self.kinds.number(&alert.kind),
+            severity: alert.severity,
+            is_instant: alert.is_instant,
+            provider_id,
+            started: alert.started.map(|time| time.0),
+            ended: alert.ended.map(|time| time.0),
+            received,
+        };
+        let (seq, instant) = (self.records, self.instant);
+        self.tick.alert_controls.push(AlertControl::Provider { seq, instant, alert });
+    }
+
     fn apply_settings(&mut self, values: &[(String, model::SettingValue)]) -> bool {
         let mut changed = self.settings.clone();
         for (name, value) in values {
@@ -272,12 +338,19 @@ impl Intake {
             }
         }
         if changed != self.settings {
+            if self.has_begun && changed.zone != self.settings.zone {
+                let text = "the zone changes for schedules only: days and weeks of KPIs stay as they began";
+                self.warnings.push((self.records, text.to_owned()));
+            }
             self.settings = changed;
             self.move_edge();
             let (seq, edge) = (self.records, self.reach());
             let settings = Arc::new(self.settings.clone());
-            let of_trips = TripControl::Settings { seq, settings: settings.clone() };
+            let is_first = !self.has_begun;
+            let of_trips = TripControl::Settings { seq, settings: settings.clone(), is_first };
             self.tick.trip_controls.push(of_trips);
+            let of_alerts = AlertControl::Settings { seq, edge, settings: settings.clone() };
+            self.tick.alert_controls.push(of_alerts);
             self.tick.controls.push(Control::Settings { seq, edge, settings });
         }
         true
@@ -302,6 +375,7 @@ impl RecordSink for Intake {
             }
         };
         self.largest_seen = self.largest_seen.max(position.event_time.0);
+        self.has_begun = true;
         // What a backfill lets in is nothing of the present: views do not show it on any pass.
         let (vehicle, shown_as) = if self.keep_view_fixes && !is_let_in {
             let (vehicle, vehicle_id) = self.vehicles.number_and_text(decoded.vehicle_id);
@@ -313,6 +387,7 @@ impl RecordSink for Intake {
             vehicle,
             bad_value: position.bad.any(),
             at,
+            motion: Motion::of(&position),
             time: position.event_time.0,
             seq: self.records,
         });
@@ -362,14 +437,10 @@ impl RecordSink for Intake {
                 self.edit_location(&id, &edit);
                 self.tick.location_records.push(LocationRecord { id, edit, json });
             }
-            // Alerts and KPIs are not computed yet.
-            Record::Rule { .. }
-            | Record::ProviderAlert { .. }
-            | Record::AlertMark { .. }
-            | Record::Vehicle { .. }
-            | Record::Clock
-            | Record::Other { .. }
-            | Record::Undecodable { .. } => {}
+            Record::Vehicle { id, edit, .. } => self.edit_vehicle(&id, &edit),
+            Record::Rule { rule, .. } => self.take_rule(rule),
+            Record::ProviderAlert { alert, .. } => self.take_providers_alert(&alert),
+            Record::AlertMark { .. } | Record::Clock | Record::Other { .. } | Record::Undecodable { .. } => {}
         }
     }
 }

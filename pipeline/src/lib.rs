@@ -10,6 +10,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod alert_rows;
 mod backfill;
 mod backlog;
 pub mod config;

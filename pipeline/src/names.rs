@@ -24,6 +24,11 @@ pub(crate) struct AllNames {
     pub(crate) trips: Names,
     /// Who sets statuses.
     pub(crate) people: Names,
+    pub(crate) clients: Names,
+    /// Of alerts.
+    pub(crate) kinds: Names,
+    /// The provider's ids of alerts, and what it told of them.
+    pub(crate) texts: Names,
 }
 
 /// All texts by number.
@@ -32,6 +37,9 @@ pub(crate) struct Guards<'a> {
     pub(crate) fences: RwLockReadGuard<'a, Vec<Arc<str>>>,
     pub(crate) trips: RwLockReadGuard<'a, Vec<Arc<str>>>,
     pub(crate) people: RwLockReadGuard<'a, Vec<Arc<str>>>,
+    pub(crate) clients: RwLockReadGuard<'a, Vec<Arc<str>>>,
+    pub(crate) kinds: RwLockReadGuard<'a, Vec<Arc<str>>>,
+    pub(crate) texts: RwLockReadGuard<'a, Vec<Arc<str>>>,
 }
 
 impl AllNames {
@@ -42,6 +50,9 @@ impl AllNames {
             fences: self.fences.read(),
             trips: self.trips.read(),
             people: self.people.read(),
+            clients: self.clients.read(),
+            kinds: self.kinds.read(),
+            texts: self.texts.read(),
         }
     }
 }

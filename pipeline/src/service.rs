@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use journal::{AppendError, ChangeBytes, Changelog, Index, Log, RowsSnapshot, StoreError, Tick};
 use model::{
-    Change, ClosedTick, GraphSettings, Table, Tables, Unfit, VisitId, Why, trip_hash, vehicle_subject,
+    AlertMarkRecord, Change, ClosedTick, GraphSettings, Table, Tables, Unfit, VisitId, Why, trip_hash,
+    vehicle_subject,
 };
 
 use crate::backfill::{self, Difference};
@@ -53,6 +54,8 @@ pub struct Service<'a> {
 pub trait Observer {
     /// A tick closed; `replayed` when it is one that was closed before the start.
     fn closed(&mut self, closed: &ClosedTick, replayed: bool);
+    /// What people said of alerts in a tick, where they said anything; told before the tick closes.
+    fn marked(&mut self, _tick: u64, _marks: Vec<AlertMarkRecord>) {}
     /// Ticks replayed of all that the journal has.
     fn replayed(&mut self, done: u64, all: u64);
     /// The state is that of the journal's end, and new ticks are minted from now on.
@@ -180,6 +183,8 @@ impl Run<'_> {
 
     fn take(&mut self, mut closed: ClosedTick) -> Result<(), ServiceError> {
         let replayed = closed.tick <= self.changelog_tick;
+        // Before a backfill: it hands all ticks to another driver, and so all marks once more.
+        let marks = self.driver.take_marks(closed.tick);
         if let Some(seq) = self.driver.backfill_begins() {
             let Some(rows) = self.backfill(&closed)? else { return Ok(()) };
             let difference = Difference::new(&closed.changes, seq);
@@ -203,6 +208,9 @@ impl Run<'_> {
             self.service.changelog.append(closed.tick, closed.instant.0, &changes)?;
         } else if closed.tick == self.changelog_tick {
             self.compare_with_kept(&closed)?;
+        }
+        if !marks.is_empty() {
+            self.observer.marked(closed.tick, marks);
         }
         self.observer.closed(&closed, replayed);
         Ok(())
@@ -328,11 +336,11 @@ fn indexed_rows(kept: &RowsSnapshot) -> Result<Vec<(u8, Vec<u8>, Index)>, StoreE
             Ok((table.code(), key, index))
         })
     };
-    [Table::Rejects, Table::Trips, Table::Visits].into_iter().flat_map(of_table).collect()
+    [Table::Alerts, Table::Rejects, Table::Trips, Table::Visits].into_iter().flat_map(of_table).collect()
 }
 
 /// How rows are found: visits by their id and, with their changes, by vehicle and fence; rejects by vehicle; the
-/// changes of a trip by its key.
+/// changes of an alert or a trip by its key.
 fn index_of(table: Table, key: &[u8], row: &[u8]) -> Index {
     match table {
         Table::Visits => match key.split_last_chunk::<TIME_KEY_BYTES>() {
@@ -345,8 +353,8 @@ fn index_of(table: Table, key: &[u8], row: &[u8]) -> Index {
             }
             _ => Index::None,
         },
-        Table::Trips => Index::Story { subject: key.to_vec(), id: trip_hash(key) },
-        Table::Alerts | Table::Presences | Table::Crossings | Table::Kpis | Table::Etas => Index::None,
+        Table::Alerts | Table::Trips => Index::Story { subject: key.to_vec(), id: trip_hash(key) },
+        Table::Presences | Table::Crossings | Table::Kpis | Table::Etas => Index::None,
     }
 }
 

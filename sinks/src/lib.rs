@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod files;
+pub mod telling;
 
 use model::ClosedTick;
 

@@ -96,6 +96,9 @@ pub fn replay(export: &[u8]) -> Tables {
 /// The tables of this product that have rows.
 pub const TABLES: [&str; 5] = ["presences", "visits", "rejects", "crossings", "trips"];
 
+/// The tables that are not among [`TABLES`].
+pub const OTHERS: [&str; 3] = ["alerts", "etas", "kpis"];
+
 /// The rows of [`TABLES`], as the very bytes that were given out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tables(pub [Vec<String>; TABLES.len()]);

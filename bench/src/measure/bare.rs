@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{GraphSettings, Position, PositionRef, Record, RecordSink};
+use model::{ClosedTick, GraphSettings, Position, PositionRef, Record, RecordSink, Row, VisitRow};
 use pipeline::Driver;
 
 /// Positions a tick, unless a benchmark says otherwise.
@@ -13,17 +13,42 @@ pub(super) struct BareGraph {
     driver: Driver,
     tick: u64,
     changes: usize,
+    kpi_changes: usize,
+    /// Those that came and were over, where they are asked for.
+    visits: Option<Vec<VisitRow>>,
 }
 
 impl BareGraph {
     pub fn start(settings: GraphSettings, workers: usize) -> anyhow::Result<BareGraph> {
-        let driver = Driver::start(settings, BTreeSet::new(), false, workers)?;
-        Ok(BareGraph { driver, tick: 0, changes: 0 })
+        Ok(BareGraph::of(Driver::start(settings, BTreeSet::new(), false, workers)?))
+    }
+
+    pub fn start_without_kpis(settings: GraphSettings, workers: usize) -> anyhow::Result<BareGraph> {
+        Ok(BareGraph::of(Driver::start_without_kpis(settings, workers)?))
+    }
+
+    fn of(driver: Driver) -> BareGraph {
+        BareGraph { driver, tick: 0, changes: 0, kpi_changes: 0, visits: None }
+    }
+
+    /// From now on visits that are over are kept.
+    pub fn keep_visits(&mut self) {
+        self.visits = Some(Vec::new());
+    }
+
+    /// Those that were kept, in the order in which they were over.
+    pub fn into_visits(self) -> Vec<VisitRow> {
+        self.visits.unwrap_or_default()
     }
 
     /// How many rows came and went in ticks that are closed.
     pub fn changes(&self) -> usize {
         self.changes
+    }
+
+    /// How many of them were of KPIs.
+    pub fn kpi_changes(&self) -> usize {
+        self.kpi_changes
     }
 
     /// Puts a position into the tick that is open.
@@ -40,16 +65,27 @@ impl BareGraph {
     pub fn end_tick(&mut self) -> anyhow::Result<()> {
         self.tick += 1;
         let input = self.driver.intake.finish_tick(None);
-        if let Some(closed) = self.driver.submit(self.tick, input)? {
-            self.changes += closed.changes.len();
-        }
+        let closed = self.driver.submit(self.tick, input)?;
+        closed.iter().for_each(|closed| self.note(closed));
         Ok(())
+    }
+
+    fn note(&mut self, closed: &ClosedTick) {
+        self.changes += closed.changes.len();
+        self.kpi_changes += closed.changes.iter().filter(|change| matches!(change.row, Row::Kpi(_))).count();
+        if let Some(visits) = &mut self.visits {
+            let came = closed.changes.iter().filter(|change| change.diff > 0);
+            visits.extend(came.filter_map(|change| match &change.row {
+                Row::Visit(visit) => visit.departed.map(|_| visit.clone()),
+                _ => None,
+            }));
+        }
     }
 
     /// Waits until all ticks handed over are closed.
     pub fn close_all(&mut self) -> anyhow::Result<()> {
         while let Some(closed) = self.driver.close_next()? {
-            self.changes += closed.changes.len();
+            self.note(&closed);
         }
         Ok(())
     }

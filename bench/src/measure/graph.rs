@@ -1,5 +1,6 @@
 //! Positions a second through intake and graph, in memory: no files, no journal, no HTTP.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use model::{GraphSettings, Record};
@@ -7,6 +8,7 @@ use serde_json::json;
 
 use super::Options;
 use super::bare::{BareGraph, TICK};
+use super::hauls::{Haul, hauls};
 use super::late::arrive_late;
 use super::report::{Figure, Report};
 use crate::simulate::{DEFAULT_START, Fleet, FleetOptions, FleetPosition, Layout, fleet};
@@ -19,7 +21,19 @@ struct Case {
     workers: usize,
     /// How many of a hundred fixes come late.
     late_percent: u64,
+    computes: Computes,
 }
+
+/// What the graph computes besides presences, crossings and visits.
+#[derive(Clone, Copy, PartialEq)]
+enum Computes {
+    Fences,
+    Trips,
+    Kpis,
+}
+
+/// Rows of KPIs move at multiples of this.
+const HOP_MS: i64 = 10_000;
 
 /// A late fix comes up to so long after its time.
 const LATEST_MS: i64 = 3_600_000;
@@ -32,12 +46,18 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
         layout,
         workers,
         late_percent: 0,
+        computes: Computes::Fences,
     };
+    // The same with more and more to compute.
+    let hauling = |figure, computes| Case { computes, ..case(figure, 1_000, 10_000, Layout::Scattered, 1) };
     let cases = [
         case("scattered", 10_000, 100, Layout::Scattered, 1),
         case("scattered", 10_000, 10_000, Layout::Scattered, 1),
         case("scattered", 10_000, 100_000, Layout::Scattered, 1),
         case("dense", 1_000, 10_000, Layout::Dense, 1),
+        hauling("hauling, neither", Computes::Fences),
+        hauling("hauling, with trips", Computes::Trips),
+        hauling("hauling, with trips and KPIs", Computes::Kpis),
         case("scattered", 10_000, 10_000, Layout::Scattered, 2),
         Case { late_percent: 5, ..case("scattered, some late", 10_000, 10_000, Layout::Scattered, 1) },
     ];
@@ -58,7 +78,7 @@ fn one(case: &Case, positions: usize, runs: usize, report: &mut Report) -> anyho
         start: DEFAULT_START.plus_ms(7 * 3_600_000),
     });
     let ids = source.vehicle_ids().to_vec();
-    let fences: Vec<_> = source.fences()?.into_iter().map(std::sync::Arc::new).collect();
+    let fences: Vec<_> = source.fences()?.into_iter().map(Arc::new).collect();
     let mut fixes: Vec<FleetPosition> = source.by_ref().take(positions).collect();
     // A short input has shorter delays, or all late fixes would come at its end.
     let times = || fixes.iter().map(|fix| fix.position.event_time.0);
@@ -69,10 +89,18 @@ fn one(case: &Case, positions: usize, runs: usize, report: &mut Report) -> anyho
         0 => "event-time order, none late".to_owned(),
         percent => format!("{percent} % late by up to {} s, the rest in event-time order", latest_ms / 1000),
     };
+    let hauls = match case.computes {
+        Computes::Fences => Vec::new(),
+        Computes::Trips | Computes::Kpis => hauls(&fences, &ids, &fixes)?,
+    };
     let mut rates = Vec::new();
-    let mut changes = 0;
+    let (mut changes, mut kpi_changes) = (0, 0);
     for _ in 0..runs {
-        let mut graph = BareGraph::start(GraphSettings::default(), case.workers)?;
+        let settings = GraphSettings::default();
+        let mut graph = match case.computes {
+            Computes::Fences | Computes::Trips => BareGraph::start_without_kpis(settings, case.workers)?,
+            Computes::Kpis => BareGraph::start(settings, case.workers)?,
+        };
         for fence in &fences {
             graph.record(Record::FenceUpsert(fence.clone()));
         }
@@ -80,30 +108,50 @@ fn one(case: &Case, positions: usize, runs: usize, report: &mut Report) -> anyho
         graph.close_all()?;
         let changes_before = graph.changes();
         let started = Instant::now();
-        for chunk in fixes.chunks(TICK) {
-            for fix in chunk {
-                graph.position(&ids[fix.vehicle as usize], fix.position);
-            }
-            graph.end_tick()?;
-        }
-        graph.close_all()?;
+        feed(&mut graph, &ids, &fixes, &hauls)?;
         rates.push(fixes.len() as f64 / started.elapsed().as_secs_f64());
-        changes = graph.changes() - changes_before;
+        kpi_changes = graph.kpi_changes();
+        changes = graph.changes() - changes_before - kpi_changes;
     }
-    report.add(&Figure {
-        bench: "graph",
-        figure: case.figure,
-        unit: "positions/s",
-        params: vec![
-            ("positions", json!(fixes.len())),
-            ("vehicles", json!(case.vehicles)),
-            ("fences", json!(case.fences)),
-            ("workers", json!(case.workers)),
-            ("tick", json!(TICK)),
-            ("order", json!(order)),
-            ("changes_a_position", json!((changes as f64 / fixes.len() as f64 * 1000.0).round() / 1000.0)),
-        ],
-        runs: rates,
-    });
+    let rounded = |value: f64| json!((value * 1000.0).round() / 1000.0);
+    let mut params = vec![
+        ("positions", json!(fixes.len())),
+        ("vehicles", json!(case.vehicles)),
+        ("fences", json!(case.fences)),
+        ("workers", json!(case.workers)),
+        ("tick", json!(TICK)),
+        ("order", json!(order)),
+        ("changes_a_position", rounded(changes as f64 / fixes.len() as f64)),
+    ];
+    if case.computes != Computes::Fences {
+        params.push(("trips", json!(hauls.len())));
+    }
+    if case.computes == Computes::Kpis {
+        let hops = (span_ms / HOP_MS).max(1);
+        params.push(("hops", json!(hops)));
+        params.push(("kpi_changes_a_hop", rounded(kpi_changes as f64 / hops as f64)));
+    }
+    report.add(&Figure { bench: "graph", figure: case.figure, unit: "positions/s", params, runs: rates });
     Ok(())
+}
+
+/// Gives the graph fixes in ticks, and trips when they are planned, and waits until all is computed.
+fn feed(
+    graph: &mut BareGraph,
+    ids: &[Arc<str>],
+    fixes: &[FleetPosition],
+    hauls: &[Haul],
+) -> anyhow::Result<()> {
+    let mut hauls = hauls.iter().peekable();
+    for chunk in fixes.chunks(TICK) {
+        let ends = chunk.last().map(|fix| fix.position.event_time);
+        while let Some(haul) = hauls.next_if(|haul| Some(haul.planned) <= ends) {
+            graph.record(haul.record.clone());
+        }
+        for fix in chunk {
+            graph.position(&ids[fix.vehicle as usize], fix.position);
+        }
+        graph.end_tick()?;
+    }
+    graph.close_all()
 }

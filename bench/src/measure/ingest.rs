@@ -45,9 +45,14 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
         let mut acknowledged = Vec::new();
         let mut quantiles: [Vec<f64>; 6] = Default::default();
         for _ in 0..runs {
-            let outcome = run_once(&options.program, &folder, &load)?;
+            let probed = |address: &str| {
+                let probes = load.rate.map(|_| Probes::connect(address)).transpose()?;
+                Ok(|started, seconds| probes.map_or(Ok(Vec::new()), |probes| probes.run(started, seconds)))
+            };
+            let (outcome, seen) = run_once(&options.program, &folder, &load, probed)?;
+            let quantiles_ms = [quantiles_of(outcome.latencies), quantiles_of(seen)].concat();
             acknowledged.push(outcome.acknowledged as f64 / outcome.seconds);
-            for (list, value) in quantiles.iter_mut().zip(outcome.quantiles_ms) {
+            for (list, value) in quantiles.iter_mut().zip(quantiles_ms) {
                 list.push(value);
             }
         }
@@ -88,17 +93,26 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
     Ok(())
 }
 
-struct Load {
-    batch: usize,
-    connections: usize,
-    rate: Option<f64>,
-    seconds: f64,
+/// The 50th, 99th and 99.9th percentile.
+fn quantiles_of(times: Vec<Duration>) -> [f64; 3] {
+    let times = Quantiles::of(times);
+    [0.5, 0.99, 0.999].map(|share| times.ms(share))
 }
 
-struct Outcome {
-    acknowledged: u64,
-    seconds: f64,
-    quantiles_ms: [f64; 6],
+/// What is sent: positions a body, over so many connections, bodies a second or as fast as they are answered.
+pub(super) struct Load {
+    pub batch: usize,
+    pub connections: usize,
+    pub rate: Option<f64>,
+    pub seconds: f64,
+}
+
+/// What came of it.
+pub(super) struct Outcome {
+    pub acknowledged: u64,
+    pub seconds: f64,
+    /// From when a body was due until it was acknowledged.
+    latencies: Vec<Duration>,
 }
 
 /// A service of its own, in a folder of its own.
@@ -138,7 +152,17 @@ fn start(program: &Path, folder: &Folder) -> anyhow::Result<Service> {
     Ok(Service { process, address, _dir: dir })
 }
 
-fn run_once(program: &Path, folder: &Folder, load: &Load) -> anyhow::Result<Outcome> {
+/// Loads a service of its own. `beside` connects to its address, and is run beside the load with when it began and for
+/// how many seconds it goes on.
+pub(super) fn run_once<T: Send + 'static, F>(
+    program: &Path,
+    folder: &Folder,
+    load: &Load,
+    beside: impl FnOnce(&str) -> anyhow::Result<F>,
+) -> anyhow::Result<(Outcome, T)>
+where
+    F: FnOnce(Instant, f64) -> anyhow::Result<T> + Send + 'static,
+{
     let service = start(program, folder)?;
     post_fences(&service.address)?;
     let wanted = match load.rate {
@@ -153,7 +177,7 @@ fn run_once(program: &Path, folder: &Folder, load: &Load) -> anyhow::Result<Outc
     // Everybody is connected before the clock starts: connecting is not what is measured.
     let lanes_of = |_| connect(&service.address, load.connections / SENDERS);
     let all_lanes = (0..SENDERS).map(lanes_of).collect::<anyhow::Result<Vec<_>>>()?;
-    let probes = load.rate.map(|_| Probes::connect(&service.address)).transpose()?;
+    let beside = beside(&service.address)?;
     let started = Instant::now();
     let mut threads = Vec::new();
     for (thread, lanes) in all_lanes.into_iter().enumerate() {
@@ -161,10 +185,8 @@ fn run_once(program: &Path, folder: &Folder, load: &Load) -> anyhow::Result<Outc
         let pace = Pace { rate: load.rate, started, seconds: load.seconds, thread };
         threads.push(std::thread::spawn(move || send(lanes, &requests, &next, &pace)));
     }
-    let prober = probes.map(|probes| {
-        let seconds = load.seconds;
-        std::thread::spawn(move || probes.run(started, seconds))
-    });
+    let seconds = load.seconds;
+    let beside = std::thread::spawn(move || beside(started, seconds));
     let mut latencies = Vec::new();
     let mut answered = 0;
     for thread in threads {
@@ -173,20 +195,8 @@ fn run_once(program: &Path, folder: &Folder, load: &Load) -> anyhow::Result<Outc
         latencies.append(&mut of_thread);
     }
     let elapsed = started.elapsed().as_secs_f64();
-    let seen = match prober {
-        Some(prober) => prober.join().map_err(|_| anyhow::anyhow!("the prober panicked"))??,
-        None => Vec::new(),
-    };
-    let quantiles = |times: Vec<Duration>| {
-        let times = Quantiles::of(times);
-        [0.5, 0.99, 0.999].map(|share| times.ms(share))
-    };
-    let (ack, visible) = (quantiles(latencies), quantiles(seen));
-    Ok(Outcome {
-        acknowledged: answered * load.batch as u64,
-        seconds: elapsed,
-        quantiles_ms: [ack[0], ack[1], ack[2], visible[0], visible[1], visible[2]],
-    })
+    let seen = beside.join().map_err(|_| anyhow::anyhow!("what ran beside the load panicked"))??;
+    Ok((Outcome { acknowledged: answered * load.batch as u64, seconds: elapsed, latencies }, seen))
 }
 
 /// Signed requests as bytes: signing is the sender's cost, not the service's. No position comes twice: each

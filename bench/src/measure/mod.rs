@@ -3,13 +3,16 @@
 mod bare;
 mod country;
 mod edit;
+mod eta;
 mod folder;
 mod graph;
+mod hauls;
 mod ingest;
 mod late;
 mod memory;
 mod probe;
 mod quantiles;
+mod query;
 mod replay;
 mod report;
 mod trips;
@@ -23,7 +26,7 @@ use anyhow::bail;
 pub use report::{Figure, Report};
 
 /// The names that [`run`] knows.
-pub const NAMES: [&str; 7] = ["graph", "late", "edit", "memory", "ingest", "replay", "trips"];
+pub const NAMES: [&str; 9] = ["graph", "late", "edit", "memory", "ingest", "query", "replay", "trips", "eta"];
 
 /// What to measure, and how.
 #[derive(Clone, Debug)]
@@ -56,7 +59,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             "edit" => edit::measure(options, &mut report)?,
             "memory" => memory::measure(options, &mut report)?,
             "ingest" => ingest::measure(options, &mut report)?,
+            "query" => query::measure(options, &mut report)?,
             "replay" => replay::measure(options, &mut report)?,
+            "eta" => eta::measure(options, &mut report)?,
             _ => trips::measure(options, &mut report)?,
         }
     }

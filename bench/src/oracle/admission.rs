@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Coord, Fence, GraphSettings, Motion, Position, RejectReason, RejectRow, SettingError, TimeMs};
+use model::{
+    Coord, Fence, GraphSettings, Motion, Position, RejectReason, RejectRow, SettingError, TimeMs, TimeZone,
+};
 
 use super::backfill::Opening;
 use super::trips::Said;
@@ -44,6 +46,9 @@ pub(super) struct Admitted {
     pub vehicles: Vehicles,
     /// By `seq`.
     pub rejects: BTreeMap<u64, RejectRow>,
+    /// That of days and weeks: it is the setting's until something comes that KPIs count, and stays then.
+    pub calendar_zone: TimeZone,
+    has_begun: bool,
 }
 
 /// How time is known while records are walked.
@@ -79,6 +84,8 @@ impl Admitted {
             alerts: alerts::Said::default(),
             vehicles: Vehicles::default(),
             rejects: BTreeMap::new(),
+            calendar_zone: defaults.zone.clone(),
+            has_begun: false,
         }
     }
 
@@ -134,6 +141,11 @@ impl Admitted {
             },
             Input::Malformed { .. } => self.reject_as_malformed(seq),
             Input::Backfill { .. } | Input::Clock { .. } | Input::Other { .. } => {}
+        }
+        self.has_begun |=
+            !self.fixes.is_empty() || matches!(record, Input::Trip { .. } | Input::Vehicle { .. });
+        if !self.has_begun {
+            self.calendar_zone = self.settings.zone.clone();
         }
     }
 

@@ -17,10 +17,11 @@ use model::{
     week_of,
 };
 
+use super::Input;
 use super::admission::{Admitted, Fix};
+use super::backfill::{self, Backfill};
 use super::log::Log;
 use super::trips::Course;
-use super::{Input, backfill};
 use tally::Tally;
 
 mod arithmetic;
@@ -60,10 +61,13 @@ pub fn recompute_kpis(input: &[Input], defaults: &GraphSettings) -> Vec<KpiRow> 
 /// All KPIs after the last of some ticks; each tick is given by how many records there are up to its end.
 ///
 /// Each span and kind of slices shows what it showed at the last tick that reached a multiple of its hop; the
-/// first tick always does.
+/// first tick always does. Backfills count as if they had been known all the time, also where rows moved before they
+/// came.
 #[must_use]
 pub fn recompute_kpis_after(input: &[Input], ticks: &[usize], defaults: &GraphSettings) -> Vec<KpiRow> {
-    let logs: Vec<Log> = ticks.iter().map(|&count| log_of(&input[..count], defaults)).collect();
+    let backfills = backfill::backfills(&input[..ticks.last().copied().unwrap_or(0)]);
+    let logs = ticks.iter().map(|&count| log_of(&input[..count], backfills.clone(), defaults));
+    let logs: Vec<Log> = logs.collect();
     let mut facts: BTreeMap<usize, Facts<'_>> = BTreeMap::new();
     let mut rows = Vec::new();
     for (span, kind) in spans_and_kinds() {
@@ -78,8 +82,35 @@ pub fn recompute_kpis_after(input: &[Input], ticks: &[usize], defaults: &GraphSe
     sorted(rows)
 }
 
-fn log_of(input: &[Input], defaults: &GraphSettings) -> Log {
+/// All KPIs after each of some ticks. Backfills count as if they had been known all the time.
+#[must_use]
+pub fn recompute_kpis_after_each(
+    input: &[Input],
+    ticks: &[usize],
+    defaults: &GraphSettings,
+) -> Vec<Vec<KpiRow>> {
     let mut log = Log::new(defaults, backfill::backfills(input));
+    let mut shown = BTreeMap::new();
+    let mut taken = 0;
+    let mut after_each = Vec::new();
+    for &count in ticks {
+        input[taken..count].iter().for_each(|record| log.take(record));
+        taken = count;
+        let facts = log.facts();
+        for (span, kind) in spans_and_kinds() {
+            let mark = span.mark(kind, log.instant());
+            let last = shown.get(&(span, kind)).map(|&(last, _)| last);
+            if last.is_none_or(|last| last < mark) {
+                shown.insert((span, kind), (mark, rows_of(&facts, &[], span, kind)));
+            }
+        }
+        after_each.push(sorted(shown.values().flat_map(|(_, rows)| rows.clone()).collect()));
+    }
+    after_each
+}
+
+fn log_of(input: &[Input], backfills: Vec<Backfill>, defaults: &GraphSettings) -> Log {
+    let mut log = Log::new(defaults, backfills);
     input.iter().for_each(|record| log.take(record));
     log
 }
@@ -131,7 +162,7 @@ fn windows(facts: &Facts<'_>, alerts: &[DueAlert], span: KpiSpan, mark: TimeMs) 
     for Window { start, end } in happenings(facts, alerts) {
         let mut time = start;
         while time < end.min(mark)
-            && let Some(window) = of(time, &facts.admitted.settings.zone)
+            && let Some(window) = of(time, &facts.admitted.calendar_zone)
         {
             windows.insert(window);
             time = window.end;

@@ -13,7 +13,7 @@ use super::kpis::Facts;
 use super::presence::{presences, stays};
 use super::reach::{Base, Edge, Judged};
 use super::timeline::{self, Version};
-use super::{Input, Rows, alerts, trips};
+use super::{Input, Rows, alerts, etas, trips};
 
 /// Takes the input record by record.
 pub(super) struct Log {
@@ -155,6 +155,13 @@ impl Log {
         rows.rejects = rejects.into_values().collect();
         let courses = self.trips(&rows.visits);
         rows.trips = courses.iter().map(|course| course.row.clone()).collect();
+        rows.etas = etas::rows(&etas::Evidence {
+            courses: &courses,
+            fences: &fences,
+            good_fixes: &|vehicle_id| self.good_fixes(vehicle_id),
+            instant: self.admitted.instant(),
+            edge: self.edge.now(),
+        });
         let fences = alerts::Fences { now: &fences, before: &self.fences_before };
         let evidence = alerts::Evidence { admitted: &self.admitted, vehicles, fences, courses };
         rows.alerts = alerts::rows(&evidence);

@@ -5,6 +5,7 @@
 //!                   \--> edits --timeline--> versions --geometry--/     \--crossing--> crossings
 //!                    \-> rejects <--jumps
 //! visits, good fixes, plans, locations, statuses --trips--> trips
+//! trips, good fixes, fences --etas--> ETAs
 //! good fixes, presences, stays, trips, rules, the provider's alerts --alerts--> alerts
 //! trips, visits, good fixes, vehicles, locations, alerts --kpis--> KPIs, which are apart: they rest on ticks
 //! ```
@@ -23,15 +24,16 @@
 use std::sync::Arc;
 
 use model::{
-    AlertRow, AlertRule, CrossingRow, Fence, GraphSettings, LocationEdit, Position, PositionRef, PresenceRow,
-    ProviderAlert, Record, RecordSink, RejectRow, Row, SettingValue, TimeMs, TripEdit, TripRow, VehicleEdit,
-    VisitRow,
+    AlertRow, AlertRule, CrossingRow, EtaRow, Fence, GraphSettings, LocationEdit, Position, PositionRef,
+    PresenceRow, ProviderAlert, Record, RecordSink, RejectRow, Row, SettingValue, TimeMs, TripEdit, TripRow,
+    VehicleEdit, VisitRow,
 };
 
 mod admission;
 mod alerts;
 mod backfill;
 mod crossing;
+mod etas;
 mod geometry;
 mod jumps;
 mod kpis;
@@ -48,7 +50,7 @@ mod vectors;
 mod vehicles;
 
 pub use geometry::Geometry;
-pub use kpis::{recompute_kpis, recompute_kpis_after};
+pub use kpis::{recompute_kpis, recompute_kpis_after, recompute_kpis_after_each};
 
 /// The input in its order of arrival: one item a record, bad ones included.
 #[derive(Clone, Debug, PartialEq)]
@@ -209,6 +211,8 @@ pub struct Rows {
     pub alerts: Vec<AlertRow>,
     /// Who went through without being seen there.
     pub crossings: Vec<CrossingRow>,
+    /// When trips that are in transit arrive.
+    pub etas: Vec<EtaRow>,
     /// Who was where.
     pub presences: Vec<PresenceRow>,
     /// Stays that were long enough.
@@ -226,6 +230,8 @@ pub struct Tables {
     pub alerts: Vec<u8>,
     /// `crossings.ndjson`.
     pub crossings: Vec<u8>,
+    /// `etas.ndjson`.
+    pub etas: Vec<u8>,
     /// `presences.ndjson`.
     pub presences: Vec<u8>,
     /// `visits.ndjson`.
@@ -243,6 +249,7 @@ pub fn recompute(input: &[Input], defaults: &GraphSettings) -> Tables {
     Tables {
         alerts: sorted_lines(rows.alerts.into_iter().map(Row::Alert)),
         crossings: sorted_lines(rows.crossings.into_iter().map(Row::Crossing)),
+        etas: sorted_lines(rows.etas.into_iter().map(Row::Eta)),
         presences: sorted_lines(rows.presences.into_iter().map(Row::Presence)),
         visits: sorted_lines(rows.visits.into_iter().map(Row::Visit)),
         rejects: sorted_lines(rows.rejects.into_iter().map(Row::Reject)),

@@ -22,6 +22,11 @@ use super::presence::{Presence, Stay};
 pub(super) struct Edge(Option<TimeMs>);
 
 impl Edge {
+    /// After all records so far.
+    pub fn now(self) -> Option<TimeMs> {
+        self.0
+    }
+
     /// Time comes to an instant with these settings; gives the edge.
     pub fn advance(&mut self, instant: TimeMs, settings: &GraphSettings) -> Option<TimeMs> {
         let reach_ms = settings.keep_ms.map(|keep_ms| keep_ms.max(settings.horizon_ms));

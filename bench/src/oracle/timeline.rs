@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::{EndReason, Fence, GraphSettings, TimeMs};
+use model::{Coord, EndReason, Fence, GraphSettings, TimeMs};
 
 use super::Geometry;
 use super::admission::Edit;
@@ -47,6 +47,8 @@ pub(super) struct Version {
     /// Whether every entry and exit is told.
     pub alert: bool,
     pub speed_limit_kmh: Option<f64>,
+    /// A position that stands for all of it.
+    pub middle: Coord,
 }
 
 impl Version {
@@ -147,6 +149,7 @@ pub(super) fn versions(edits: &[Edit], settings: &GraphSettings) -> Vec<Version>
             crossed: fence.settings.crossed,
             alert: fence.settings.alert,
             speed_limit_kmh: fence.settings.speed_limit_kmh,
+            middle: fence.shape.middle(),
         })
         .collect()
 }

@@ -14,7 +14,7 @@
 
 use std::ops::Range;
 
-use model::Coord;
+use model::{Coord, Motion};
 
 use super::fix::Fix;
 pub(crate) use block::Block;
@@ -37,12 +37,14 @@ const SEQ_OFFSETS: u64 = 1 << 30;
 /// How far before its first fix the first block's base is put when a fix comes from before it.
 const FRONT_SLACK_MS: i64 = 3_600_000;
 
-/// A fix as the tail has it, 16 bytes.
+/// A fix as the tail has it, 20 bytes.
 #[derive(Clone, Copy, Debug)]
 struct LooseFix {
     time_offset: u32,
     at: Coord,
     seq_and_flags: u32,
+    /// As [`Motion::code`] has it.
+    motion: u32,
 }
 
 /// The newest fixes of a vehicle.
@@ -106,6 +108,7 @@ impl Loose {
             time_offset: (fix.time - self.base_time) as u32,
             at: fix.at,
             seq_and_flags: (fix.seq - self.base_seq) as u32 | flags,
+            motion: fix.motion.code(),
         }
     }
 
@@ -116,6 +119,7 @@ impl Loose {
             time: self.base_time + i64::from(kept.time_offset),
             seq: self.base_seq + u64::from(kept.seq_and_flags & !(JUMP | BAD_VALUE)),
             at: kept.at,
+            motion: Motion::of_code(kept.motion),
             is_jump: kept.seq_and_flags & JUMP != 0,
             has_bad_value: kept.seq_and_flags & BAD_VALUE != 0,
         }
@@ -237,6 +241,12 @@ impl History {
     pub(crate) fn last_good(&self) -> Option<Place> {
         let last = self.last()?;
         if self.get(last).is_jump { self.good_before(last) } else { Some(last) }
+    }
+
+    /// The last good fix before a time.
+    pub(crate) fn last_good_before(&self, time: i64) -> Option<Place> {
+        let (Ok(place) | Err(place)) = self.find(time);
+        self.good_before(place)
     }
 
     /// The first fix at or after a time.

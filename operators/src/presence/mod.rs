@@ -40,4 +40,4 @@ mod world;
 pub use fix::{FixIn, VehicleKey};
 pub use operator::{PresenceWork, presence};
 pub use output::{Crossing, Interval};
-pub use tracks::{Step, StepEnd, Tracks};
+pub use tracks::{Road, Step, StepEnd, Tracks};

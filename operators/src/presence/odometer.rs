@@ -71,6 +71,11 @@ impl Odometer {
         }
     }
 
+    /// The time of a good fix that is kept, as are the presences that had not ended by it.
+    pub(crate) fn forgotten_before(&self) -> i64 {
+        self.marked_until
+    }
+
     /// The mark of a time that is not behind `kept_from`.
     fn at(&self, time: i64) -> Mark {
         let mark = self.marks.partition_point(|mark| mark.time < time);

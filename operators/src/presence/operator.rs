@@ -13,18 +13,18 @@ use super::fix::{FixIn, VehicleKey};
 use super::kept::Kept;
 use super::near::{Search, chunks_of_vehicles};
 use super::odometer;
-use super::output::Output;
+use super::output::{Interval, Output};
 use super::refence::Refence;
 use super::sets::SetTable;
-use super::tracks::{Steps, Tracks};
+use super::tracks::{Road, StepEnd, Steps, Tracks, is_moving};
 use super::vehicle::{Shared, Vehicle, Who};
 use super::walk::Scratch;
 use super::world::World;
 use crate::control::Control;
 use crate::fences::{ALWAYS, Edit, FenceKey};
 use crate::rows::{Delta, Derived};
-use crate::spatial::Looked;
-use crate::ticks::each_tick;
+use crate::spatial::{Looked, leg_mm};
+use crate::ticks::rows_each_tick;
 
 /// So many fixes are looked ahead: enough to wait for memory once instead of each time, few enough to stay in
 /// the nearest cache.
@@ -45,8 +45,13 @@ pub struct PresenceWork {
     late: Vec<(usize, usize, Coord)>,
     listed: Vec<Entry>,
     search: Search,
+    /// The edge after the last tick, and how many fixes that brought: operators behind this one ask for what was judged
+    /// in a tick until the next one begins.
+    to_trim: (i64, usize),
     /// Which vehicle is trimmed next.
     trim_next: usize,
+    /// Why fences may be others than before the last tick.
+    fences_edited: Option<Why>,
     forget_sets_at: usize,
 }
 
@@ -70,7 +75,9 @@ impl PresenceWork {
             late: Vec::new(),
             listed: Vec::new(),
             search: Search::default(),
+            to_trim: (ALWAYS, 0),
             trim_next: 0,
+            fences_edited: None,
             forget_sets_at: MIN_SETS_TO_FORGET,
         }
     }
@@ -79,6 +86,11 @@ impl PresenceWork {
     /// come in the order of their records, as do the controls after the tick's own.
     pub fn tick(&mut self, controls: &[Control], fixes: &[FixIn], emit: impl FnMut(Delta)) {
         self.shared.steps.clear();
+        self.fences_edited = None;
+        let (edge_before, fixes_before) = self.to_trim;
+        if edge_before != ALWAYS {
+            self.trim_some(edge_before, fixes_before);
+        }
         let mut ended = Vec::new();
         let (mut last_seq, mut edge_at_end) = (0, ALWAYS);
         let mut rest = fixes;
@@ -95,15 +107,17 @@ impl PresenceWork {
                     ended.extend(self.shared.world.advance(*instant));
                     (last_seq, edge_at_end) = (*seq, *edge);
                 }
-                Control::Fence { seq, edge, fence, edit } => self.edit(*seq, *edge, *fence, edit),
+                Control::Fence { seq, edge, fence, edit } => {
+                    let why = Why { cause: edit.cause(), seq: *seq };
+                    self.fences_edited = Some(self.fences_edited.map_or(why, |known| known.stronger(why)));
+                    self.edit(*seq, *edge, *fence, edit);
+                }
                 Control::Settings { seq, edge, settings } => self.change_settings(*seq, *edge, settings),
             }
         }
         self.apply_all(rest);
         self.end_tails(&ended, Why { cause: Cause::FenceEnd, seq: last_seq });
-        if edge_at_end != ALWAYS {
-            self.trim_some(edge_at_end, fixes.len());
-        }
+        self.to_trim = (edge_at_end, fixes.len());
         self.sweep_index();
         self.forget_sets();
         self.shared.out.deltas.drain(..).for_each(emit);
@@ -114,11 +128,109 @@ impl PresenceWork {
         &self.shared.steps
     }
 
+    pub(crate) fn steps_mut(&mut self) -> &mut Steps {
+        &mut self.shared.steps
+    }
+
     /// See [`Tracks::travelled_mm`].
     pub(crate) fn travelled_mm(&self, vehicle: VehicleKey, from: i64, to: i64) -> i64 {
         debug_assert_eq!(vehicle % self.peers, self.remainder);
         let vehicle = self.vehicles.get((vehicle / self.peers) as usize);
         vehicle.map_or(0, |of| odometer::travelled_mm(of.odometer.as_deref(), &of.history, from, to))
+    }
+
+    /// See [`Tracks::road_before`].
+    pub(crate) fn road_before(&self, vehicle: VehicleKey, time: i64, since: i64) -> Option<Road> {
+        debug_assert_eq!(vehicle % self.peers, self.remainder);
+        let history = &self.vehicles.get((vehicle / self.peers) as usize)?.history;
+        let mut place = history.last_good_before(time)?;
+        let mut to = history.get(place);
+        let mut road = Road { at: to.at, moving_mm: 0, moving_ms: 0 };
+        while let Some(earlier) = history.good_before(place) {
+            let from = history.get(earlier);
+            if from.time < since {
+                break;
+            }
+            let (mm, ms) = (leg_mm(from.at, to.at), to.time - from.time);
+            if is_moving(mm, ms) {
+                (road.moving_mm, road.moving_ms) = (road.moving_mm + mm, road.moving_ms + ms);
+            }
+            (place, to) = (earlier, from);
+        }
+        Some(road)
+    }
+
+    /// See [`Tracks::middle_of`].
+    pub(crate) fn middle_of(&self, fence: FenceKey, time: i64) -> Option<Coord> {
+        self.shared.world.middle_of(fence, time)
+    }
+
+    /// See [`Tracks::fences_edited`].
+    pub(crate) fn fences_edited(&self) -> Option<Why> {
+        self.fences_edited
+    }
+
+    /// See [`Tracks::last_step_before`].
+    pub(crate) fn last_step_before(
+        &self,
+        vehicle: VehicleKey,
+        time: i64,
+    ) -> Option<(Option<StepEnd>, StepEnd, i64)> {
+        debug_assert_eq!(vehicle % self.peers, self.remainder);
+        let history = &self.vehicles.get((vehicle / self.peers) as usize)?.history;
+        let mut at = history.last_good();
+        while let Some(place) = at.filter(|place| history.get(*place).time >= time) {
+            at = history.good_before(place);
+        }
+        let to = history.get(at?);
+        let from = history.good_before(at?).map(|place| history.get(place));
+        let mm = from.map_or(0, |from| leg_mm(from.at, to.at));
+        Some((from.as_ref().map(StepEnd::from), StepEnd::from(&to), mm))
+    }
+
+    fn of_vehicle(&self, vehicle: VehicleKey) -> Option<&Vehicle> {
+        debug_assert_eq!(vehicle % self.peers, self.remainder);
+        self.vehicles.get((vehicle / self.peers) as usize)
+    }
+
+    /// See [`Tracks::each_good_from`].
+    pub(crate) fn each_good_from(
+        &self,
+        vehicle: VehicleKey,
+        time: i64,
+        mut take: impl FnMut(StepEnd) -> bool,
+    ) {
+        let Some(Vehicle { history, .. }) = self.of_vehicle(vehicle) else { return };
+        let mut at = if history.is_empty() { None } else { history.at_or_after(time) };
+        while let Some(place) = at {
+            let fix = history.get(place);
+            if !fix.is_jump && !take(StepEnd::from(&fix)) {
+                return;
+            }
+            at = history.next(place);
+        }
+    }
+
+    /// See [`Tracks::last_good_before`].
+    pub(crate) fn last_good_before(&self, vehicle: VehicleKey, time: i64) -> Option<StepEnd> {
+        let history = &self.of_vehicle(vehicle)?.history;
+        let newest = history.newest()?;
+        let place = if newest.time < time { None } else { history.at_or_after(time) };
+        let good = match place {
+            Some(place) => history.good_before(place),
+            None => history.last_good(),
+        };
+        Some(StepEnd::from(&history.get(good?)))
+    }
+
+    /// See [`Tracks::forgotten_before`].
+    pub(crate) fn forgotten_before(&self, vehicle: VehicleKey) -> Option<i64> {
+        Some(self.of_vehicle(vehicle)?.odometer.as_ref()?.forgotten_before())
+    }
+
+    /// See [`Tracks::presences_until_after`].
+    pub(crate) fn presences(&self, vehicle: VehicleKey) -> &[Interval] {
+        self.of_vehicle(vehicle).map_or(&[], |of| &of.intervals)
     }
 
     #[inline]
@@ -287,7 +399,7 @@ pub fn presence<'scope>(
     let work = Rc::new(RefCell::new(PresenceWork::new(settings, index, peers)));
     let tracks = Tracks(work.clone());
     let by_vehicle = Exchange::new(move |fix: &FixIn| u64::from(fix.vehicle % peers as u32));
-    let rows = each_tick("Presence", fixes, by_vehicle, controls, move |controls, fixes, emit| {
+    let rows = rows_each_tick("Presence", fixes, by_vehicle, controls, move |controls, fixes, emit| {
         work.borrow_mut().tick(controls, &fixes, emit);
     });
     (rows, tracks)

@@ -92,6 +92,7 @@ impl Vehicle {
             shared.out.jump(who.key, fix, true, why);
             return;
         }
+        shared.steps.append(who.key, good.as_ref(), fix);
         let set_before = self.last_set;
         let edges = &mut shared.scratch.edges;
         edges.clear();

@@ -35,6 +35,8 @@ pub(crate) struct Edge {
 pub(crate) struct Placed {
     pub(crate) shape: Arc<PreparedShape>,
     slot: ShapeSlot,
+    /// Stands for its place.
+    middle: Coord,
 }
 
 /// Which version a slot of the index belongs to.
@@ -106,7 +108,7 @@ impl World {
         let mut edited = Edited::default();
         self.add_touched(fence, &mut edited);
         for version in self.timelines[fence as usize].versions() {
-            let Placed { shape, slot } = &version.payload;
+            let Placed { shape, slot, .. } = &version.payload;
             self.index.remove(*slot);
             if version.settings.crossed {
                 self.crossable.remove(shape.bounds(), *slot);
@@ -116,14 +118,15 @@ impl World {
         match edit {
             Edit::Upsert(upsert) => {
                 let shape = Arc::new(PreparedShape::new(&upsert.shape));
-                timeline.upsert(upsert, Placed { shape, slot: ShapeSlot::MAX });
+                let middle = upsert.shape.middle();
+                timeline.upsert(upsert, Placed { shape, slot: ShapeSlot::MAX, middle });
             }
             Edit::Delete(at) => timeline.delete(*at),
         }
         let index = &mut self.index;
         timeline.for_each_payload(|placed, _, _| placed.slot = index.insert(placed.shape.clone()));
         for version in timeline.versions() {
-            let Placed { shape, slot } = &version.payload;
+            let Placed { shape, slot, .. } = &version.payload;
             let place = *slot as usize;
             let is_scheduled = version.settings.active.is_some();
             let owner = SlotOwner { fence, from: version.from, to: version.to, is_scheduled };
@@ -180,6 +183,13 @@ impl World {
 
     fn exit_buffer_m(&self, version: &Version<Placed>) -> f64 {
         version.settings.exit_buffer_m.unwrap_or(self.settings.exit_buffer_m)
+    }
+
+    /// What stands for the place of a fence, as it is at a time.
+    pub(crate) fn middle_of(&self, fence: FenceKey, time: i64) -> Option<Coord> {
+        let mut versions = self.timelines.get(fence as usize)?.versions().iter();
+        let valid = versions.find(|version| version.from <= time && time < version.to)?;
+        Some(valid.payload.middle)
     }
 
     pub(crate) fn timeline(&self, fence: FenceKey) -> &Timeline<Placed> {

@@ -11,6 +11,8 @@ use crate::presence::VehicleKey;
 pub type TripKey = u32;
 /// The number of somebody who sets a status.
 pub type PersonKey = u32;
+/// The number of whose load a trip is.
+pub type ClientKey = u32;
 
 /// Where a trip begins or ends: a location, or a fence where no location has that id. Ids of locations are
 /// numbered as those of fences are.
@@ -33,6 +35,10 @@ pub struct Plan {
     pub pickup: Place,
     /// To where.
     pub delivery: Place,
+    /// Whose load it is.
+    pub client: Option<ClientKey>,
+    /// The fence that it is to stay inside of on its way.
+    pub corridor: Option<FenceKey>,
     /// When it is to leave and to be there.
     pub schedule: TripSchedule,
 }
@@ -46,6 +52,8 @@ pub enum TripControl {
         instant: i64,
         /// The last record up to and with this tick.
         last_seq: u64,
+        /// The edge of Reach at that record, of whatever backfills: older fixes may be forgotten.
+        edge: i64,
     },
     /// A trip is planned, or planned anew.
     Plan {
@@ -78,11 +86,24 @@ pub enum TripControl {
         /// `None`: there is no such location. `Some(None)`: it has no fence.
         fence: Option<Option<Place>>,
     },
+    /// Somebody says of a vehicle whether it is operational.
+    Vehicle {
+        /// Its record.
+        seq: u64,
+        /// The record's instant, ms.
+        instant: i64,
+        /// Which vehicle.
+        vehicle: VehicleKey,
+        /// `None`: it is gone.
+        is_operational: Option<bool>,
+    },
     /// The settings that hold from this record on, for all trips.
     Settings {
         /// Their record.
         seq: u64,
         /// All of them.
         settings: Arc<GraphSettings>,
+        /// Nothing was counted before: the calendar is that of their zone.
+        is_first: bool,
     },
 }

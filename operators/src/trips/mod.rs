@@ -20,12 +20,14 @@
 //!    makes a difference.
 
 mod control;
+mod detail;
 mod operator;
 mod plans;
 mod rows;
 mod serve;
 mod vehicle;
 
-pub use control::{PersonKey, Place, Plan, TripControl, TripKey};
+pub use control::{ClientKey, PersonKey, Place, Plan, TripControl, TripKey};
+pub use detail::{Moments, TripDetail};
 pub use operator::{TripsWork, trips};
-pub use rows::{TripDelta, TripFacts};
+pub use rows::{Times, TripDelta, TripFacts, TripOut};

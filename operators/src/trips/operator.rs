@@ -10,13 +10,14 @@ use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 
 use super::control::{Plan, TripControl, TripKey};
+use super::detail::TripDetail;
 use super::plans::{Plans, Trip};
-use super::rows::{Outcome, TripDelta, TripFacts};
+use super::rows::{Outcome, TripFacts, TripOut};
 use super::vehicle::{OfVehicle, Rules};
 use crate::fences::{ALWAYS, NEVER};
 use crate::presence::{Tracks, VehicleKey};
 use crate::rows::{Delta, Derived};
-use crate::ticks::{deltas, each_tick};
+use crate::ticks::{deltas, rows_each_tick};
 
 /// The trips state of one worker: a pure state machine, for the operator and for benchmarks.
 pub struct TripsWork {
@@ -36,7 +37,7 @@ pub struct TripsWork {
 
 /// A row that is out.
 struct Out {
-    row: TripFacts,
+    trip: TripOut,
     /// How far it is from its departure to its arrival, where both are known.
     road_mm: i64,
 }
@@ -126,7 +127,7 @@ impl TripsWork {
         &mut self,
         controls: &[TripControl],
         visits: impl Iterator<Item = Delta>,
-        mut emit: impl FnMut(TripDelta),
+        mut emit: impl FnMut(Delta<TripOut>),
     ) {
         let mut changed = Changed::default();
         let mut last_seq = 0;
@@ -142,7 +143,7 @@ impl TripsWork {
         }
         for control in controls {
             match control {
-                TripControl::Tick { instant, last_seq: seq } => {
+                TripControl::Tick { instant, last_seq: seq, .. } => {
                     self.instant = self.instant.max(*instant);
                     last_seq = *seq;
                 }
@@ -158,7 +159,8 @@ impl TripsWork {
                         self.note_trip(trip, Why::first(*seq), &mut changed);
                     }
                 }
-                TripControl::Settings { seq, settings } => {
+                TripControl::Vehicle { .. } => {}
+                TripControl::Settings { seq, settings, .. } => {
                     let rules = Rules::from(&**settings);
                     if rules != self.rules {
                         self.rules = rules;
@@ -188,7 +190,7 @@ impl TripsWork {
         plan: &Arc<Plan>,
         why: Why,
         changed: &mut Changed,
-        emit: &mut impl FnMut(TripDelta),
+        emit: &mut impl FnMut(Delta<TripOut>),
     ) {
         let old_vehicle = self.plans.get(key).map(|trip| trip.plan.vehicle).filter(|&old| self.is_here(old));
         if let Some(old) = old_vehicle
@@ -197,9 +199,9 @@ impl TripsWork {
             let served_at = of_vehicle.remove(key, &self.plans);
             changed.note_said(key, old, served_at.unwrap_or(NEVER), why);
             if old != plan.vehicle
-                && let Some(Out { row, .. }) = self.out.remove(&key)
+                && let Some(Out { trip, .. }) = self.out.remove(&key)
             {
-                emit(Delta { row, diff: -1, why });
+                emit(Delta { row: trip, diff: -1, why });
             }
         }
         self.plans.plan(key, plan.clone());
@@ -220,16 +222,20 @@ impl TripsWork {
     fn correct_roads(&mut self, changed: &mut Changed) {
         let TripsWork { vehicles, out, tracks, .. } = self;
         tracks.for_each_step(|step| {
-            let Some(of_vehicle) = vehicles.get(&step.vehicle) else { return };
+            // No trip has arrived at the newest fix yet.
+            if step.why.cause == Cause::First {
+                return;
+            }
+            let (Some(from), Some(of_vehicle)) = (step.from, vehicles.get(&step.vehicle)) else { return };
             let first = of_vehicle.servings.partition_point(|serving| serving.arrived < step.to.time);
             for serving in &of_vehicle.servings[first..] {
-                let Some(Out { row, road_mm }) = out.get_mut(&serving.trip) else { continue };
-                let Some((departure, arrival)) = row.times.on_the_road() else { continue };
+                let Some(Out { trip, road_mm }) = out.get_mut(&serving.trip) else { continue };
+                let Some((departure, arrival)) = trip.row.times.on_the_road() else { continue };
                 if step.to.time <= departure && departure <= arrival {
                     // No later road begins before this one has ended.
                     return;
                 }
-                if departure <= step.from.time && step.to.time <= arrival {
+                if departure <= from.time && step.to.time <= arrival {
                     *road_mm += i64::from(step.diff) * step.mm;
                     changed.roads.insert(serving.trip);
                     changed.note(step.vehicle, NEVER, step.why);
@@ -245,7 +251,7 @@ impl TripsWork {
         vehicle: VehicleKey,
         reasons: &Reasons,
         changed: &Changed,
-        emit: &mut impl FnMut(TripDelta),
+        emit: &mut impl FnMut(Delta<TripOut>),
     ) {
         let Some(of_vehicle) = self.vehicles.get_mut(&vehicle) else { return };
         if !of_vehicle.has_trips() {
@@ -255,21 +261,23 @@ impl TripsWork {
         let kept = of_vehicle.serve_from(reasons.from, plans, rules);
         let mut put = |key: TripKey, trip: &Trip, outcome: &Outcome| {
             let known = out.get(&key);
-            let known_road = known.and_then(|known| Some((known.row.times.on_the_road()?, known.road_mm)));
+            let known_road =
+                known.and_then(|known| Some((known.trip.row.times.on_the_road()?, known.road_mm)));
             let (row, road_mm) = TripFacts::of(key, trip, outcome, *instant, |from, to| {
                 // Whoever drives, these are its own times: a trip that changes its vehicle loses its row.
                 let known_mm = known_road.filter(|(road, _)| *road == (from, to)).map(|(_, mm)| mm);
                 known_mm.unwrap_or_else(|| tracks.travelled_mm(vehicle, from, to))
             });
+            let trip = TripOut { row, detail: TripDetail::of(&row, trip, outcome, plans, rules) };
             let why = changed.why(key, reasons, known.is_none());
             if let Some(known) = known {
-                if known.row == row {
+                if known.trip == trip {
                     return;
                 }
-                emit(Delta { row: known.row, diff: -1, why });
+                emit(Delta { row: known.trip, diff: -1, why });
             }
-            emit(Delta { row, diff: 1, why });
-            out.insert(key, Out { row, road_mm });
+            emit(Delta { row: trip, diff: 1, why });
+            out.insert(key, Out { trip, road_mm });
         };
         for (at, serving) in of_vehicle.servings.iter().enumerate() {
             if (at >= kept || changed.roads.contains(&serving.trip))
@@ -296,10 +304,10 @@ pub fn trips<'scope>(
     controls: StreamVec<'scope, u64, TripControl>,
     tracks: Tracks,
     settings: &GraphSettings,
-) -> VecCollection<'scope, u64, (TripFacts, Why), isize> {
+) -> VecCollection<'scope, u64, (TripOut, Why), isize> {
     let (index, peers) = (controls.scope().index(), controls.scope().peers());
     let mut work = TripsWork::new(settings, tracks, index, peers);
-    each_tick("Trips", visits.inner, Pipeline, controls, move |controls, visits, emit| {
+    rows_each_tick("Trips", visits.inner, Pipeline, controls, move |controls, visits, emit| {
         work.tick(controls, deltas(visits), emit);
     })
 }

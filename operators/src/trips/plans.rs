@@ -17,12 +17,14 @@ pub(super) struct Trip {
 }
 
 /// What was set by hand.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Said {
     /// The end, and the instant of it: the first of those that nothing undid.
     pub end: Option<(i64, TripStatus)>,
     /// The last status, unless that is the inferred one.
     pub hand: Option<(TripStatus, PersonKey)>,
+    /// All statuses with their instants, in order of arrival.
+    pub set: Vec<(i64, Option<TripStatus>)>,
 }
 
 impl Trip {
@@ -46,6 +48,7 @@ impl Said {
             _ => None,
         };
         self.hand = status.map(|status| (status, by));
+        self.set.push((instant, status));
     }
 }
 

@@ -3,6 +3,7 @@
 use model::{TimeMs, TripPhase, TripStatus, half_even};
 
 use super::control::{PersonKey, TripKey};
+use super::detail::TripDetail;
 use super::plans::{Said, Trip};
 use super::vehicle::Pickup;
 use crate::presence::VehicleKey;
@@ -27,6 +28,14 @@ pub struct TripFacts {
 /// A trip's row that came or went.
 pub type TripDelta = Delta<TripFacts>;
 
+/// A trip's row, and what is counted of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub struct TripOut {
+    pub row: TripFacts,
+    pub detail: TripDetail,
+}
+
 impl Keyed for TripFacts {
     type Key = TripKey;
 
@@ -48,10 +57,19 @@ pub struct Times {
 /// What has become of a trip.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Outcome {
-    Served { times: Times, departure_unobserved: bool },
+    Served {
+        times: Times,
+        departure_unobserved: bool,
+    },
     EndedByHand,
-    Failed { times: Times },
-    Current { times: Times },
+    /// By itself.
+    Failed {
+        times: Times,
+        at: i64,
+    },
+    Current {
+        times: Times,
+    },
     Planned,
 }
 
@@ -85,7 +103,7 @@ impl Times {
     }
 
     /// The time on the road that distance is summed over, when both of its ends are known.
-    pub(super) fn on_the_road(&self) -> Option<(i64, i64)> {
+    pub(crate) fn on_the_road(&self) -> Option<(i64, i64)> {
         Some((self.actual_departure?, self.arrival?))
     }
 }
@@ -101,10 +119,11 @@ impl TripFacts {
     ) -> (TripFacts, i64) {
         let (times, departure_unobserved) = match *outcome {
             Outcome::Served { times, departure_unobserved } => (times, departure_unobserved),
-            Outcome::Failed { times } | Outcome::Current { times } => (times, false),
+            Outcome::Failed { times, .. } | Outcome::Current { times } => (times, false),
             Outcome::EndedByHand | Outcome::Planned => (Times::default(), false),
         };
-        let Said { end, hand, .. } = trip.said;
+        let Said { end, hand, .. } = &trip.said;
+        let (end, hand) = (*end, *hand);
         let times = end.map_or(times, |(ended_at, _)| times.not_after(ended_at));
         let phase = match (outcome, end) {
             (Outcome::Failed { .. }, _) | (_, Some((_, TripStatus::Failed))) => TripPhase::Failed,

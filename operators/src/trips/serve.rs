@@ -127,7 +127,7 @@ impl OfVehicle {
                 (Some((ended_at, _)), failed_at) if failed_at.is_none_or(|at| ended_at <= at) => {
                     Outcome::EndedByHand
                 }
-                (_, Some(_)) => Outcome::Failed { times: Times::of_pickup(pickup) },
+                (_, Some(at)) => Outcome::Failed { times: Times::of_pickup(pickup), at },
                 _ if !has_current && rules.opens(trip) <= instant => {
                     has_current = true;
                     Outcome::Current { times: Times::of_pickup(pickup) }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   presence rows ± ------> [ presences per fence and vehicle | timers by instant ] --> visit rows ±
-//!   controls --------------/  instants, visit rules of fences, settings
+//!   controls --------------/  instants, visit rules of fences, settings             \-> stays ±, for alerts
 //! ```
 //!
 //! Frontiers: as for presence; a tick is worked on at once when both inputs have passed it. Rows are on
@@ -19,4 +19,4 @@
 mod operator;
 mod stays;
 
-pub use operator::{VisitsWork, visits};
+pub use operator::{Judged, StayFacts, VisitsWork, visits};

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use differential_dataflow::VecCollection;
+use differential_dataflow::{AsCollection, VecCollection};
 use model::{Cause, GraphSettings, Why};
 use rustc_hash::FxHashMap;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::vec::Map;
 
-use super::stays::{PieceChange, Rules, Stays};
+use super::stays::{self, PieceChange, Rules, Stays};
 use crate::control::Control;
 use crate::fences::{ALWAYS, Edit, FenceKey, NEVER, SettingsBook};
 use crate::presence::VehicleKey;
-use crate::rows::{Delta, Derived};
+use crate::rows::{Delta, Derived, Keyed};
 use crate::ticks::{deltas, each_tick};
 
 /// Stays are forgotten in groups that ended within so long of each other.
@@ -20,6 +21,48 @@ const FORGET_EVERY_MS: i64 = 600_000;
 /// Stays are kept for so long behind the edge of Reach: a stay may be joined over an absence, and absences
 /// longer than this are taken into account where they are allowed.
 const MIN_ABSENCE_KEPT_MS: i64 = 24 * 3_600_000;
+
+/// Presences of one vehicle in one fence with short absences between them, be it a visit or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StayFacts {
+    /// Where.
+    pub fence: FenceKey,
+    /// Who.
+    pub vehicle: VehicleKey,
+    /// Start of the first presence.
+    pub arrived: i64,
+    /// End of the last presence; [`NEVER`] while it is open.
+    pub departed: i64,
+}
+
+impl Keyed for StayFacts {
+    type Key = (FenceKey, VehicleKey, i64);
+
+    fn key(&self) -> (FenceKey, VehicleKey, i64) {
+        (self.fence, self.vehicle, self.arrived)
+    }
+}
+
+/// What a tick makes of stays.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub enum Judged {
+    Visit(Delta),
+    Stay(Delta<StayFacts>),
+}
+
+impl Judged {
+    fn of(fence: FenceKey, vehicle: VehicleKey, judged: stays::Judged, diff: i8, why: Why) -> Judged {
+        match judged {
+            stays::Judged::Visit(visit) => {
+                Judged::Visit(Delta { row: Derived::Visit { vehicle, fence, visit }, diff, why })
+            }
+            stays::Judged::Stay { arrived, departed } => {
+                Judged::Stay(Delta { row: StayFacts { fence, vehicle, arrived, departed }, diff, why })
+            }
+        }
+    }
+}
 
 /// The visits state of one worker: a pure state machine, for the operator and for benchmarks.
 pub struct VisitsWork {
@@ -87,12 +130,12 @@ impl VisitsWork {
     }
 
     /// Works on one tick: presences that came and went, in the order of their records, and every difference
-    /// of visits to `emit`.
+    /// of stays and visits to `emit`.
     pub fn tick(
         &mut self,
         controls: &[Control],
         presences: impl Iterator<Item = Delta>,
-        mut emit: impl FnMut(Delta),
+        mut emit: impl FnMut(Judged),
     ) {
         let mut changes = std::mem::take(&mut self.changes);
         changes.clear();
@@ -141,20 +184,20 @@ impl VisitsWork {
     }
 
     /// Applies the changes that came of records before one; tells how many those are.
-    fn apply_before(&mut self, seq: u64, changes: &mut [KeyChange], emit: &mut impl FnMut(Delta)) -> usize {
+    fn apply_before(&mut self, seq: u64, changes: &mut [KeyChange], emit: &mut impl FnMut(Judged)) -> usize {
         let count = changes.partition_point(|change| change.why.seq < seq);
         self.apply_changes(&mut changes[..count], emit);
         count
     }
 
-    fn apply_changes(&mut self, changes: &mut [KeyChange], emit: &mut impl FnMut(Delta)) {
+    fn apply_changes(&mut self, changes: &mut [KeyChange], emit: &mut impl FnMut(Judged)) {
         changes.sort_unstable();
         for of_key in changes.chunk_by(|a, b| (a.fence, a.vehicle) == (b.fence, b.vehicle)) {
             self.apply_key(of_key, emit);
         }
     }
 
-    fn apply_key(&mut self, changes: &[KeyChange], emit: &mut impl FnMut(Delta)) {
+    fn apply_key(&mut self, changes: &[KeyChange], emit: &mut impl FnMut(Judged)) {
         let KeyChange { fence, vehicle, .. } = changes[0];
         net_changes(changes, &mut self.of_key);
         if self.of_key.is_empty() {
@@ -172,7 +215,7 @@ impl VisitsWork {
             &self.of_key,
             self.instant,
             &rules,
-            |visit, diff| emit(Delta { row: Derived::Visit { vehicle, fence, visit }, diff, why }),
+            |judged, diff| emit(Judged::of(fence, vehicle, judged, diff, why)),
             |arrived, due| waiting.entry(due).or_default().push((fence, vehicle, arrived)),
         );
         if stays.is_empty() {
@@ -186,7 +229,7 @@ impl VisitsWork {
         }
     }
 
-    fn reconsider(&mut self, fence: FenceKey, why: Why, emit: &mut impl FnMut(Delta)) {
+    fn reconsider(&mut self, fence: FenceKey, why: Why, emit: &mut impl FnMut(Judged)) {
         let rules = FenceRules { book: &self.book, defaults: &self.settings, fence };
         let Some(of_fence) = self.stays.get_mut(fence as usize) else { return };
         let waiting = &mut self.waiting;
@@ -194,14 +237,14 @@ impl VisitsWork {
             stays.reconsider(
                 self.instant,
                 &rules,
-                |visit, diff| emit(Delta { row: Derived::Visit { vehicle, fence, visit }, diff, why }),
+                |judged, diff| emit(Judged::of(fence, vehicle, judged, diff, why)),
                 |arrived, due| waiting.entry(due).or_default().push((fence, vehicle, arrived)),
             );
         }
     }
 
     /// What the instant alone makes a visit is nothing out of the ordinary.
-    fn fire_timers(&mut self, last_seq: u64, emit: &mut impl FnMut(Delta)) {
+    fn fire_timers(&mut self, last_seq: u64, emit: &mut impl FnMut(Judged)) {
         let why = Why::first(last_seq);
         while let Some(first) = self.waiting.first_entry() {
             if *first.key() > self.instant {
@@ -212,8 +255,8 @@ impl VisitsWork {
                 let Some(stays) = self.stays.get_mut(fence as usize).and_then(|f| f.get_mut(&vehicle)) else {
                     continue;
                 };
-                stays.ripen(arrived, self.instant, &rules, |visit, diff| {
-                    emit(Delta { row: Derived::Visit { vehicle, fence, visit }, diff, why });
+                stays.ripen(arrived, self.instant, &rules, |judged, diff| {
+                    emit(Judged::of(fence, vehicle, judged, diff, why));
                 });
             }
         }
@@ -281,14 +324,27 @@ fn net_changes(changes: &[KeyChange], net: &mut Vec<PieceChange>) {
     net.sort_unstable();
 }
 
-/// The visits operator: presence rows and controls in, visit rows out.
+/// Rows that came and went, each with the reason.
+type Rows<'scope, R> = VecCollection<'scope, u64, (R, Why), isize>;
+
+/// The visits operator: presence rows and controls in, visit rows out, and the stays that they are chosen from.
 pub fn visits<'scope>(
-    presences: VecCollection<'scope, u64, (Derived, Why), isize>,
+    presences: Rows<'scope, Derived>,
     controls: StreamVec<'scope, u64, Control>,
     settings: GraphSettings,
-) -> VecCollection<'scope, u64, (Derived, Why), isize> {
+) -> (Rows<'scope, Derived>, Rows<'scope, StayFacts>) {
     let mut work = VisitsWork::new(settings);
-    each_tick("Visits", presences.inner, Pipeline, controls, move |controls, presences, emit| {
-        work.tick(controls, deltas(presences), emit);
-    })
+    let judged =
+        each_tick("Visits", presences.inner, Pipeline, controls, move |tick, controls, presences, emit| {
+            work.tick(controls, deltas(presences), |judged| emit((judged, tick)));
+        });
+    let visits = judged.clone().flat_map(|(judged, tick)| match judged {
+        Judged::Visit(Delta { row, diff, why }) => Some(((row, why), tick, isize::from(diff))),
+        Judged::Stay(_) => None,
+    });
+    let stays = judged.flat_map(|(judged, tick)| match judged {
+        Judged::Stay(Delta { row, diff, why }) => Some(((row, why), tick, isize::from(diff))),
+        Judged::Visit(_) => None,
+    });
+    (visits.as_collection(), stays.as_collection())
 }

@@ -48,6 +48,17 @@ impl Settled {
     }
 }
 
+/// What came or went by a change of presences.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Judged {
+    Visit(Visit),
+    /// `departed` is [`NEVER`] while it is open.
+    Stay {
+        arrived: i64,
+        departed: i64,
+    },
+}
+
 /// A change of a presence: `exited` is [`NEVER`] while it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PieceChange {
@@ -88,14 +99,14 @@ impl Stays {
         }
     }
 
-    /// Applies a tick's changes, sorted by `entered` and -1 before +1, and tells the visits that went and
-    /// came; `wait` is told the start of an open stay, and when it will be long enough.
+    /// Applies a tick's changes, sorted by `entered` and -1 before +1, and tells the stays and visits that went
+    /// and came; `wait` is told the start of an open stay, and when it will be long enough.
     pub(crate) fn apply(
         &mut self,
         changes: &[PieceChange],
         instant: i64,
         rules: &impl Rules,
-        emit: impl FnMut(Visit, i8),
+        emit: impl FnMut(Judged, i8),
         wait: impl FnMut(i64, i64),
     ) {
         let Some(first_change) = changes.first() else { return };
@@ -135,7 +146,7 @@ impl Stays {
         &mut self,
         instant: i64,
         rules: &impl Rules,
-        emit: impl FnMut(Visit, i8),
+        emit: impl FnMut(Judged, i8),
         wait: impl FnMut(i64, i64),
     ) {
         let mut old = self.pieces.clone();
@@ -148,7 +159,7 @@ impl Stays {
         arrived: i64,
         instant: i64,
         rules: &impl Rules,
-        mut emit: impl FnMut(Visit, i8),
+        mut emit: impl FnMut(Judged, i8),
     ) {
         let Ok(at) = self.pieces.binary_search_by_key(&arrived, |p| p.entered) else { return };
         self.pieces[at].waits_for = None;
@@ -160,7 +171,7 @@ impl Stays {
         let (visit, lasts_ms) = visit_of(&self.pieces[at..end], instant, min_dwell_ms);
         if lasts_ms >= min_dwell_ms {
             self.pieces[at].told = Some(visit.confirmed_at);
-            emit(visit, 1);
+            emit(Judged::Visit(visit), 1);
         }
     }
 
@@ -179,12 +190,14 @@ impl Stays {
         last_change: i64,
         instant: i64,
         rules: &impl Rules,
-        mut emit: impl FnMut(Visit, i8),
+        mut emit: impl FnMut(Judged, i8),
         mut wait: impl FnMut(i64, i64),
     ) {
         let mut start = from;
         let mut went = Vec::new();
         let mut came = Vec::new();
+        // Stays as (`arrived`, `departed`), visits or not.
+        let (mut stays_went, mut stays_came) = (Vec::new(), Vec::new());
         while start < self.pieces.len() {
             let piece = self.pieces[start];
             if piece.entered > last_change && piece.starts_stay {
@@ -211,6 +224,7 @@ impl Stays {
             }
             let (visit, lasts_ms) = visit_of(&self.pieces[start..end], instant, min_dwell_ms);
             let is_visit = lasts_ms >= min_dwell_ms;
+            stays_came.push((piece.entered, self.pieces[end - 1].exited));
             let first = &mut self.pieces[start];
             first.starts_stay = true;
             first.told = is_visit.then_some(visit.confirmed_at);
@@ -226,22 +240,23 @@ impl Stays {
         while at < old.len() {
             let rest = &old[at + 1..];
             let end = at + 1 + rest.iter().position(|p| p.starts_stay).unwrap_or(rest.len());
+            stays_went.push((old[at].entered, old[end - 1].exited));
             if let Some(confirmed_at) = old[at].told {
                 went.push(stay_as_visit(&old[at..end], confirmed_at));
             }
             at = end;
         }
-        for visit in &went {
-            if came.binary_search(visit).is_err() {
-                emit(*visit, -1);
-            }
-        }
-        for visit in &came {
-            if went.binary_search(visit).is_err() {
-                emit(*visit, 1);
-            }
-        }
+        difference(&went, &came, |visit, diff| emit(Judged::Visit(visit), diff));
+        difference(&stays_went, &stays_came, |(arrived, departed), diff| {
+            emit(Judged::Stay { arrived, departed }, diff);
+        });
     }
+}
+
+/// Tells what of two ordered lists is only in the old one, then what is only in the new one.
+fn difference<T: Ord + Copy>(old: &[T], new: &[T], mut tell: impl FnMut(T, i8)) {
+    old.iter().filter(|item| new.binary_search(item).is_err()).for_each(|item| tell(*item, -1));
+    new.iter().filter(|item| old.binary_search(item).is_err()).for_each(|item| tell(*item, 1));
 }
 
 /// The visit that pieces would make, and how long they last at the instant.

@@ -25,11 +25,12 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use model::{
-    Coord, EndReason, Fence, FenceSettings, GraphSettings, SettingValue, Shape, TimeMs, ring_from_degrees,
+    Coord, EndReason, Fence, FenceSettings, GraphSettings, Motion, SettingValue, Shape, TimeMs,
+    ring_from_degrees,
 };
 use operators::fences::{ALWAYS, Edit};
 use operators::presence::{FixIn, PresenceWork};
-use operators::visits::VisitsWork;
+use operators::visits::{Judged, VisitsWork};
 use operators::{Control, Delta, Derived, net};
 
 /// What a tick brings and what must come of it.
@@ -120,7 +121,10 @@ impl Machine {
         let mut presences = Vec::new();
         self.presence.tick(&controls, &fixes.collect::<Vec<_>>(), |delta| presences.push(delta));
         let mut deltas = presences.clone();
-        self.visits.tick(&controls, presences.into_iter(), |delta| deltas.push(delta));
+        self.visits.tick(&controls, presences.into_iter(), |judged| match judged {
+            Judged::Visit(delta) => deltas.push(delta),
+            Judged::Stay(_) => {}
+        });
         net(&mut deltas);
         for Delta { row, diff, .. } in &deltas {
             let count = self.rows.entry(*row).or_default();
@@ -265,6 +269,7 @@ fn parse(text: &str) -> Scenario {
                     vehicle: number(&mut scenario.names.vehicles, vehicle),
                     bad_value: flags == ["bad"],
                     at: Coord::from_degrees(lon, lat).unwrap(),
+                    motion: Motion::default(),
                     time: time(at),
                     seq,
                 };

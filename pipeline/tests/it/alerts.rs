@@ -15,7 +15,7 @@ use proptest::test_runner::TestRunner;
 use crate::backfill::records::{line, stamped};
 use crate::generated::{cases, hold};
 use crate::steps::at;
-use crate::trips::{TIMES, VEHICLES, text, trips};
+use crate::trips::{TIMES, VEHICLES, text, trips, trips_with};
 
 /// Kinds that the provider has, under our names, and whether they have no length.
 const OF_PROVIDER: [(&str, bool); 4] =
@@ -79,6 +79,15 @@ fn provider_alert() -> impl Strategy<Value = (i64, Input)> {
     )
 }
 
+/// How long a vehicle may be away and has not left.
+fn absence() -> impl Strategy<Value = (i64, Input)> {
+    (TIMES, 0..6_u8).prop_map(|(arrives, half_minutes)| {
+        let absence_s = SettingValue::Number(f64::from(half_minutes) * 30.0);
+        let values = vec![("visits.max_absence_s".to_owned(), absence_s)];
+        (arrives, Input::Settings { received: None, values })
+    })
+}
+
 /// Speeds and ignitions, one for each of the fixes in turn; and fixes a few seconds after them, braking or not.
 type Motions = Vec<(Option<u16>, Option<bool>, Option<(u8, u16)>)>;
 
@@ -97,10 +106,18 @@ fn motions() -> impl Strategy<Value = Motions> {
 /// The trips of [`trips`] on the move: fixes with speeds, fences with limits, plans with corridors, rules, and what the
 /// provider tells.
 pub fn alerts() -> impl Strategy<Value = Vec<Input>> {
+    alerts_of(trips())
+}
+
+fn alerts_of(trips: impl Strategy<Value = Vec<Input>>) -> impl Strategy<Value = Vec<Input>> {
     // Hours later what is late is critical, if it has not failed.
     let late = prop::option::weighted(0.4, TIMES.end..9 * TIMES.end);
-    let others = (prop::collection::vec(rule(), 0..6), prop::collection::vec(provider_alert(), 0..5), late);
-    (trips(), motions(), others).prop_map(|(trips, motions, (rules, of_provider, late))| {
+    let others = (
+        prop::collection::vec(prop_oneof![5 => rule(), 1 => absence()], 0..6),
+        prop::collection::vec(provider_alert(), 0..5),
+        late,
+    );
+    (trips, motions(), others).prop_map(|(trips, motions, (rules, of_provider, late))| {
         let mut moving = Vec::new();
         for (i, input) in trips.into_iter().enumerate() {
             let (speed_dkmh, ignition, soon_after) = motions[i % motions.len()];
@@ -159,8 +176,15 @@ fn rows(inputs: &[Input]) -> Rows {
 }
 
 #[test]
-fn records_of_alerts_do_not_disturb_other_rows() {
-    hold(100, cases(alerts(), 1_usize..=2));
+fn alerts_equal_the_oracles_after_every_tick() {
+    hold(400, cases(alerts(), 1_usize..=3));
+}
+
+/// Whole blocks of fixes are forgotten, and what they said is not.
+#[test]
+fn alerts_outlast_the_fixes_that_they_follow_from() {
+    let long_trips = trips_with(30..60, (1..3_u8).prop_map(Some));
+    hold(100, cases(alerts_of(long_trips), 1_usize..=2));
 }
 
 /// As lines of a journal they read as they were generated.

@@ -17,10 +17,10 @@ use crate::walks::{at_an_edge, corrected_walks, scheduled_walks, walks};
 /// An input, and how the graph takes it.
 #[derive(Clone, Debug)]
 pub struct Case {
-    inputs: Vec<Input>,
+    pub inputs: Vec<Input>,
     /// How many records the ticks have, in turn.
-    sizes: Vec<usize>,
-    workers: usize,
+    pub sizes: Vec<usize>,
+    pub workers: usize,
 }
 
 pub fn cases(
@@ -31,11 +31,23 @@ pub fn cases(
     (inputs, sizes, workers).prop_map(|(inputs, sizes, workers)| Case { inputs, sizes, workers })
 }
 
+/// How many cases to run, unless the environment says otherwise.
+pub fn count(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|v| v.parse().ok()).unwrap_or(usual)
+}
+
+/// Where the graph first differs from the oracle, in words.
+type Disagreement = fn(&[Input], &[usize], usize, &GraphSettings) -> Option<String>;
+
 /// Runs a property. Where it fails, the shrunk input is shown, and written down as a scenario.
-pub fn hold(count: u32, cases: impl Strategy<Value = Case>) {
-    let count = std::env::var("PROPTEST_CASES").ok().and_then(|v| v.parse().ok()).unwrap_or(count);
+pub fn hold(usual: u32, cases: impl Strategy<Value = Case>) {
+    hold_by(disagreement, usual, cases);
+}
+
+/// As [`hold`], with another look at where the two differ.
+pub fn hold_by(disagreement: Disagreement, usual: u32, cases: impl Strategy<Value = Case>) {
     let config = ProptestConfig {
-        cases: count,
+        cases: count(usual),
         max_shrink_iters: 4000,
         failure_persistence: None,
         ..Default::default()

@@ -3,16 +3,20 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod alert_events;
 mod alerts;
 mod backfill;
 mod days;
+mod etas;
 mod generated;
 mod harness;
 mod kept;
+mod kpis;
 mod real_data;
 mod real_orders;
 mod service;
 mod steps;
+mod telling;
 mod trips;
 mod vectors;
 mod walks;

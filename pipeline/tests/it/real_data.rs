@@ -1,15 +1,15 @@
 //! Real fleets and real areas in many orders of arrival, on 1 to 4 workers: in mid-stream and at the end byte
 //! for byte the oracle's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bench::oracle::{Collector, Input, Tables, recompute, recompute_prefix, recompute_rows};
+use bench::oracle::{Collector, Input, Rows, Tables, recompute, recompute_prefix, recompute_rows};
 use bench::simulate::{DEFAULT_START, FleetOptions, Layout, fleet};
 use model::{
-    Coord, Fence, FenceSettings, GraphSettings, PositionRef, Record, RecordSink, Shape, TimeMs,
-    ring_from_degrees,
+    Coord, Fence, FenceSettings, GraphSettings, PositionRef, PresenceRow, Record, RecordSink, Shape, TimeMs,
+    TripEdit, TripPlan, VisitRow, ring_from_degrees,
 };
 use sources::files::{FileInput, FileSink};
 
@@ -18,6 +18,8 @@ use crate::real_orders::{shuffled, sorted, with_moves, with_repeats, without_mov
 
 const HOUR_MS: i64 = 3_600_000;
 const SHUFFLES: u64 = 20;
+/// Trips that are planned for a fleet.
+const PLANS: usize = 60;
 /// Longer than any of the data go back.
 const UNLIMITED_HORIZON_MS: i64 = 100 * 365 * 24 * HOUR_MS;
 /// Shorter than a day of the data: shuffled, most of them come too late.
@@ -153,9 +155,7 @@ struct Moves {
 }
 
 impl Moves {
-    fn among(fences: &[Input], positions: &[Input]) -> Moves {
-        let inputs: Vec<Input> = fences.iter().chain(positions).cloned().collect();
-        let presences = recompute_rows(&inputs, &GraphSettings::default()).presences;
+    fn among(fences: &[Input], presences: &[PresenceRow]) -> Moves {
         let met: BTreeSet<&str> = presences.iter().map(|row| &*row.fence_id).collect();
         let candidates = fences.iter().filter_map(|input| match input {
             Input::Fence { fence, .. } if met.contains(&*fence.id) => Some(fence.clone()),
@@ -165,11 +165,65 @@ impl Moves {
     }
 }
 
+/// Trips between areas that vehicles went between, the busiest ways first.
+fn plans(mut visits: Vec<VisitRow>) -> Vec<Input> {
+    visits.sort_by(|a, b| {
+        (&a.vehicle_id, a.arrived, &a.fence_id).cmp(&(&b.vehicle_id, b.arrived, &b.fence_id))
+    });
+    let ways = visits.windows(2).filter_map(|pair| {
+        let [from, to] = pair else { return None };
+        let departed = from.departed.filter(|&departed| departed < to.arrived)?;
+        let is_way = from.vehicle_id == to.vehicle_id && from.fence_id != to.fence_id;
+        is_way.then_some((from, to, departed))
+    });
+    let mut ways: Vec<(&VisitRow, &VisitRow, TimeMs)> = ways.collect();
+    let places =
+        |(from, to, _): &(&VisitRow, &VisitRow, TimeMs)| (from.fence_id.clone(), to.fence_id.clone());
+    let mut drives: BTreeMap<_, usize> = BTreeMap::new();
+    ways.iter().for_each(|way| *drives.entry(places(way)).or_default() += 1);
+    ways.sort_by_key(|way| (std::cmp::Reverse(drives[&places(way)]), places(way)));
+    let plan = |(number, (from, to, departed)): (usize, (&VisitRow, &VisitRow, TimeMs))| {
+        let plan = TripPlan {
+            vehicle_id: from.vehicle_id.clone(),
+            pickup: from.fence_id.clone(),
+            delivery: to.fence_id.clone(),
+            client: None,
+            waypoints: Vec::new(),
+            corridor: None,
+            scheduled_departure: departed.plus_ms(-10 * 60_000),
+            scheduled_arrival: (number % 2 == 0).then_some(to.arrived),
+        };
+        Input::Trip { received: None, id: format!("trip {number}"), edit: TripEdit::Plan(plan.into()) }
+    };
+    ways.into_iter().take(PLANS).enumerate().map(plan).collect()
+}
+
+/// Every other plan is there from the beginning; the rest come in mid-stream.
+fn with_plans(records: Vec<Input>, plans: &[Input]) -> Vec<Input> {
+    let (early, later): (Vec<_>, Vec<_>) = plans.iter().cloned().enumerate().partition(|(i, _)| i % 2 == 0);
+    let every = records.len() / (later.len() + 1);
+    let mut later = later.into_iter().map(|(_, plan)| plan);
+    let mut all: Vec<Input> = early.into_iter().map(|(_, plan)| plan).collect();
+    for (i, record) in records.into_iter().enumerate() {
+        all.push(record);
+        if i % every == every - 1 {
+            all.extend(later.next());
+        }
+    }
+    all.extend(later);
+    all
+}
+
 /// A fleet in many orders; each order is judged by the oracle for itself, since arrival decides what is too
 /// late and which of two fixes at one time counts.
 fn check(fleet: &str, positions: &[Input], fences: &[Input]) {
     let (mut too_late, mut crossings, mut disturbed, mut felt) = (0, 0, 0, 0);
-    for order in orders(positions, &Moves::among(fences, positions)) {
+    let inputs: Vec<Input> = fences.iter().chain(positions).cloned().collect();
+    let Rows { presences, visits, .. } = recompute_rows(&inputs, &GraphSettings::default());
+    let plans = plans(visits);
+    let mut served = 0;
+    for mut order in orders(positions, &Moves::among(fences, &presences)) {
+        order.records = with_plans(order.records, &plans);
         let Checked { truth, feels_moves } = check_order(fleet, &order, fences);
         let meets_areas = match order.horizon_ms {
             SHORT_HORIZON_MS => !truth.presences.is_empty(),
@@ -178,10 +232,12 @@ fn check(fleet: &str, positions: &[Input], fences: &[Input]) {
         assert!(meets_areas, "{fleet}, {}: the fleet meets no areas", order.name);
         too_late += std::str::from_utf8(&truth.rejects).unwrap().matches("\"too_late\"").count();
         crossings += usize::from(!truth.crossings.is_empty());
+        served += std::str::from_utf8(&truth.trips).unwrap().matches("\"phase\":\"done\"").count();
         disturbed += usize::from(feels_moves.is_some());
         felt += usize::from(feels_moves == Some(true));
     }
     assert!(too_late > 1000, "{fleet}: only {too_late} records come too late");
+    assert!(served > 100, "{fleet}: only {served} of {} trips are served in all orders", plans.len());
     assert!(crossings > 10, "{fleet}: fences are passed through in {crossings} orders only");
     assert!(felt * 4 >= disturbed * 3, "{fleet}: moved fences are felt in {felt} of {disturbed} orders");
 }

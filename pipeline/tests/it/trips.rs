@@ -3,20 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use bench::oracle::scenario::parse;
 use bench::oracle::{Collector, Input, Rows, recompute_rows};
 use model::{
     GraphSettings, LocationEdit, Row, SettingValue, Table, TripEdit, TripPhase, TripPlan, TripRow,
     TripSchedule, TripStatus, VehicleEdit, Why,
 };
-use pipeline::{Driver, Intake};
+use pipeline::Intake;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use crate::backfill::records::{line, stamped};
 use crate::generated::{cases, hold};
-use crate::harness::feed;
+use crate::harness::{changes, feed};
 use crate::steps::{Area, Odd, Step, any_time, at, delete, fence, inputs};
 
 /// Where the places are along a road, on the grid of [`Step::Fix`]: far enough apart to leave one for the other.
@@ -140,7 +139,7 @@ pub fn trips() -> impl Strategy<Value = Vec<Input>> {
 }
 
 /// With so many stops, and so much history kept, in tenths of an hour.
-fn trips_with(
+pub fn trips_with(
     stops: Range<usize>,
     kept: impl Strategy<Value = Option<u8>>,
 ) -> impl Strategy<Value = Vec<Input>> {
@@ -324,25 +323,15 @@ fn schedule_of(input: &Input) -> Option<(&str, TripSchedule)> {
     }
 }
 
-/// The causes and records of all changes of trips, tick by tick.
+/// The causes and records of all rows of trips that came, tick by tick.
 fn causes(lines: &str, size: usize) -> Vec<String> {
-    let inputs = parse(lines).unwrap();
-    let mut driver = Driver::start(GraphSettings::default(), BTreeSet::new(), false, 1).unwrap();
-    let mut told = Vec::new();
-    for (tick, records) in (1..).zip(inputs.chunks(size)) {
-        records.iter().for_each(|input| feed(&mut driver.intake, input));
-        let input = driver.intake.finish_tick(None);
-        driver.submit(tick, input).unwrap();
-        while let Some(closed) = driver.close_next().unwrap() {
-            let of_trips = closed.changes.into_iter().filter(|change| change.row.table() == Table::Trips);
-            told.extend(of_trips.filter(|change| change.diff > 0).map(|change| {
-                let Row::Trip(row) = &change.row else { unreachable!("a row of trips") };
-                let Why { cause, seq } = change.why;
-                format!("{tick} {} {} {} {seq}", row.trip_id, row.phase.as_str(), cause.as_str())
-            }));
-        }
-    }
-    told
+    let came = changes(lines, size, Table::Trips).into_iter().filter(|(_, change)| change.diff > 0);
+    came.map(|(tick, change)| {
+        let Row::Trip(row) = &change.row else { unreachable!("a row of trips") };
+        let Why { cause, seq } = change.why;
+        format!("{tick} {} {} {} {seq}", row.trip_id, row.phase.as_str(), cause.as_str())
+    })
+    .collect()
 }
 
 #[test]

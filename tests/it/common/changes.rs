@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::http::{Event, Events};
-use super::{TABLES, Tables};
+use super::{OTHERS, TABLES, Tables};
 
 /// A change of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,13 +63,18 @@ pub fn changes_until(address: SocketAddr, after: &str, tick: u64) -> Vec<Change>
 }
 
 /// The rows that are left of changes, each table's in no particular order; ids must rise, and a row must be
-/// there to go and not be there to come.
+/// there to go and not be there to come. Those of [`OTHERS`] are left out then: views show them with more to them.
 pub fn sum(changes: &[Change]) -> Tables {
     assert!(changes.is_sorted_by(|a, b| a.id < b.id), "ids of changes rise");
     let mut rows: [BTreeSet<&str>; TABLES.len()] = Default::default();
+    let mut of_others: BTreeSet<&str> = BTreeSet::new();
     for change in changes {
         let index = TABLES.iter().position(|table| *table == change.table);
-        let rows = &mut rows[index.unwrap_or_else(|| panic!("a table of its own: {change:?}"))];
+        let rows = match index {
+            None if OTHERS.contains(&&*change.table) => &mut of_others,
+            None => panic!("a table of its own: {change:?}"),
+            Some(index) => &mut rows[index],
+        };
         let fits = match change.diff {
             1 => rows.insert(&change.row),
             -1 => rows.remove(change.row.as_str()),

@@ -10,8 +10,8 @@ const INTRODUCTION: &str = "\
 
 Are the tests able to fail? `cargo xtask mutants` plants each fault of `operators/mutants.txt`, one at a time,
 in a copy of the sources under `target/mutants`, and runs, until something fails: the scenarios of `operators`,
-its unit tests where the list names some, then the kept scenarios, the generated inputs, trips and days
-of `pipeline`, which are held against the oracle. It ends with an error when a fault is not caught, or does not
+its unit tests where the list names some, then the kept scenarios, the generated inputs, trips, alerts, KPIs and
+days of `pipeline`, which are held against the oracle. It ends with an error when a fault is not caught, or does not
 compile. Inputs are generated from a fixed seed. `cargo xtask mutants NAME...` tries some of the faults; with
 `--write` it brings this page up to date.
 

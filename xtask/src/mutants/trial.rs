@@ -48,7 +48,7 @@ enum Filter {
 /// Part of every name.
 const ALL: &str = "";
 
-const STAGES: [Stage; 6] = [
+const STAGES: [Stage; 9] = [
     Stage {
         name: "scenarios",
         package: "watchtower-operators",
@@ -87,6 +87,30 @@ const STAGES: [Stage; 6] = [
         folder: "pipeline",
         target: &["--test", "it"],
         filter: Filter::Fixed("trips::"),
+        cases: CASES,
+    },
+    Stage {
+        name: "kpis",
+        package: "watchtower-pipeline",
+        folder: "pipeline",
+        target: &["--test", "it"],
+        filter: Filter::Fixed("kpis::"),
+        cases: CASES,
+    },
+    Stage {
+        name: "etas",
+        package: "watchtower-pipeline",
+        folder: "pipeline",
+        target: &["--test", "it"],
+        filter: Filter::Fixed("etas::"),
+        cases: CASES,
+    },
+    Stage {
+        name: "alerts",
+        package: "watchtower-pipeline",
+        folder: "pipeline",
+        target: &["--test", "it"],
+        filter: Filter::Fixed("alert"),
         cases: CASES,
     },
     Stage {

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use model::{GraphSettings, KpiMetric, KpiRow, KpiSliceKind, KpiSpan, TimeMs};
 use proptest::prelude::*;
 
-use super::{DueAlert, log_of, recompute_kpis, recompute_kpis_after, rows_of, sorted, spans_and_kinds};
+use super::{
+    DueAlert, log_of, recompute_kpis, recompute_kpis_after, recompute_kpis_after_each, rows_of, sorted,
+    spans_and_kinds,
+};
 use crate::oracle::Input;
 use crate::oracle::scenario::{kpi_filters, parse, print_kpis};
 
@@ -41,6 +44,11 @@ fn rows_stay_until_a_tick_reaches_the_next_multiple() {
     // At its end a replay brings everything up to date.
     assert_eq!(after(&[5]), ["kpi 15m 07:55:40 fleet moving_s 600", "kpi 1h 07:10 fleet moving_s 600"]);
     assert_eq!(after(&[6]), after(&[1, 3, 5, 6]));
+    let ticks = [1, 3, 4, 5, 6];
+    let each = recompute_kpis_after_each(&input, &ticks, &defaults());
+    for (count, rows) in (1..).zip(each) {
+        assert_eq!(rows, recompute_kpis_after(&input, &ticks[..count], &defaults()));
+    }
     assert_eq!(recompute_kpis_after(&input, &[], &defaults()), []);
     assert_eq!(recompute_kpis(&input, &defaults()), recompute_kpis_after(&input, &[6], &defaults()));
 }
@@ -66,7 +74,7 @@ fn alerts_count_when_they_are_due() {
         alert("geofence_exit", "T1", Some("mall"), at("08:30:00")),
         alert("idle", "T1", None, at("09:00:00")),
     ];
-    let log = log_of(&input, &defaults());
+    let log = log_of(&input, Vec::new(), &defaults());
     let facts = log.facts();
     let rows =
         sorted(spans_and_kinds().flat_map(|(span, kind)| rows_of(&facts, &alerts, span, kind)).collect());
@@ -160,7 +168,7 @@ proptest! {
     #[test]
     fn where_hops_meet_trucks_sum_to_the_fleet(inputs in inputs(), hours in 0..50_i64) {
         let mut inputs = inputs;
-        let last = log_of(&inputs, &defaults()).instant();
+        let last = log_of(&inputs, Vec::new(), &defaults()).instant();
         let whole_hour = last.plus_ms(hours * 3_600_000 - last.0.rem_euclid(3_600_000) + 3_600_000);
         inputs.push(Input::Clock { received: Some(whole_hour) });
         let rows = recompute_kpis(&inputs, &defaults());

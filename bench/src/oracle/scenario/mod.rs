@@ -72,6 +72,8 @@ mod words;
 pub use alerts::print_alerts;
 pub use kpis::{KpiFilter, kpi_filters, print_kpis};
 pub use parse::{ScenarioError, expected, parse};
+#[cfg(test)]
+pub(super) use print::short;
 pub use print::{print_inputs, print_rows};
 
 const DAY: &str = "2026-01-05T";

@@ -204,7 +204,7 @@ fn positions(vertices: &[(i64, i64)]) -> String {
 }
 
 /// The shortest spelling of a time.
-pub(super) fn short(time: TimeMs) -> String {
+pub(in crate::oracle) fn short(time: TimeMs) -> String {
     let full = time.to_string();
     let (sign, rest) = match (full.strip_prefix(DAY), full.strip_prefix(NEXT_DAY)) {
         (Some(rest), _) => ("", rest),

@@ -16,6 +16,7 @@ mod alerts;
 mod backfill;
 mod crossings;
 mod ends_of_fences;
+mod etas;
 mod instants;
 mod jumps;
 mod kpis;

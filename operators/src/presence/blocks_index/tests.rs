@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{Cause, Coord, GraphSettings, Why};
+use model::{Cause, Coord, GraphSettings, Motion, Why};
 use proptest::prelude::*;
 use rustc_hash::FxHashSet;
 
@@ -59,7 +59,8 @@ impl Fleet {
     fn put(&mut self, vehicle: u32, minute: i64, at: Coord) {
         self.seq += 1;
         let time = START + minute * MINUTE_MS;
-        let fix = FixIn { vehicle, bad_value: false, at, time, seq: self.seq };
+        let motion = Motion::default();
+        let fix = FixIn { vehicle, bad_value: false, at, motion, time, seq: self.seq };
         let who = Who { key: vehicle, place: vehicle };
         let mut looked = Vec::new();
         self.shared.world.look_up(std::iter::once(at), &mut looked);

@@ -1,15 +1,16 @@
 //! A sealed block: fixes that follow one another, in few bits.
 //!
 //! ```text
-//!   words   [ base_seq | jumps | widths | 4 lines | bad values ]   [ times | longitudes | latitudes | seqs ]
-//!                        a bit a fix                if any          columns of distances from the lines
+//!   words   [ base_seq | jumps | widths | lines | bad values ]   [ times | longitudes | latitudes | seqs | motions ]
+//!                        a bit a fix              if any          columns of distances from the lines
 //! ```
 //!
 //! Vehicles report evenly and drive on: each column lies near a straight line over its fixes, and keeps how far
 //! it is above one, in as many bits as that takes. Any fix is read without those before it. Columns, because a
-//! search looks at times only, and an edit at positions only.
+//! search looks at times only, and an edit at positions only. Where no fix says how its vehicle moves, there is
+//! neither a line nor a column of that.
 
-use model::Coord;
+use model::{Coord, Motion};
 
 use super::{Fix, MOST_FIXES, SEQ_OFFSETS};
 
@@ -18,14 +19,18 @@ const JUMPS: usize = 1;
 const WIDTHS: usize = 2;
 /// Where the lines of the columns are.
 const LINES: usize = 3;
-/// Where the bad values are, or else the columns begin.
-const BEHIND_LINES: usize = LINES + 4;
+/// How many columns every block has.
+const ALWAYS_THERE: usize = 4;
 const WORD_BITS: usize = u64::BITS as usize;
+/// Where in the word of widths the flags are.
+const FLAGS: usize = 48;
 
 const TIME: usize = 0;
 const LON: usize = 1;
 const LAT: usize = 2;
 const SEQ: usize = 3;
+const MOTION: usize = 4;
+const COLUMNS: usize = MOTION + 1;
 
 /// How far above and below an inclined line values are is told in 32 bits, a sign among them, if they lie no
 /// farther apart than this.
@@ -50,14 +55,17 @@ struct Widths {
     /// Times are whole seconds from the base.
     is_in_seconds: bool,
     has_bad_values: bool,
-    bits: [usize; 4],
+    has_motions: bool,
+    bits: [usize; COLUMNS],
 }
 
 impl Widths {
     fn to_word(self) -> u64 {
         let widths = self.bits.iter().rev().fold(0, |word, bits| word << 8 | *bits as u64);
-        let flags = u64::from(self.is_in_seconds) | u64::from(self.has_bad_values) << 1;
-        widths << 8 | self.len as u64 | flags << 40
+        let flags = u64::from(self.is_in_seconds)
+            | u64::from(self.has_bad_values) << 1
+            | u64::from(self.has_motions) << 2;
+        widths << 8 | self.len as u64 | flags << FLAGS
     }
 
     #[inline]
@@ -65,9 +73,10 @@ impl Widths {
         let byte = |n: u32| (word >> (8 * n)) as usize & 0xff;
         Widths {
             len: byte(0),
-            is_in_seconds: byte(5) & 1 != 0,
-            has_bad_values: byte(5) & 2 != 0,
-            bits: [byte(1), byte(2), byte(3), byte(4)],
+            is_in_seconds: word >> FLAGS & 1 != 0,
+            has_bad_values: word >> FLAGS & 2 != 0,
+            has_motions: word >> FLAGS & 4 != 0,
+            bits: [byte(1), byte(2), byte(3), byte(4), byte(5)],
         }
     }
 
@@ -77,14 +86,26 @@ impl Widths {
         self.len * self.bits[..column].iter().sum::<usize>()
     }
 
+    /// How many columns there are.
+    #[inline]
+    fn count(&self) -> usize {
+        ALWAYS_THERE + usize::from(self.has_motions)
+    }
+
+    /// The word of the bad values, or else that with which the columns begin.
+    #[inline]
+    fn behind_lines(&self) -> usize {
+        LINES + self.count()
+    }
+
     /// The word with which the columns begin.
     #[inline]
     fn columns(&self) -> usize {
-        BEHIND_LINES + usize::from(self.has_bad_values)
+        self.behind_lines() + usize::from(self.has_bad_values)
     }
 
     fn words(&self) -> usize {
-        self.columns() + self.start(4).div_ceil(WORD_BITS)
+        self.columns() + self.start(COLUMNS).div_ceil(WORD_BITS)
     }
 }
 
@@ -149,14 +170,14 @@ struct Columns {
     is_in_seconds: bool,
     len: usize,
     /// Longitudes and latitudes begin with [`SIGN`].
-    values: [[u32; MOST_FIXES]; 4],
+    values: [[u32; MOST_FIXES]; COLUMNS],
     jumps: u64,
     bad_values: u64,
 }
 
 impl Columns {
     fn empty(base_time: i64, base_seq: u64, is_in_seconds: bool) -> Columns {
-        let values = [[0; MOST_FIXES]; 4];
+        let values = [[0; MOST_FIXES]; COLUMNS];
         Columns { base_time, base_seq, is_in_seconds, len: 0, values, jumps: 0, bad_values: 0 }
     }
 
@@ -167,6 +188,7 @@ impl Columns {
         self.values[LON][index] = fix.at.lon.cast_unsigned() ^ SIGN;
         self.values[LAT][index] = fix.at.lat.cast_unsigned() ^ SIGN;
         self.values[SEQ][index] = (fix.seq - self.base_seq) as u32;
+        self.values[MOTION][index] = fix.motion.code();
         set_flag(&mut self.jumps, index, fix.is_jump);
         set_flag(&mut self.bad_values, index, fix.has_bad_value);
     }
@@ -192,11 +214,16 @@ impl Columns {
     }
 
     fn pack(&self) -> Packed {
-        let mut lines = [Line { start: 0, slope: 0 }; 4];
+        let mut lines = [Line { start: 0, slope: 0 }; COLUMNS];
         let has_bad_values = self.bad_values != 0;
-        let mut widths =
-            Widths { len: self.len, is_in_seconds: self.is_in_seconds, has_bad_values, bits: [0; 4] };
-        for (column, values) in self.values.iter().enumerate() {
+        let mut widths = Widths {
+            len: self.len,
+            is_in_seconds: self.is_in_seconds,
+            has_bad_values,
+            has_motions: self.values[MOTION][..self.len].iter().any(|&code| code != 0),
+            bits: [0; COLUMNS],
+        };
+        for (column, values) in self.values.iter().enumerate().take(widths.count()) {
             let (line, bits) = Line::below(&values[..self.len]);
             lines[column] = Line { start: line.start ^ sign_of(column), ..line };
             widths.bits[column] = bits;
@@ -206,9 +233,9 @@ impl Columns {
         words[JUMPS] = self.jumps;
         words[WIDTHS] = widths.to_word();
         if has_bad_values {
-            words[BEHIND_LINES] = self.bad_values;
+            words[widths.behind_lines()] = self.bad_values;
         }
-        for (column, line) in lines.iter().enumerate() {
+        for (column, line) in lines.iter().enumerate().take(widths.count()) {
             words[LINES + column] = line.to_word();
             let sign = sign_of(column);
             let mut above = [0; MOST_FIXES];
@@ -275,7 +302,7 @@ impl Packed {
         columns.len = widths.len;
         columns.jumps = self.words[JUMPS];
         columns.bad_values = self.bad_values(widths);
-        for (column, values) in columns.values.iter_mut().enumerate() {
+        for (column, values) in columns.values.iter_mut().enumerate().take(widths.count()) {
             let value = self.column(widths, column);
             let sign = sign_of(column);
             values[..widths.len].iter_mut().enumerate().for_each(|(index, to)| *to = value(index) ^ sign);
@@ -299,7 +326,7 @@ impl Packed {
 
     #[inline]
     fn bad_values(&self, widths: Widths) -> u64 {
-        if widths.has_bad_values { self.words[BEHIND_LINES] } else { 0 }
+        if widths.has_bad_values { self.words[widths.behind_lines()] } else { 0 }
     }
 
     /// Touches all memory of the fixes.
@@ -336,17 +363,26 @@ impl Packed {
         move |index| Coord { lon: lon(index).cast_signed(), lat: lat(index).cast_signed() }
     }
 
+    /// How vehicles move, by index.
+    #[inline]
+    fn motions(&self, widths: Widths) -> impl Fn(usize) -> Motion {
+        let code = widths.has_motions.then(|| self.column(widths, MOTION));
+        move |index| code.as_ref().map_or(Motion::default(), |code| Motion::of_code(code(index)))
+    }
+
     /// The fixes by index.
     #[inline]
     fn by_index(&self) -> impl Fn(usize) -> Fix {
         let widths = self.widths();
         let (times, places, seqs) = (self.times(widths), self.places(widths), self.column(widths, SEQ));
+        let motions = self.motions(widths);
         let (base_seq, jumps, bad_values) =
             (self.words[BASE_SEQ], self.words[JUMPS], self.bad_values(widths));
         move |index| Fix {
             time: times(index),
             seq: base_seq + u64::from(seqs(index)),
             at: places(index),
+            motion: motions(index),
             is_jump: jumps >> index & 1 == 1,
             has_bad_value: bad_values >> index & 1 == 1,
         }

@@ -72,7 +72,7 @@ proptest! {
     #[test]
     fn is_a_sorted_list(
         arrivals in prop::collection::vec((time(), seq_step(), place(), any::<bool>()), 1..400),
-        in_order in any::<bool>(), asked in prop::collection::vec(time(), 1..10),
+        in_order in any::<bool>(), moves in any::<bool>(), asked in prop::collection::vec(time(), 1..10),
         dropped in any::<prop::sample::Index>(),
     ) {
         let mut arrivals = arrivals;
@@ -84,7 +84,8 @@ proptest! {
         let mut seq = 0;
         for (n, &(time, step, at, has_bad_value)) in (0..).zip(&arrivals) {
             seq += step;
-            let fix = Fix { time, seq, at, is_jump: false, has_bad_value };
+            let motion = if moves && n % 3 != 0 { Motion::of_code(n * 7919 % 9000) } else { Motion::default() };
+            let fix = Fix { time, seq, at, motion, is_jump: false, has_bad_value };
             let is_newest = history.last().is_none_or(|last| history.get(last).time < time);
             let place = if is_newest {
                 history.push(&fix).0

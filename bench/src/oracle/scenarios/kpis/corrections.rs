@@ -85,14 +85,23 @@ fn a_location_that_moves_takes_its_visits_along() {
 }
 
 #[test]
-fn another_zone_has_other_days() {
-    let fixes = "? day fleet stopped_s\nT1 23:55 3,0\nT1 +00:05 3,0\nclock +00:06";
-    check(
-        fixes,
-        "kpi day 00:00 fleet stopped_s 300
-         kpi day +00:00 fleet stopped_s 300",
-    );
-    check(&format!("{fixes}\nset zone Africa/Lagos"), "kpi day 23:00 fleet stopped_s 600");
+fn days_are_those_of_the_zone_before_the_first_thing_that_counts() {
+    let shows = "? day fleet stopped_s";
+    let fixes = "T1 23:55 3,0\nT1 +00:05 3,0\nclock +00:06";
+    let in_utc = "kpi day 00:00 fleet stopped_s 300\nkpi day +00:00 fleet stopped_s 300";
+    let in_lagos = "kpi day 23:00 fleet stopped_s 600";
+    let lagos = "set zone Africa/Lagos";
+    check(&format!("{shows}\n{fixes}"), in_utc);
+    check(&format!("{shows}\n{lagos}\n{fixes}"), in_lagos);
+    // Fences, and positions that are refused, are not counted.
+    let fence = "fence lot circle 3.5,0 100\nT2 10:00 0,0\nT2 08:00 200,0";
+    check(&format!("{shows}\n{fence}\nset zone Asia/Tokyo\n{lagos}\n{fixes}"), in_lagos);
+    // From then on it stays.
+    check(&format!("{shows}\n{fixes}\n{lagos}"), in_utc);
+    let vehicle = "vehicle T1 operational @08:00";
+    check(&format!("{shows}\n{vehicle}\n{lagos}\n{fixes}"), in_utc);
+    let trip = "trip t T1 depot shop 22:00";
+    check(&format!("{shows}\n{trip}\n{lagos}\n{fixes}"), in_utc);
 }
 
 #[test]

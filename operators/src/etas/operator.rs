@@ -1,0 +1,257 @@
+//! The state of one worker, and the operator that drives it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use differential_dataflow::VecCollection;
+use model::{TripPhase, Why};
+use rustc_hash::FxHashMap;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Concat;
+use timely::dataflow::operators::vec::{Broadcast, Map};
+
+use super::HOP_MS;
+use super::history::{History, Places, Quantiles, Took};
+use crate::fences::{ALWAYS, FenceKey};
+use crate::presence::{Tracks, VehicleKey};
+use crate::rows::{Delta, Keyed};
+use crate::spatial::leg_mm;
+use crate::ticks::rows_each_tick;
+use crate::trips::{TripControl, TripKey, TripOut};
+
+/// Speed is that of so long.
+const SPEED_OF_MS: i64 = 30 * 60_000;
+/// Who moved for less has no speed.
+const MIN_MOVING_MS: i64 = 60_000;
+/// 30 km/h, in millimetres in so many milliseconds.
+const USUAL_SPEED: (i64, i64) = (25, 3);
+
+/// An ETA inside the graph. Times are ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub struct EtaFacts {
+    pub trip: TripKey,
+    pub eta: i64,
+    pub eta_low: i64,
+    pub eta_high: i64,
+}
+
+impl Keyed for EtaFacts {
+    type Key = TripKey;
+
+    fn key(&self) -> TripKey {
+        self.trip
+    }
+}
+
+/// What the operator is given.
+#[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
+enum Fact {
+    /// A trip of this worker is in transit, or is not any more.
+    InTransit { trip: TripKey, transit: Transit, diff: i8, why: Why },
+    /// A trip of any worker arrived, or it turns out that it did not.
+    Arrived { places: Places, took: Took, diff: i8, why: Why },
+}
+
+/// A trip that has departed, and not arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+struct Transit {
+    vehicle: VehicleKey,
+    places: Places,
+    /// Where its delivery is.
+    to: Option<FenceKey>,
+    departure: i64,
+}
+
+/// A trip that is, or was, in transit.
+#[derive(Default)]
+struct Known {
+    transit: Option<Transit>,
+    row: Option<EtaFacts>,
+}
+
+/// Why rows are computed anew.
+#[derive(Default)]
+struct Changed(BTreeMap<TripKey, Why>);
+
+impl Changed {
+    fn note(&mut self, trip: TripKey, why: Why) {
+        let known = self.0.entry(trip).or_insert(why);
+        *known = known.stronger(why);
+    }
+}
+
+/// The ETA state of one worker: a pure state machine.
+struct EtaWork {
+    tracks: Tracks,
+    history: History,
+    trips: BTreeMap<TripKey, Known>,
+    by_places: FxHashMap<Places, BTreeSet<TripKey>>,
+    /// Vehicles whose trip's row depends on fixes and fences.
+    by_road: FxHashMap<VehicleKey, TripKey>,
+    mark: i64,
+    /// That of Reach: older fixes may be forgotten.
+    edge: i64,
+}
+
+impl EtaWork {
+    fn new(tracks: Tracks) -> EtaWork {
+        EtaWork {
+            tracks,
+            history: History::default(),
+            trips: BTreeMap::new(),
+            by_places: FxHashMap::default(),
+            by_road: FxHashMap::default(),
+            mark: ALWAYS,
+            edge: ALWAYS,
+        }
+    }
+
+    fn tick(&mut self, controls: &[TripControl], facts: Vec<Fact>, emit: &mut dyn FnMut(Delta<EtaFacts>)) {
+        let mut changed = Changed::default();
+        for control in controls {
+            if let TripControl::Tick { instant, last_seq, edge } = control {
+                let has_edge_moved = std::mem::replace(&mut self.edge, *edge) != *edge;
+                if has_edge_moved && *edge > self.mark.saturating_sub(SPEED_OF_MS) {
+                    self.by_road.values().for_each(|&trip| changed.note(trip, Why::first(*last_seq)));
+                }
+                let mark = instant.div_euclid(HOP_MS) * HOP_MS;
+                if mark > self.mark {
+                    self.mark = mark;
+                    self.trips.keys().for_each(|&trip| changed.note(trip, Why::first(*last_seq)));
+                }
+            }
+        }
+        for fact in facts {
+            match fact {
+                Fact::InTransit { trip, transit, diff, why } => {
+                    self.note_transit(trip, transit, diff);
+                    changed.note(trip, why);
+                }
+                Fact::Arrived { places, took, diff, why } => {
+                    self.history.note(places, took, diff);
+                    self.by_places
+                        .get(&places)
+                        .into_iter()
+                        .flatten()
+                        .for_each(|&trip| changed.note(trip, why));
+                }
+            }
+        }
+        if !self.by_road.is_empty() {
+            self.tracks.for_each_step(|step| {
+                if step.to.time < self.mark
+                    && let Some(&trip) = self.by_road.get(&step.vehicle)
+                {
+                    changed.note(trip, step.why);
+                }
+            });
+            if let Some(why) = self.tracks.fences_edited() {
+                self.by_road.values().for_each(|&trip| changed.note(trip, why));
+            }
+        }
+        for (trip, why) in changed.0 {
+            self.show(trip, why, emit);
+        }
+    }
+
+    fn note_transit(&mut self, trip: TripKey, transit: Transit, diff: i8) {
+        let known = self.trips.entry(trip).or_default();
+        let of_places = self.by_places.entry(transit.places).or_default();
+        if diff > 0 {
+            known.transit = Some(transit);
+            of_places.insert(trip);
+        } else if known.transit == Some(transit) {
+            known.transit = None;
+            of_places.remove(&trip);
+        }
+        if of_places.is_empty() {
+            self.by_places.remove(&transit.places);
+        }
+    }
+
+    /// Brings the row of a trip up to date.
+    fn show(&mut self, trip: TripKey, why: Why, emit: &mut dyn FnMut(Delta<EtaFacts>)) {
+        let Some(known) = self.trips.get(&trip) else { return };
+        let row = known.transit.and_then(|transit| self.row(trip, &transit));
+        let Some(known) = self.trips.get_mut(&trip) else { return };
+        let before = std::mem::replace(&mut known.row, row);
+        if known.transit.is_none() {
+            self.trips.remove(&trip);
+            self.by_road.retain(|_, of| *of != trip);
+        }
+        if before == row {
+            return;
+        }
+        for (row, diff) in [(before, -1), (row, 1)] {
+            row.into_iter().for_each(|row| emit(Delta { row, diff, why }));
+        }
+    }
+
+    fn row(&mut self, trip: TripKey, transit: &Transit) -> Option<EtaFacts> {
+        let Transit { vehicle, places, to, departure } = *transit;
+        let now = self.mark.max(departure);
+        let by_history = self.history.left_ms(places, departure, now - departure, self.mark);
+        let [low, middle, high] = if let Some(left_ms) = by_history {
+            self.by_road.remove(&vehicle);
+            left_ms
+        } else {
+            self.by_road.insert(vehicle, trip);
+            self.left_by_road_ms(vehicle, to?)?
+        }
+        .map(|left_ms| now.saturating_add(left_ms));
+        let rounded = |time: i64, up_ms: i64| time.saturating_add(up_ms).div_euclid(HOP_MS) * HOP_MS;
+        Some(EtaFacts {
+            trip,
+            eta: rounded(middle, HOP_MS / 2),
+            eta_low: rounded(low, 0),
+            eta_high: rounded(high, HOP_MS - 1),
+        })
+    }
+
+    /// By how far it is in a straight line, and how fast the vehicle was of late while it moved. Roads are longer, and
+    /// there are stops: the factors are those of simulated trucks and of real buses.
+    fn left_by_road_ms(&self, vehicle: VehicleKey, to: FenceKey) -> Option<Quantiles> {
+        let to = self.tracks.middle_of(to, self.mark)?;
+        let since = self.mark.saturating_sub(SPEED_OF_MS).max(self.edge);
+        let road = self.tracks.road_before(vehicle, self.mark, since)?;
+        let (mm, ms) =
+            if road.moving_ms >= MIN_MOVING_MS { (road.moving_mm, road.moving_ms) } else { USUAL_SPEED };
+        let left_mm = leg_mm(road.at, to);
+        let plain_ms = i64::try_from(i128::from(left_mm) * i128::from(ms) / i128::from(mm)).ok()?;
+        Some([plain_ms * 3 / 5, plain_ms * 6 / 5, plain_ms * 7 / 2])
+    }
+}
+
+impl Fact {
+    /// What a row of a trip says of trips in transit.
+    fn of_transit((TripOut { row, detail }, why): (TripOut, Why), diff: isize) -> Option<Fact> {
+        let departure = row.times.actual_departure.filter(|_| row.phase == TripPhase::InTransit)?;
+        let places = (detail.pickup, detail.delivery);
+        let transit = Transit { vehicle: row.vehicle, places, to: detail.delivery_fence, departure };
+        Some(Fact::InTransit { trip: row.trip, transit, diff: diff as i8, why })
+    }
+
+    /// What it says of how long trips took.
+    fn of_arrival((TripOut { row, detail }, why): (TripOut, Why), diff: isize) -> Option<Fact> {
+        let (departure, arrival) =
+            row.times.on_the_road().filter(|(departure, arrival)| departure < arrival)?;
+        let took = Took { arrival, took_ms: arrival - departure };
+        Some(Fact::Arrived { places: (detail.pickup, detail.delivery), took, diff: diff as i8, why })
+    }
+}
+
+/// The ETA operator: trip rows and controls in, ETAs out, each with the reason of its change.
+pub fn etas<'scope>(
+    trips: VecCollection<'scope, u64, (TripOut, Why), isize>,
+    controls: StreamVec<'scope, u64, TripControl>,
+    tracks: Tracks,
+) -> VecCollection<'scope, u64, (EtaFacts, Why), isize> {
+    tracks.tell_all_steps();
+    let transits = trips.clone().inner.flat_map(|(trip, _, diff)| Fact::of_transit(trip, diff));
+    let arrivals = trips.inner.flat_map(|(trip, _, diff)| Fact::of_arrival(trip, diff)).broadcast();
+    let mut work = EtaWork::new(tracks);
+    rows_each_tick("Etas", transits.concat(arrivals), Pipeline, controls, move |controls, facts, emit| {
+        work.tick(controls, facts, emit);
+    })
+}

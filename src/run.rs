@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use anyhow::Context;
 use api::{Api, ApiConfig, Views};
 use journal::{Log, Options, Store};
-use model::{ClosedTick, TimeMs};
+use model::{AlertMarkRecord, ClosedTick, TimeMs};
 use pipeline::config::{Config, Secret};
 use pipeline::{Observer, Service};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -80,7 +80,8 @@ async fn serve(
         .await
         .with_context(|| format!("cannot listen on {address}; choose another with --listen"))?;
     let address = listener.local_addr()?;
-    let views = Arc::new(Views::new((config.limits.track_keep_h * HOUR_MS) as i64));
+    let track_keep_ms = (config.limits.track_keep_h * HOUR_MS) as i64;
+    let views = Arc::new(Views::new(track_keep_ms).with_zone(api_config.zone.clone()));
     let newest_event = Arc::new(AtomicI64::new(i64::MIN));
     let (ready_tx, ready) = watch::channel(false);
     let (stop_tx, stop) = watch::channel(false);
@@ -140,7 +141,8 @@ fn start_engine(
         // However this ends, by a panic too: nobody is to post into a service that works nothing off.
         let _stop = StopOnDrop(stop);
         let (log, changelog) = (store.log(), store.changelog());
-        let mut shown = Shown { views, newest_event, ready, bar: progress::bar(0, progress::COUNT) };
+        let bar = progress::bar(0, progress::COUNT);
+        let mut shown = Shown { views, newest_event, ready, bar, marks: Vec::new() };
         let service = Service { log: &log, changelog: &changelog, settings, workers };
         let ended = service.run(&mut shown).context("the service's loop failed");
         if let Err(error) = &ended {
@@ -166,15 +168,21 @@ struct Shown {
     newest_event: Arc<AtomicI64>,
     ready: watch::Sender<bool>,
     bar: indicatif::ProgressBar,
+    /// Of the tick that closes next.
+    marks: Vec<AlertMarkRecord>,
 }
 
 impl Observer for Shown {
     fn closed(&mut self, closed: &ClosedTick, _replayed: bool) {
-        self.views.apply(closed);
+        self.views.apply_marked(closed, &std::mem::take(&mut self.marks));
         let newest = closed.fixes.iter().map(|fix| fix.position.event_time.0).max();
         if let Some(newest) = newest {
             self.newest_event.fetch_max(newest, Ordering::Relaxed);
         }
+    }
+
+    fn marked(&mut self, _tick: u64, marks: Vec<AlertMarkRecord>) {
+        self.marks = marks;
     }
 
     fn replayed(&mut self, done: u64, all: u64) {

@@ -207,7 +207,7 @@ function takeTick(tickChanges) {
   fencePanel.visits.changed(items);
 }
 
-const stream = new ChangeStream('/api/v1/changes', {
+const stream = new ChangeStream('/api/v1/changes?tables=crossings,presences,rejects,visits', {
   tick(tickChanges) {
     // A backlog too long to be of use is skipped.
     if (state.catchingUp && stream.events > CHANGES_BACK && tickChanges[0].tick < state.tick) stream.skipTo(state.tick);

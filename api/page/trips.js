@@ -309,7 +309,7 @@ function showLink() {
   if (state.failed != null && $('notice').textContent !== text) $('notice').textContent = text;
 }
 
-const stream = new ChangeStream('/api/v1/changes', {
+const stream = new ChangeStream('/api/v1/changes?tables=trips', {
   tick: take,
   reached() {},
   state(name) {

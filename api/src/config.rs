@@ -19,8 +19,9 @@ pub struct ApiConfig {
     pub loconav: sources::loconav::Config,
     /// With it, bodies sent to the webhooks and to `/api/v1/records` must be signed.
     pub hmac_secret: Option<Vec<u8>>,
-    /// Whether, with a secret, edits of fences and trips, the making of tracking links, and work on dead letters
-    /// must be signed too. `None` asks for it exactly when the service can be reached from other machines.
+    /// Whether, with a secret, edits of fences and trips, marks of alerts, the making of tracking links, and work on
+    /// dead letters must be signed too. `None` asks for it exactly when the service can be reached from other
+    /// machines.
     pub sign_all_writes: Option<bool>,
     /// Host names that requests may address, besides those of the loopback interface. `*` allows any.
     pub allowed_hosts: Vec<String>,

@@ -134,6 +134,8 @@ fn render_state(text: &mut Text, shared: &Shared, now_ms: i64) {
             ("trucks", state.trucks.len()),
             ("fences", state.fences.known()),
             (Table::Trips.as_str(), state.trips.len()),
+            (Table::Alerts.as_str(), state.alerts.len()),
+            (Table::Kpis.as_str(), state.kpis.len()),
         ];
         (state.stamp, state.records, rows, state.rejects.totals())
     };

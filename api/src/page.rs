@@ -43,16 +43,22 @@ macro_rules! page_file {
 const TRACKING: PageFile = page_file!("track.html", HTML);
 
 const FILES: &[PageFile] = &[
+    page_file!("alerts.html", HTML, &["/alerts", "/alerts.html"]),
+    page_file!("alerts.js", SCRIPT),
     page_file!("api.html", HTML, &["/api", "/api.html"]),
     page_file!("api.js", SCRIPT),
     page_file!("app.js", SCRIPT),
     page_file!("coast.js", SCRIPT),
+    page_file!("desk.css", STYLE),
     page_file!("edit.js", SCRIPT),
     page_file!("feed.js", SCRIPT),
     page_file!("feedlist.js", SCRIPT),
     page_file!("handles.js", SCRIPT),
     page_file!("index.html", HTML, &["/", "/index.html"]),
+    page_file!("kpis.html", HTML, &["/kpis", "/kpis.html"]),
+    page_file!("kpis.js", SCRIPT),
     page_file!("list.js", SCRIPT),
+    page_file!("live.js", SCRIPT),
     page_file!("map.js", SCRIPT),
     page_file!("net.js", SCRIPT),
     page_file!("outline.js", SCRIPT),

@@ -6,7 +6,7 @@
 //! the visits of that tick, still by the time of the one that went. Where one came, its predecessor is found
 //! likewise among those that went, or whose known end changed. A visit's story is that of all visits so linked.
 
-pub mod trips;
+pub mod row;
 
 use std::collections::{BTreeMap, BTreeSet};
 

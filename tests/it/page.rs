@@ -1,5 +1,6 @@
 //! The live map in a browser, over a service that real posts change and correct.
 
+mod desk;
 mod fleet;
 mod picture;
 mod shapes;

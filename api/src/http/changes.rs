@@ -30,10 +30,15 @@ use crate::views::Stamp;
 
 /// Changes a read: what a client that does not take them costs in memory.
 const BATCH: usize = 64;
+/// How many reads in a row may find nothing that a client wants before others get their turn.
+const READS_IN_A_ROW: usize = 64;
 /// `tick` events come no faster.
 const TICK_EVENT_PERIOD: Duration = Duration::from_secs(1);
 /// Ticks may close thousands of times a second; a client that has caught up reads no faster than this.
 const LIVE_PERIOD: Duration = Duration::from_millis(20);
+
+/// A sign of life that is no event.
+const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 /// In this order nothing is lost between the tables and the stream.
 const BEGIN_ANEW: &str = "to begin anew, first take a cursor (follow without one: the id of the first event, \
@@ -47,6 +52,8 @@ pub(super) struct ChangesParams {
     /// After this cursor, the `id` of an event; `0-0` is the beginning. Without it, and without the header
     /// `Last-Event-ID`, which wins over it, the stream begins now.
     cursor: Option<String>,
+    /// Only changes of these tables, with commas between them, such as `alerts,trips`.
+    tables: Option<String>,
 }
 
 /// Every change of derived rows, as server-sent events.
@@ -68,7 +75,39 @@ pub(super) async fn follow_changes(
     Params(params): Params<ChangesParams>,
     headers: HeaderMap,
 ) -> Result<Response<Body>, Problem> {
-    let cursor = begin(&shared, &params, &headers)?;
+    let wanted = wanted_tables(params.tables.as_deref())?;
+    let given = params::given(params.cursor.as_deref());
+    let cursor = match asked_cursor(&shared, given, &headers)? {
+        Some(cursor) => cursor,
+        None => {
+            let tick = shared.api.changelog.last_tick().map_or(0, |(tick, _)| tick);
+            Cursor { tick, index: u32::MAX }
+        }
+    };
+    follow(&shared, cursor, wanted, &[]).await
+}
+
+fn wanted_tables(names: Option<&str>) -> Result<Wanted, Problem> {
+    let Some(names) = params::given(names) else { return Ok(Arc::new(|_| true)) };
+    let code = |name: &str| {
+        let known = Table::ALL.map(Table::as_str).join(", ");
+        let refusal = || Problem::bad_request(format!("tables must be out of {known}, and has {name:?}"));
+        Table::from_name(name).map(Table::code).ok_or_else(refusal)
+    };
+    let codes = names.split(',').map(|name| code(name.trim())).collect::<Result<Vec<u8>, Problem>>()?;
+    Ok(Arc::new(move |stored| codes.contains(&stored.change.table)))
+}
+
+/// Which changes a client wants.
+pub(super) type Wanted = Arc<dyn Fn(&StoredChange) -> bool + Send + Sync>;
+
+/// Changes after a cursor as events, for ever, and before them what `first` holds.
+pub(super) async fn follow(
+    shared: &Shared,
+    cursor: Cursor,
+    wanted: Wanted,
+    first: &[u8],
+) -> Result<Response<Body>, Problem> {
     let slot = shared.sse_slots.clone().try_acquire_owned().map_err(|_| {
         let clients = shared.api.config.max_sse_clients;
         Problem::unavailable(format!("{clients} clients follow the changes already; try again later"), 30)
@@ -76,6 +115,7 @@ pub(super) async fn follow_changes(
     let mut feed = Feed {
         changelog: shared.api.changelog.clone(),
         cursor,
+        wanted,
         shown: shared.api.views.subscribe(),
         stopping: shared.stopping.clone(),
         is_behind: true,
@@ -86,6 +126,7 @@ pub(super) async fn follow_changes(
     };
     // The first batch tells whether the cursor can be used at all.
     let mut beginning = b"retry: 2000\n\n".to_vec();
+    beginning.extend_from_slice(first);
     feed.read_batch(&mut beginning).await?;
     let rest = stream::unfold(feed, |mut feed| async move {
         let chunk = feed.next_chunk().await?;
@@ -101,13 +142,14 @@ pub(super) async fn follow_changes(
     Ok(response)
 }
 
-fn begin(shared: &Shared, params: &ChangesParams, headers: &HeaderMap) -> Result<Cursor, Problem> {
+/// The cursor that a client comes with, if any: its header wins over its query.
+pub(super) fn asked_cursor(
+    shared: &Shared,
+    given: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Option<Cursor>, Problem> {
     let last_event_id = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let given = params::given(last_event_id).or_else(|| params::given(params.cursor.as_deref()));
-    let Some(text) = given else {
-        let tick = shared.api.changelog.last_tick().map_or(0, |(tick, _)| tick);
-        return Ok(Cursor { tick, index: u32::MAX });
-    };
+    let Some(text) = params::given(last_event_id).or(given) else { return Ok(None) };
     let cursor: Cursor =
         text.parse().map_err(|err| Problem::bad_request(format!("the cursor {text:?} is {err}")))?;
     // The changelog may be behind the journal for a while, but never has ticks that the journal has not.
@@ -118,13 +160,14 @@ fn begin(shared: &Shared, params: &ChangesParams, headers: &HeaderMap) -> Result
             "the cursor {text:?} is of a tick that is not in this journal, whose last is {newest}; {BEGIN_ANEW}"
         )));
     }
-    Ok(cursor)
+    Ok(Some(cursor))
 }
 
 /// One client's place in the changelog.
 struct Feed {
     changelog: Changelog,
     cursor: Cursor,
+    wanted: Wanted,
     shown: watch::Receiver<Stamp>,
     stopping: watch::Receiver<bool>,
     /// Whether there may be changes after the cursor in ticks that are shown.
@@ -155,6 +198,13 @@ impl Feed {
                 if !out.is_empty() {
                     return Some(self.sent(out));
                 }
+                if self.is_behind {
+                    // Nothing of what was read is wanted; there may be much of it.
+                    if self.last_sent.elapsed() < self.keep_alive {
+                        continue;
+                    }
+                    return Some(self.sent(KEEP_ALIVE.to_vec()));
+                }
             }
             let end_of_tick = Cursor { tick: stamp.tick, index: u32::MAX };
             self.cursor = self.cursor.max(end_of_tick);
@@ -162,7 +212,7 @@ impl Feed {
                 return Some(self.sent(event));
             }
             if !self.wait(stamp).await {
-                return Some(self.sent(b": keep-alive\n\n".to_vec()));
+                return Some(self.sent(KEEP_ALIVE.to_vec()));
             }
         }
     }
@@ -172,17 +222,26 @@ impl Feed {
         chunk.into()
     }
 
-    /// Appends the next changes as events. Without any the client is no longer behind.
+    /// Appends the next changes that are wanted as events. Without any change the client is no longer behind.
     async fn read_batch(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
-        let (changelog, cursor) = (self.changelog.clone(), self.cursor);
-        let read = tokio::task::spawn_blocking(move || changelog.after(cursor, BATCH)).await;
+        let (changelog, wanted, mut cursor) = (self.changelog.clone(), self.wanted.clone(), self.cursor);
+        let read = move || {
+            for _ in 0..READS_IN_A_ROW {
+                let mut changes = changelog.after(cursor, BATCH)?;
+                let Some(last) = changes.last() else { return Ok((changes, cursor, false)) };
+                cursor = last.cursor;
+                changes.retain(|change| wanted(change));
+                if !changes.is_empty() {
+                    return Ok((changes, cursor, true));
+                }
+            }
+            Ok((Vec::new(), cursor, true))
+        };
+        let read = tokio::task::spawn_blocking(read).await;
         let read = read.map_err(|err| Problem::internal(format!("reading the changelog failed: {err}")))?;
-        let changes = read.map_err(read_problem)?;
-        self.is_behind = !changes.is_empty();
-        for change in &changes {
-            write_event(out, change);
-            self.cursor = change.cursor;
-        }
+        let (changes, reached, is_behind) = read.map_err(read_problem)?;
+        changes.iter().for_each(|change| write_event(out, change));
+        (self.cursor, self.is_behind) = (reached, is_behind);
         Ok(())
     }
 

@@ -1,12 +1,16 @@
 //! The HTTP interface: routes, what handlers share, and how live answers are put together.
 
+mod alerts;
+mod analytics;
 mod changes;
 mod dead_letters;
 mod edits;
 mod fences;
 mod guard;
 mod health;
+mod history;
 mod ingest;
+mod kpis;
 mod openapi;
 mod params;
 mod rejects;
@@ -28,7 +32,7 @@ use axum::http::header::{self, HeaderValue};
 use axum::http::{Method, Response, Uri};
 use axum::routing::get;
 use journal::{RowsSnapshot, StoreError};
-use model::TimeMs;
+use model::{Row, TimeMs};
 use tokio::sync::{Mutex, RwLock, Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -206,6 +210,19 @@ fn documented_routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(trips::list_trips, trips::edit::post_trip))
         .routes(routes!(trips::get_trip, trips::edit::patch_trip))
         .routes(routes!(trips::history::get_trip_history))
+        .routes(routes!(alerts::list_alerts))
+        .routes(routes!(alerts::get_alert))
+        .routes(routes!(alerts::get_alert_history))
+        .routes(routes!(alerts::marks::acknowledge_alert))
+        .routes(routes!(alerts::marks::resolve_alert))
+        .routes(routes!(kpis::list_kpis))
+        .routes(routes!(kpis::list_kpi_history))
+        .routes(routes!(kpis::stream::follow_kpi))
+        .routes(routes!(analytics::daily))
+        .routes(routes!(analytics::weekly))
+        .routes(routes!(analytics::tat))
+        .routes(routes!(analytics::utilization))
+        .routes(routes!(analytics::truck))
         .routes(routes!(tracking::get_tracking))
         .routes(routes!(tracking::post_tracking_link))
         .routes(routes!(tracking::get_public_tracking))
@@ -289,6 +306,15 @@ fn path_segment(text: &str) -> String {
     let encode =
         |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
     text.bytes().map(encode).collect()
+}
+
+/// Appends what a row has within its braces, as the files have it.
+fn write_row_members(out: &mut Vec<u8>, row: &Row) {
+    let begin = out.len();
+    row.write_json(out);
+    // The braces are the caller's: there may be more members.
+    out.pop();
+    out.remove(begin);
 }
 
 /// The contract's list: `{"as_of":...,"tick":n,"items":[...],"next_cursor":...}`.

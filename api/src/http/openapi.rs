@@ -28,6 +28,8 @@ use super::json;
         (name = "fences", description = "The fences, as GeoJSON."),
         (name = "derived rows", description = "What follows from positions and fences."),
         (name = "trips", description = "Trips: planned, seen, corrected, and followed by a link."),
+        (name = "alerts", description = "What is to be told to somebody, and what people said of it."),
+        (name = "KPIs", description = "Figures of the fleet, its trucks, clients and locations, now and before."),
         (name = "changes", description = "Every change of derived rows, as it happens and since."),
         (name = "ingest", description = "Records in. Answered when they are durable."),
         (name = "dead letters", description = "What was refused at the door."),
@@ -398,8 +400,12 @@ macro_rules! page_doc {
     };
 }
 
+mod alerts;
+mod kpis;
 mod trips;
 
+pub(super) use alerts::{AlertHistoryDoc, AlertMarkDoc, AlertPageDoc, LiveAlertDoc};
+pub(super) use kpis::{AnalyticsPageDoc, KpiHistoryPageDoc, KpiPageDoc};
 pub(super) use trips::{
     LiveTripDoc, PublicTrackingDoc, RuleProblemDoc, TrackingDoc, TrackingLinkDoc, TrackingLinkRequestDoc,
     TripChangeDoc, TripHistoryDoc, TripPageDoc, TripPlanDoc, TripReceiptDoc,

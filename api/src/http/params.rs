@@ -140,5 +140,22 @@ pub(super) fn period(
 }
 
 pub(super) fn yes_or_no(name: &str, value: Option<&str>) -> Result<bool, Problem> {
-    Ok(parsed(name, value, "true or false")?.unwrap_or(false))
+    Ok(true_or_false(name, value)?.unwrap_or(false))
+}
+
+pub(super) fn true_or_false(name: &str, value: Option<&str>) -> Result<Option<bool>, Problem> {
+    parsed(name, value, "true or false")
+}
+
+/// A value out of a few.
+pub(super) fn named<T>(
+    name: &str,
+    value: Option<&str>,
+    known: &[&str],
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, Problem> {
+    let Some(text) = given(value) else { return Ok(None) };
+    let refuse =
+        || Problem::bad_request(format!("{name} must be one of {}, and is {text:?}", known.join(", ")));
+    read(text).map(Some).ok_or_else(refuse)
 }

@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 
 use super::openapi::{CrossingPageDoc, PresencePageDoc, ProblemDoc, VisitPageDoc};
 use super::params::{self, Params};
-use super::{Shared, list, read_cursor};
+use super::{Shared, list, read_cursor, write_row_members};
 use crate::problem::Problem;
 use crate::views::{CursorWriter, SpanFilter, SpanKey, SpanRow, SpanTable, State as ViewState};
 
@@ -89,10 +89,7 @@ pub(super) async fn list_crossings(
 
 /// Writes the members of a visit: those of its row, and its id behind them.
 pub(super) fn write_visit(out: &mut Vec<u8>, visit: &VisitRow) {
-    let mut row = Vec::with_capacity(200);
-    Row::Visit(visit.clone()).write_json(&mut row);
-    let members = row.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}")).unwrap_or_default();
-    out.extend_from_slice(members);
+    write_row_members(out, &Row::Visit(visit.clone()));
     out.extend_from_slice(format!(",\"id\":\"{}\"", VisitId::of(visit)).as_bytes());
 }
 

@@ -236,7 +236,7 @@ pub(super) async fn get_track(
 }
 
 /// Finds a truck by its id, or by a spelling of its number.
-fn find_truck<'a>(state: &'a ViewState, id: &str) -> Result<&'a TruckView, Problem> {
+pub(super) fn find_truck<'a>(state: &'a ViewState, id: &str) -> Result<&'a TruckView, Problem> {
     let found = state.trucks.get(id).or_else(|| state.trucks.get(&model::normalise_vehicle_number(id)));
     found.ok_or_else(|| Problem::not_found("truck", id))
 }

@@ -3,7 +3,9 @@
 //! What a reader gets under one lock is exact for one tick. Long lists are cut into pages, and the work
 //! of one page is bounded, so that neither a reader nor the writer waits long for another.
 
+mod alerts;
 mod fences;
+mod kpis;
 mod pages;
 mod rejects;
 mod rows;
@@ -14,10 +16,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use model::{ClosedTick, CrossingRow, PresenceRow, RejectReason, Row, TimeMs, VisitRow};
+use model::{
+    AlertMarkRecord, ClosedTick, CrossingRow, GraphSettings, PresenceRow, RejectReason, Row, TimeMs,
+    TimeZone, VisitRow,
+};
 use tokio::sync::watch;
 
+pub(crate) use alerts::{AlertFate, AlertFilter, AlertView, Alerts};
 pub(crate) use fences::{FenceView, Fences};
+pub(crate) use kpis::{KpiFilter, KpiKey, KpiPoint, KpiView, Kpis, WeekBefore};
 pub(crate) use pages::{BadCursor, CursorReader, CursorWriter, MAX_STEPS, Page};
 pub(crate) use rejects::{ReasonCounts, RejectCounts};
 pub(crate) use rows::{SpanFilter, SpanKey, SpanRow, SpanTable};
@@ -44,6 +51,8 @@ pub(crate) struct State {
     pub trucks: Trucks,
     pub fences: Fences,
     pub trips: Trips,
+    pub alerts: Alerts,
+    pub kpis: Kpis,
 }
 
 /// The live views of the service.
@@ -67,6 +76,8 @@ impl Views {
             trucks: Trucks::new(track_keep_ms),
             fences: Fences::default(),
             trips: Trips::default(),
+            alerts: Alerts::default(),
+            kpis: Kpis::new(GraphSettings::default().zone),
         };
         Views {
             state: RwLock::new(state),
@@ -75,11 +86,24 @@ impl Views {
         }
     }
 
-    /// Shows what became true with a closed tick, and wakes those who wait for it. Ticks come in order.
+    /// The same views, still empty, with the zone whose days and weeks KPIs are of.
+    #[must_use]
+    pub fn with_zone(self, zone: TimeZone) -> Views {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).kpis = Kpis::new(zone);
+        self
+    }
+
+    /// [`Views::apply_marked`] for a tick in which nobody said anything of an alert.
     pub fn apply(&self, closed: &ClosedTick) {
+        self.apply_marked(closed, &[]);
+    }
+
+    /// Shows what became true with a closed tick and what people said in it of alerts, and wakes those who wait for
+    /// it. Ticks come in order.
+    pub fn apply_marked(&self, closed: &ClosedTick, marks: &[AlertMarkRecord]) {
         let stamp = {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-            state.apply(closed);
+            state.apply(closed, marks);
             state.stamp
         };
         self.shown.send_replace(stamp);
@@ -121,7 +145,7 @@ impl Views {
 }
 
 impl State {
-    fn apply(&mut self, closed: &ClosedTick) {
+    fn apply(&mut self, closed: &ClosedTick, marks: &[AlertMarkRecord]) {
         debug_assert!(closed.tick > self.stamp.tick, "ticks come in order");
         for fix in &closed.fixes {
             let is_known = self.trucks.is_known(&fix.vehicle_id);
@@ -151,7 +175,7 @@ impl State {
                 }
                 Row::Visit(row) => self.visits.apply(row, came),
                 Row::Trip(row) => self.trips.apply(row, came),
-                // Nothing shows them yet.
+                // Alerts and KPIs are shown by what a tick as a whole changes of them; nothing shows ETAs yet.
                 Row::Alert(_) | Row::Kpi(_) | Row::Eta(_) => {}
                 Row::Reject(row) => {
                     if row.reason == RejectReason::Jump
@@ -163,6 +187,8 @@ impl State {
                 }
             }
         }
+        self.alerts.apply(closed, marks);
+        self.kpis.apply(&closed.changes, self.stamp.instant, closed.instant);
         self.trucks.trim(closed.instant);
         self.records = closed.records;
         self.stamp.tick = closed.tick;

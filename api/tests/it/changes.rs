@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use api::ApiConfig;
 use model::{Cause, Change, Why};
 
-use crate::harness::{Event, START_MS, Service, presence};
+use crate::harness::{Event, START_MS, Service, jump, presence, visit};
 
 /// Two changes a tick: one presence ends, another begins.
 fn close_some(service: &Service, ticks: std::ops::Range<i64>) {
@@ -181,4 +181,17 @@ fn every_change_says_why() {
     let members: Vec<&String> = last.data.as_object().unwrap().keys().collect();
     assert_eq!(members.len(), 7, "{members:?}");
     assert_eq!(told(last), ("late_fix".into(), 77.into()));
+}
+
+#[test]
+fn changes_of_some_tables_are_followed() {
+    let service = Service::start(ApiConfig::default());
+    service.close(vec![], vec![presence(1, "T1", "yard", 0, None), jump(1, "T1", 2, 60)], vec![]);
+    service.close(vec![], vec![visit(1, "yard", 0, None)], vec![]);
+    let mut events = service.follow("?cursor=0-0&tables=visits,rejects", &[]);
+    let told: Vec<String> = (0..2).map(|_| events.next_change().name).collect();
+    assert_eq!(told, ["rejects", "visits"]);
+    assert_eq!(events.next_tick().id, "2-4294967295");
+    let answer = service.get("/api/v1/changes?tables=visits,moons");
+    assert!(answer.problem(400).contains("moons"), "{}", answer.text());
 }

@@ -3,14 +3,15 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use api::{Api, ApiConfig, Views};
 use journal::{ChangeBytes, Log, Options, Store};
 use model::{
-    Change, ClosedTick, Coord, CrossingRow, EndReason, FenceEdit, Fix, LocationRecord, Position, PositionRef,
-    PresenceRow, Record, RecordSink, RejectReason, RejectRow, Row, TimeMs, TripEdit, TripPhase, TripRecord,
+    AlertDetails, AlertId, AlertMarkRecord, AlertRow, Change, ClosedTick, Coord, CrossingRow, EndReason,
+    FenceEdit, Fix, KpiMetric, KpiRow, KpiSlice, KpiSpan, LocationRecord, Position, PositionRef, PresenceRow,
+    Record, RecordSink, RejectReason, RejectRow, Row, Severity, TimeMs, TripEdit, TripPhase, TripRecord,
     TripRow, TripStatus, VisitId, VisitRow, Why,
 };
 use serde_json::Value;
@@ -24,6 +25,8 @@ pub struct Service {
     pub store: Store,
     pub views: Arc<Views>,
     tick: Arc<AtomicU64>,
+    /// The instant of the last tick, seconds from [`START_MS`].
+    passed_s: Arc<AtomicI64>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     serving: Option<std::thread::JoinHandle<()>>,
     _folder: tempfile::TempDir,
@@ -72,7 +75,8 @@ impl Service {
         std::thread::spawn(move || {
             for tick in ticks {
                 if let Wiring::SaidOnly = wiring {
-                    views_too.apply(&said_in(&tick));
+                    let (closed, marks) = said_in(&tick);
+                    views_too.apply_marked(&closed, &marks);
                 }
             }
         });
@@ -96,8 +100,17 @@ impl Service {
             });
         });
         let address = told.recv().unwrap();
-        let tick = Arc::default();
-        Service { address, store, views, tick, stop: Some(stop), serving: Some(serving), _folder: folder }
+        let (tick, passed_s) = (Arc::default(), Arc::default());
+        Service {
+            address,
+            store,
+            views,
+            tick,
+            passed_s,
+            stop: Some(stop),
+            serving: Some(serving),
+            _folder: folder,
+        }
     }
 
     /// Closes a tick: first in the changelog, then in the views, as the pipeline does.
@@ -113,8 +126,7 @@ impl Service {
         mut changes: Vec<Change>,
         fence_edits: Vec<FenceEdit>,
     ) -> u64 {
-        let tick = self.tick.fetch_add(1, Ordering::SeqCst) + 1;
-        let instant = TimeMs(START_MS + i64::try_from(tick).unwrap() * 1000);
+        let (tick, instant) = self.next_tick();
         changes.sort_by(Change::cmp_in_tick);
         kept.sort_by(Change::cmp_in_tick);
         let bytes: Vec<ChangeBytes> = kept.iter().map(pipeline::change_bytes).collect();
@@ -125,16 +137,28 @@ impl Service {
         tick
     }
 
-    /// Closes a tick with what people said of trips and locations, as NDJSON of records.
-    pub fn close_said(&self, records: &str, fixes: Vec<Fix>, mut changes: Vec<Change>) -> u64 {
+    /// Moves the instant of the next tick on to this second.
+    pub fn pass_time_to(&self, second: i64) {
+        self.passed_s.store(second, Ordering::SeqCst);
+    }
+
+    /// The number and the instant of the next tick.
+    fn next_tick(&self) -> (u64, TimeMs) {
         let tick = self.tick.fetch_add(1, Ordering::SeqCst) + 1;
-        let instant = TimeMs(START_MS + i64::try_from(tick).unwrap() * 1000);
+        let second = self.passed_s.fetch_add(1, Ordering::SeqCst) + 1;
+        (tick, TimeMs(START_MS + second * 1000))
+    }
+
+    /// Closes a tick with what people said of trips, locations and alerts, as NDJSON of records.
+    pub fn close_said(&self, records: &str, fixes: Vec<Fix>, mut changes: Vec<Change>) -> u64 {
+        let (tick, instant) = self.next_tick();
         changes.sort_by(Change::cmp_in_tick);
         let bytes: Vec<ChangeBytes> = changes.iter().map(pipeline::change_bytes).collect();
         self.store.changelog().append(tick, instant.0, &bytes).unwrap();
         let mut said = Said::default();
         sources::decode(sources::code::RECORDS, "", records.as_bytes(), &mut said);
-        self.views.apply(&ClosedTick { tick, instant, records: tick, changes, fixes, ..said.0 });
+        let closed = ClosedTick { tick, instant, records: tick, changes, fixes, ..said.closed };
+        self.views.apply_marked(&closed, &said.marks);
         tick
     }
 
@@ -217,7 +241,12 @@ impl Service {
 
     /// Follows the changes.
     pub fn follow(&self, query: &str, headers: &[(&str, &str)]) -> Events {
-        let mut connection = self.send("GET", &format!("/api/v1/changes{query}"), headers, b"");
+        self.follow_at(&format!("/api/v1/changes{query}"), headers)
+    }
+
+    /// Follows a stream of events.
+    pub fn follow_at(&self, path: &str, headers: &[(&str, &str)]) -> Events {
+        let mut connection = self.send("GET", path, headers, b"");
         let head = read_head(&mut connection);
         assert_eq!(head.status, 200);
         assert_eq!(head.header("content-type"), Some("text/event-stream"));
@@ -375,12 +404,15 @@ fn explain(id: VisitId, may_go_on: &dyn Fn() -> bool) -> Result<Option<Value>, a
 
 /// Collects what people say.
 #[derive(Default)]
-struct Said(ClosedTick);
+struct Said {
+    closed: ClosedTick,
+    marks: Vec<AlertMarkRecord>,
+}
 
 impl RecordSink for Said {
     fn position(&mut self, _: Option<TimeMs>, decoded: PositionRef<'_>) {
         let position = decoded.position;
-        self.0.fixes.push(Fix {
+        self.closed.fixes.push(Fix {
             vehicle_id: decoded.vehicle_id.into(),
             spelling: None,
             seq: 1,
@@ -392,29 +424,33 @@ impl RecordSink for Said {
 
     fn record(&mut self, _: Option<TimeMs>, record: Record) {
         match record {
-            Record::FenceUpsert(fence) => self.0.fence_edits.push(FenceEdit::Upsert(fence)),
+            Record::FenceUpsert(fence) => self.closed.fence_edits.push(FenceEdit::Upsert(fence)),
             Record::FenceDelete { id, at } => {
-                self.0.fence_edits.push(FenceEdit::Delete { id, at: at.unwrap_or(TimeMs(0)) });
+                self.closed.fence_edits.push(FenceEdit::Delete { id, at: at.unwrap_or(TimeMs(0)) });
             }
-            Record::Trip { id, edit, json } => self.0.trip_records.push(TripRecord { id, edit, json }),
+            Record::Trip { id, edit, json } => self.closed.trip_records.push(TripRecord { id, edit, json }),
             Record::Location { id, edit, json } => {
-                self.0.location_records.push(LocationRecord { id, edit, json });
+                self.closed.location_records.push(LocationRecord { id, edit, json });
+            }
+            Record::AlertMark { alert_id, mark, by, .. } => {
+                self.marks.push(AlertMarkRecord { alert_id, mark, by });
             }
             _ => {}
         }
     }
 }
 
-fn said_in(tick: &journal::Tick) -> ClosedTick {
+fn said_in(tick: &journal::Tick) -> (ClosedTick, Vec<AlertMarkRecord>) {
     let mut said = Said::default();
     for entry in &tick.entries {
         sources::decode(entry.source, &entry.context, &entry.payload, &mut said);
     }
     let is_planned = |record: &&TripRecord| matches!(record.edit, TripEdit::Plan(_));
     let planned =
-        said.0.trip_records.iter().filter(is_planned).map(|record| trip_change(1, &trip(&record.id)));
+        said.closed.trip_records.iter().filter(is_planned).map(|record| trip_change(1, &trip(&record.id)));
     let changes = planned.collect();
-    ClosedTick { tick: tick.number, instant: TimeMs(tick.instant_ms), changes, ..said.0 }
+    let closed = ClosedTick { tick: tick.number, instant: TimeMs(tick.instant_ms), changes, ..said.closed };
+    (closed, said.marks)
 }
 
 pub fn fix(vehicle: &str, seq: u64, second: i64, lon: f64, lat: f64) -> Fix {
@@ -466,6 +502,38 @@ pub fn trip(id: &str) -> TripRow {
 /// A trip's row that came or went.
 pub fn trip_change(diff: i8, row: &TripRow) -> Change {
     Change { diff, row: Row::Trip(row.clone()), why: Why::first(1) }
+}
+
+/// An alert of T1 that has no duration and no details, with times in seconds.
+pub fn alert(kind: &str, started_s: i64, ended_s: Option<i64>) -> AlertRow {
+    let started = TimeMs(START_MS + started_s * 1000);
+    AlertRow {
+        alert_id: AlertId::of(kind, &["T1"], started),
+        kind: kind.into(),
+        severity: Severity::Warning,
+        vehicle_id: "T1".into(),
+        fence_id: None,
+        trip_id: None,
+        started,
+        due_at: started,
+        ended: ended_s.map(|second| TimeMs(START_MS + second * 1000)),
+        details: AlertDetails::None.to_json().into(),
+    }
+}
+
+/// An alert's row that came or went.
+pub fn alert_change(diff: i8, row: &AlertRow) -> Change {
+    Change { diff, row: Row::Alert(row.clone()), why: Why::first(1) }
+}
+
+/// A figure of the fleet.
+pub fn kpi(span: KpiSpan, start: Option<TimeMs>, metric: KpiMetric, value: i64) -> KpiRow {
+    KpiRow { span, start, slice: KpiSlice::fleet(), metric, value, is_final: false }
+}
+
+/// A figure's row that came or went.
+pub fn kpi_change(diff: i8, row: &KpiRow) -> Change {
+    Change { diff, row: Row::Kpi(row.clone()), why: Why::first(1) }
 }
 
 /// A visit of T1.

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod alerts;
 mod changes;
 mod fences;
 mod harness;
 mod ingest;
+mod kpis;
 mod operation;
 mod reading;
 mod rejects;

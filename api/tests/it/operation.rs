@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use api::ApiConfig;
 use journal::{AppendError, Log, StoreError, Tick, Ticket};
-use model::{Coord, Fence, FenceEdit, FenceSettings, Shape, TimeMs, TripPhase, TripRow};
+use model::{Coord, Fence, FenceEdit, FenceSettings, KpiMetric, KpiSpan, Shape, TimeMs, TripPhase, TripRow};
 use serde_json::Value;
 
 use crate::harness::{
-    START_MS, Service, crossing, fix, jump, position_line, presence, trip, trip_change, visit,
+    START_MS, Service, alert, alert_change, crossing, fix, jump, kpi, kpi_change, position_line, presence,
+    trip, trip_change, visit,
 };
 
 #[test]
@@ -124,6 +125,16 @@ fn the_description_lists_every_route_and_describes_every_item() {
     let openapi = service.get_json("/api/v1/openapi.json");
     assert!(openapi["openapi"].as_str().unwrap().starts_with("3.1"));
     let expected = [
+        "/api/v1/alerts",
+        "/api/v1/alerts/{id}",
+        "/api/v1/alerts/{id}/acknowledge",
+        "/api/v1/alerts/{id}/history",
+        "/api/v1/alerts/{id}/resolve",
+        "/api/v1/analytics/daily",
+        "/api/v1/analytics/tat",
+        "/api/v1/analytics/trucks/{id}",
+        "/api/v1/analytics/utilization",
+        "/api/v1/analytics/weekly",
         "/api/v1/changes",
         "/api/v1/crossings",
         "/api/v1/dead-letters",
@@ -131,6 +142,9 @@ fn the_description_lists_every_route_and_describes_every_item() {
         "/api/v1/dead-letters/{id}/replay",
         "/api/v1/fences",
         "/api/v1/fences/{id}",
+        "/api/v1/kpis",
+        "/api/v1/kpis/history",
+        "/api/v1/kpis/stream",
         "/api/v1/openapi.json",
         "/api/v1/presences",
         "/api/v1/records",
@@ -175,6 +189,9 @@ fn the_description_lists_every_route_and_describes_every_item() {
         visit(1, "yard", 0, None),
         crossing(1, "T1", "gate", 0, 30),
         jump(1, "T1", 2, 60),
+        alert_change(1, &alert("idle", 0, None)),
+        kpi_change(1, &kpi(KpiSpan::Day, Some(TimeMs(START_MS - 3_600_000)), KpiMetric::TatMeanS, 7)),
+        kpi_change(1, &kpi(KpiSpan::Week, Some(TimeMs(START_MS - 3_600_000)), KpiMetric::DistanceM, 7)),
     ];
     let fixes = vec![fix("T1", 1, 0, 3.4, 6.5), fix("T1", 2, 60, 9.0, 9.0), fix("T2", 3, 0, 3.4, 6.5)];
     service.close(fixes, changes, vec![FenceEdit::Upsert(Arc::new(fence))]);
@@ -204,6 +221,18 @@ fn the_description_lists_every_route_and_describes_every_item() {
         ("/api/v1/trips/{id}/history", "/api/v1/trips/t/history"),
         ("/api/v1/trips/{id}/tracking", "/api/v1/trips/t/tracking"),
         ("/api/v1/track/{token}", &public),
+        ("/api/v1/alerts", "/api/v1/alerts"),
+        ("/api/v1/alerts/{id}", &format!("/api/v1/alerts/{}", alert("idle", 0, None).alert_id)),
+        (
+            "/api/v1/alerts/{id}/history",
+            &format!("/api/v1/alerts/{}/history", alert("idle", 0, None).alert_id),
+        ),
+        ("/api/v1/kpis", "/api/v1/kpis"),
+        ("/api/v1/kpis/history", "/api/v1/kpis/history?span=day"),
+        ("/api/v1/analytics/daily", "/api/v1/analytics/daily"),
+        ("/api/v1/analytics/weekly", "/api/v1/analytics/weekly"),
+        ("/api/v1/analytics/tat", "/api/v1/analytics/tat"),
+        ("/api/v1/analytics/utilization", "/api/v1/analytics/utilization?span=week"),
         ("/api/v1/fences", "/api/v1/fences"),
         ("/api/v1/fences/{id}", "/api/v1/fences/yard"),
         ("/api/v1/dead-letters", "/api/v1/dead-letters"),

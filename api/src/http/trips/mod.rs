@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 
 use super::openapi::{LiveTripDoc, ProblemDoc, TripPageDoc};
 use super::params::{self, Id, LiveParams, Params};
-use super::{Shared, begin_object, json, list, read_cursor, write_text};
+use super::{Shared, begin_object, json, list, read_cursor, write_row_members, write_text};
 use crate::problem::Problem;
 use crate::views::{CursorWriter, State as ViewState, TrackFix, TripFilter, TripView};
 
@@ -70,8 +70,8 @@ pub(super) async fn list_trips(
     let statuses = TripStatus::ALL.map(TripStatus::as_str);
     let filter = TripFilter {
         vehicle_id: params::shared_text(params.vehicle_id.as_deref()),
-        phase: named("phase", params.phase.as_deref(), &phases, TripPhase::from_name)?,
-        status: named("status", params.status.as_deref(), &statuses, TripStatus::from_name)?,
+        phase: params::named("phase", params.phase.as_deref(), &phases, TripPhase::from_name)?,
+        status: params::named("status", params.status.as_deref(), &statuses, TripStatus::from_name)?,
         pickup: params::shared_text(params.pickup.as_deref()),
         delivery: params::shared_text(params.delivery.as_deref()),
         from,
@@ -131,25 +131,9 @@ pub(super) fn find_trip(state: &ViewState, id: &str) -> Result<TripView, Problem
     state.trips.get(id).ok_or_else(|| Problem::not_found("trip", id))
 }
 
-/// A value out of a few.
-fn named<T>(
-    name: &str,
-    value: Option<&str>,
-    known: &[&str],
-    read: impl FnOnce(&str) -> Option<T>,
-) -> Result<Option<T>, Problem> {
-    let Some(text) = params::given(value) else { return Ok(None) };
-    let refuse =
-        || Problem::bad_request(format!("{name} must be one of {}, and is {text:?}", known.join(", ")));
-    read(text).map(Some).ok_or_else(refuse)
-}
-
 /// Writes the members of a trip: those of its row, and behind them its other status and its plan.
 fn write_trip(out: &mut Vec<u8>, trip: &TripView, as_of: TimeMs) {
-    let mut row = Vec::with_capacity(400);
-    Row::Trip(trip.row.clone()).write_json(&mut row);
-    let members = row.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}")).unwrap_or_default();
-    out.extend_from_slice(members);
+    write_row_members(out, &Row::Trip(trip.row.clone()));
     out.extend_from_slice(b",\"inferred_status\":");
     write_text(out, hidden_status(trip, as_of).map(TripStatus::as_str));
     out.extend_from_slice(b",\"plan\":");

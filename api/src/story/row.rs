@@ -1,13 +1,13 @@
-//! The story of a trip. A trip keeps its id, so its story is that of one row: what it was, what it became, and why.
+//! The story of a row that keeps its key, such as that of a trip or an alert: what it was, what it became, and why.
 
 use journal::{Cursor, RowsSnapshot, StoreError, StoredChange};
 use model::{TimeMs, Why};
 
 use super::{MAX_CHANGES, why_of};
 
-/// What happened to a trip's row in one tick.
+/// What happened to a row in one tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TripEvent {
+pub struct RowEvent {
     /// Where it is in the changelog.
     pub cursor: Cursor,
     /// The instant of its tick.
@@ -20,7 +20,7 @@ pub struct TripEvent {
     pub new: Option<Vec<u8>>,
 }
 
-impl TripEvent {
+impl RowEvent {
     /// `came`, `went` or `replaced`.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -32,19 +32,19 @@ impl TripEvent {
     }
 }
 
-/// All that is kept about a trip's row.
+/// All that is kept about a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TripStory {
-    /// Whether there is such a trip, or a change of one.
+pub struct RowStory {
+    /// Whether there is such a row, or a change of one.
     pub is_known: bool,
     /// Whether the events go back to where it came.
     pub is_complete: bool,
     /// Oldest first.
-    pub events: Vec<TripEvent>,
+    pub events: Vec<RowEvent>,
 }
 
-/// The story of the trip whose row has this key.
-pub fn story(snapshot: &RowsSnapshot, table: u8, key: &[u8]) -> Result<TripStory, StoreError> {
+/// The story of the row of a table that has this key.
+pub fn story(snapshot: &RowsSnapshot, table: u8, key: &[u8]) -> Result<RowStory, StoreError> {
     // One more than is looked at: the oldest tick may be cut in two.
     let newest = snapshot.story(table, key, Cursor::default()).rev().take(MAX_CHANGES + 1);
     let mut changes = newest.collect::<Result<Vec<StoredChange>, StoreError>>()?;
@@ -54,17 +54,17 @@ pub fn story(snapshot: &RowsSnapshot, table: u8, key: &[u8]) -> Result<TripStory
     let oldest = changes.first().map(|change| change.cursor.tick);
     let is_cut = |tick| tick == trimmed || (changes.len() > MAX_CHANGES && Some(tick) == oldest);
     let ticks = changes.chunk_by(|a, b| a.cursor.tick == b.cursor.tick);
-    let events: Vec<TripEvent> =
+    let events: Vec<RowEvent> =
         ticks.filter_map(|of_tick| event(of_tick).filter(|event| !is_cut(event.cursor.tick))).collect();
     let is_complete = events.first().is_some_and(|first| first.old.is_none());
-    Ok(TripStory { is_known, is_complete, events })
+    Ok(RowStory { is_known, is_complete, events })
 }
 
 /// The changes of one tick as one event: a key has at most one row before and one after it.
-fn event(of_tick: &[StoredChange]) -> Option<TripEvent> {
+fn event(of_tick: &[StoredChange]) -> Option<RowEvent> {
     let last = of_tick.last()?;
     let row = |diff: i8| of_tick.iter().find(|stored| stored.change.diff == diff);
-    Some(TripEvent {
+    Some(RowEvent {
         cursor: last.cursor,
         instant: TimeMs(last.instant_ms),
         why: why_of(last),

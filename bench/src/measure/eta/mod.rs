@@ -59,7 +59,7 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
 
 /// Files through the graph, tick by tick.
 fn follow(files: &[PathBuf], mut closed: impl FnMut(&ClosedTick)) -> anyhow::Result<()> {
-    let mut driver = Driver::start(GraphSettings::default(), BTreeSet::new(), false, 1)?;
+    let mut driver = Driver::start(GraphSettings::default(), BTreeSet::new(), true, 1)?;
     let mut tick = 0;
     for file in files {
         let mut input = FileInput::open(file)?;

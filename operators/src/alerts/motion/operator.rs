@@ -20,7 +20,7 @@ use crate::alerts::rows::{AlertFacts, Subject};
 use crate::alerts::rules::{Change, RuleBook};
 use crate::alerts::trips::TripBook;
 use crate::fences::{ALWAYS, FenceKey, NEVER};
-use crate::presence::{Interval, Tracks, VehicleKey};
+use crate::presence::{Interval, StepEnd, Tracks, VehicleKey};
 use crate::rows::{Delta, Derived};
 use crate::ticks::rows_each_tick;
 use crate::trips::{TripControl, TripOut};
@@ -102,7 +102,7 @@ impl MotionWork {
             }
         }
         self.take_in(facts, &mut changes, &mut emit);
-        let late = self.take_steps(&mut changes);
+        let late = self.take_steps(&mut changes, &mut emit);
         for (vehicle, stretches) in changes.take() {
             for anew in stretches {
                 self.judge(vehicle, &anew, &mut emit);
@@ -250,7 +250,11 @@ impl MotionWork {
     }
 
     /// Fixes that came and went. Gives the vehicles whose newest ones are so old that silence may be told.
-    fn take_steps(&mut self, changes: &mut Changes) -> BTreeSet<VehicleKey> {
+    fn take_steps(
+        &mut self,
+        changes: &mut Changes,
+        emit: &mut impl FnMut(Delta<AlertFacts>),
+    ) -> BTreeSet<VehicleKey> {
         let mut late = BTreeSet::new();
         let tracks = self.tracks.clone();
         tracks.for_each_step(|step| {
@@ -258,18 +262,47 @@ impl MotionWork {
             let to = &step.to;
             let of_vehicle = self.of_vehicle(step.vehicle);
             match (step.why.cause, &step.from) {
-                (Cause::First, Some(from)) => match of_vehicle.note_newest(from, to, generation, instant) {
-                    Newest::Same => {}
-                    Newest::SameButLate => {
-                        late.insert(step.vehicle);
+                (Cause::First, Some(from)) => {
+                    let mut newest = of_vehicle.note_newest(from, to, generation, instant);
+                    // Where fences have a say, it matters where the vehicle is.
+                    if newest == Newest::GoesOn && self.speaking.is_empty() {
+                        newest = self.go_on(step.vehicle, (from, to), step.why, emit);
                     }
-                    Newest::Differs => changes.note(step.vehicle, to.time, NEVER, step.why),
-                },
+                    match newest {
+                        Newest::Same => {}
+                        Newest::SameButLate => {
+                            late.insert(step.vehicle);
+                        }
+                        Newest::GoesOn | Newest::Differs => {
+                            changes.note(step.vehicle, to.time, NEVER, step.why);
+                        }
+                    }
+                }
                 (_, Some(from)) => changes.note(step.vehicle, from.time + 1, to.time, step.why),
                 (_, None) => changes.note(step.vehicle, ALWAYS, to.time, step.why),
             }
         });
         late
+    }
+
+    /// Judges the newest fix of a vehicle that no fence has a say in, and all of whose runs are known up to it.
+    fn go_on(
+        &mut self,
+        vehicle: VehicleKey,
+        fixes: (&StepEnd, &StepEnd),
+        why: Why,
+        emit: &mut impl FnMut(Delta<AlertFacts>),
+    ) -> Newest {
+        let MotionWork { book, trips, vehicles, providers, .. } = self;
+        let shortest_silence_ms = self.shortest_silence_ms;
+        let judge = Judge { vehicle, book, trips, there: &[], shortest_silence_ms };
+        let now = (self.generation, self.instant);
+        let of_vehicle = &mut vehicles[(vehicle / self.peers) as usize];
+        let newest = of_vehicle.go_on(fixes, &judge, now, &mut |row, diff| {
+            tell(providers, row, diff, why, emit);
+        });
+        self.arm(vehicle);
+        newest
     }
 
     /// Judges a stretch of a vehicle's fixes anew.
@@ -282,11 +315,7 @@ impl MotionWork {
         let now = (self.generation, self.instant);
         let place = (vehicle / self.peers) as usize;
         vehicles[place].judge_anew(anew, &judge, tracks, now, &mut |row, diff| {
-            let harsh = [AlertKind::HarshBraking, AlertKind::HarshAcceleration];
-            if harsh.map(Subject::Vehicle).contains(&row.subject) {
-                providers.note(vehicle, anew.why);
-            }
-            emit(Delta { row, diff, why: anew.why });
+            tell(providers, row, diff, anew.why, emit);
         });
     }
 
@@ -326,6 +355,21 @@ impl MotionWork {
             self.timers.entry(due_at).or_default().push(vehicle);
         }
     }
+}
+
+/// Tells a row; one of harsh driving may take the place of one of the provider's.
+fn tell(
+    providers: &mut Providers,
+    row: AlertFacts,
+    diff: i8,
+    why: Why,
+    emit: &mut impl FnMut(Delta<AlertFacts>),
+) {
+    let harsh = [AlertKind::HarshBraking, AlertKind::HarshAcceleration];
+    if harsh.map(Subject::Vehicle).contains(&row.subject) {
+        providers.note(row.vehicle, why);
+    }
+    emit(Delta { row, diff, why });
 }
 
 /// The operator of alerts that follow from fixes: presence and trip rows, controls and steps in, alerts out, each with

@@ -266,6 +266,31 @@ impl List {
         came.iter().filter(|row| went.binary_search(row).is_err()).for_each(|row| emit(*row, 1));
     }
 
+    /// Takes a fix in that is behind all others, and tells the rows that went and came: those of the run that was
+    /// last before, or of one that begins. `from` is the good fix before it.
+    pub fn go_on(
+        &mut self,
+        (from, to): (&StepEnd, &StepEnd),
+        terms: &Terms,
+        judge: &Judge<'_>,
+        instant: i64,
+        emit: &mut impl FnMut(AlertFacts, i8),
+    ) {
+        let last = self.runs.len().saturating_sub(1);
+        let was = self.runs.last().filter(|run| run.told).map(|run| self.facts(judge.vehicle, run));
+        self.step(Some(from), to, terms, judge);
+        let mut went = was;
+        for i in last..self.runs.len() {
+            self.runs[i].told = self.lasts(&self.runs[i], instant);
+            let row = self.runs[i].told.then(|| self.facts(judge.vehicle, &self.runs[i]));
+            if row != went {
+                went.into_iter().for_each(|row| emit(row, -1));
+                row.into_iter().for_each(|row| emit(row, 1));
+            }
+            went = None;
+        }
+    }
+
     /// Tells all rows that are out.
     pub fn tell_all(&self, vehicle: VehicleKey, diff: i8, emit: &mut impl FnMut(AlertFacts, i8)) {
         let told = self.runs.iter().filter(|run| run.told);

@@ -60,6 +60,8 @@ pub(super) enum Newest {
     Same,
     /// It makes none, but the silence after it may be long by now.
     SameButLate,
+    /// It begins, changes or ends runs, and all before it is as it was judged.
+    GoesOn,
     /// It is to be judged.
     Differs,
 }
@@ -109,11 +111,38 @@ impl OfVehicle {
             && !ahead.is_offline
             && elapsed_ms < silence_ms
             && self.timer <= to.time.saturating_add(silence_ms);
-        if !is_known || ahead.is_changed_by(from, to, elapsed_ms) {
+        if !is_known {
             return Newest::Differs;
         }
+        if ahead.is_changed_by(from, to, elapsed_ms) {
+            // Where a trip has a corridor, more is to be looked at.
+            return if self.lists.len() == OFFLINE + 1 { Newest::GoesOn } else { Newest::Differs };
+        }
         self.through = to.time;
-        if to.time.saturating_add(silence_ms) <= instant { Newest::SameButLate } else { Newest::Same }
+        self.at_its_end(instant)
+    }
+
+    /// What the newest fix leaves to do, as it made no difference, or all of it is judged.
+    fn at_its_end(&self, instant: i64) -> Newest {
+        let is_late = self.through.saturating_add(self.ahead.silence_ms) <= instant;
+        if is_late { Newest::SameButLate } else { Newest::Same }
+    }
+
+    /// Judges a good fix that is the newest, and that begins, changes or ends runs, as [`Newest::GoesOn`] says.
+    pub fn go_on(
+        &mut self,
+        (from, to): (&StepEnd, &StepEnd),
+        judge: &Judge<'_>,
+        (generation, instant): (u32, i64),
+        emit: &mut impl FnMut(AlertFacts, i8),
+    ) -> Newest {
+        let terms = judge.terms(to.time);
+        for list in &mut self.lists[..OFFLINE] {
+            list.go_on((from, to), &terms, judge, instant, emit);
+        }
+        self.through = to.time;
+        self.look_ahead(to, Some(terms), judge, generation);
+        self.at_its_end(instant)
     }
 
     /// Judges fixes anew, and tells the rows that went and came.

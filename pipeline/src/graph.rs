@@ -357,13 +357,13 @@ fn kpi_row(facts: &KpiFacts, names: &Guards<'_>) -> KpiRow {
         span: facts.span,
         start: facts.start.map(TimeMs),
         slice: KpiSlice { kind: facts.slice.kind(), id },
-        metric: metric(facts.metric),
+        metric: metric(facts.metric, names),
         value: facts.value,
         is_final: facts.is_final,
     }
 }
 
-fn metric(key: MetricKey) -> KpiMetric {
+fn metric(key: MetricKey, names: &Guards<'_>) -> KpiMetric {
     match key {
         MetricKey::TripsStarted => KpiMetric::TripsStarted,
         MetricKey::TripsCompleted => KpiMetric::TripsCompleted,
@@ -388,6 +388,7 @@ fn metric(key: MetricKey) -> KpiMetric {
         MetricKey::FreshnessP50S => KpiMetric::FreshnessP50S,
         MetricKey::FreshnessP99S => KpiMetric::FreshnessP99S,
         MetricKey::Trucks(status) => KpiMetric::Trucks(status),
+        MetricKey::Alerts(kind) => KpiMetric::Alerts(names.kinds[kind as usize].clone()),
     }
 }
 
@@ -433,10 +434,10 @@ fn run_worker(
         let controls = (alert_controls.clone(), trip_controls.clone());
         let motion = motion_alerts(presences.clone(), trips.clone(), controls, tracks.clone(), settings);
         let events = event_alerts(stays, trips.clone(), trip_controls.clone(), alert_controls, settings);
-        give(motion.concat(events), &given, &probe, |given, delta| given.alerts.push(delta));
+        let alerts = motion.concat(events);
         let etas = etas(trips.clone(), trip_controls.clone(), tracks.clone());
         if has_kpis {
-            let kpis = kpis(visits.clone(), trips.clone(), trip_controls, tracks, settings);
+            let kpis = kpis(visits.clone(), trips.clone(), alerts.clone(), trip_controls, tracks, settings);
             give(kpis, &given, &probe, |given, delta| given.kpis.push(delta));
         }
         give(presences.concat(visits), &given, &probe, |given, delta| given.deltas.push(delta));
@@ -444,6 +445,7 @@ fn run_worker(
             given.trips.push(Delta { row, diff, why });
         });
         give(etas, &given, &probe, |given, delta| given.etas.push(delta));
+        give(alerts, &given, &probe, |given, delta| given.alerts.push(delta));
     });
     while let Ok(mut work) = inbox.recv() {
         if work.tick > *fixes_in.time() {

@@ -314,6 +314,7 @@ impl Intake {
     }
 
     fn take_providers_alert(&mut self, alert: &ProviderAlert) {
+        self.has_begun = true;
         let mut text = |text: &Option<Arc<str>>| text.as_deref().map(|text| self.texts.number(text));
         let (provider_id, received) = (text(&alert.provider_id), text(&alert.details));
         let alert = ProviderIn {

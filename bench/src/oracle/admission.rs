@@ -142,8 +142,9 @@ impl Admitted {
             Input::Malformed { .. } => self.reject_as_malformed(seq),
             Input::Backfill { .. } | Input::Clock { .. } | Input::Other { .. } => {}
         }
-        self.has_begun |=
-            !self.fixes.is_empty() || matches!(record, Input::Trip { .. } | Input::Vehicle { .. });
+        let is_counted =
+            matches!(record, Input::Trip { .. } | Input::Vehicle { .. } | Input::ProviderAlert { .. });
+        self.has_begun |= is_counted || !self.fixes.is_empty();
         if !self.has_begun {
             self.calendar_zone = self.settings.zone.clone();
         }

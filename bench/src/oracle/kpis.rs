@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::{
-    GraphSettings, KpiMetric, KpiRow, KpiSlice, KpiSliceKind, KpiSpan, Row, TimeMs, VisitRow, Window, day_of,
-    week_of,
+    AlertRow, GraphSettings, KpiMetric, KpiRow, KpiSlice, KpiSliceKind, KpiSpan, Row, TimeMs, VisitRow,
+    Window, day_of, week_of,
 };
 
 use super::Input;
@@ -38,6 +38,7 @@ pub(super) struct Facts<'a> {
     pub admitted: &'a Admitted,
     pub trips: Vec<Course>,
     pub visits: Vec<VisitRow>,
+    pub alerts: Vec<DueAlert>,
     /// By vehicle, in event-time order; those without any are left out.
     pub good_fixes: BTreeMap<&'a str, Vec<Fix>>,
 }
@@ -50,6 +51,13 @@ pub(super) struct DueAlert {
     /// Where it happened, if it is about a fence.
     pub fence_id: Option<Arc<str>>,
     pub due_at: TimeMs,
+}
+
+impl From<AlertRow> for DueAlert {
+    fn from(row: AlertRow) -> DueAlert {
+        let AlertRow { kind, vehicle_id, fence_id, due_at, .. } = row;
+        DueAlert { kind, vehicle_id, fence_id, due_at }
+    }
 }
 
 /// All KPIs, brought up to date as of the end of `input`, which is how a replay ends.
@@ -66,19 +74,24 @@ pub fn recompute_kpis(input: &[Input], defaults: &GraphSettings) -> Vec<KpiRow> 
 #[must_use]
 pub fn recompute_kpis_after(input: &[Input], ticks: &[usize], defaults: &GraphSettings) -> Vec<KpiRow> {
     let backfills = backfill::backfills(&input[..ticks.last().copied().unwrap_or(0)]);
-    let logs = ticks.iter().map(|&count| log_of(&input[..count], backfills.clone(), defaults));
-    let logs: Vec<Log> = logs.collect();
-    let mut facts: BTreeMap<usize, Facts<'_>> = BTreeMap::new();
-    let mut rows = Vec::new();
+    let mut instants = Vec::new();
+    walk(input, ticks, backfills.clone(), defaults, |_, log| instants.push(log.instant()));
+    // By tick, what is brought up to date there for the last time.
+    let mut last_shown: BTreeMap<usize, Vec<(KpiSpan, KpiSliceKind)>> = BTreeMap::new();
     for (span, kind) in spans_and_kinds() {
-        let mark = |log: &Log| span.mark(kind, log.instant());
-        let reaches = |tick: usize| tick == 0 || mark(&logs[tick - 1]) < mark(&logs[tick]);
-        if let Some(tick) = (0..logs.len()).rev().find(|&tick| reaches(tick)) {
-            // Alerts are not computed yet.
-            let facts = facts.entry(tick).or_insert_with(|| logs[tick].facts());
-            rows.extend(rows_of(facts, &[], span, kind));
+        let mark = |tick: usize| span.mark(kind, instants[tick]);
+        let reaches = |tick: usize| tick == 0 || mark(tick - 1) < mark(tick);
+        if let Some(tick) = (0..instants.len()).rev().find(|&tick| reaches(tick)) {
+            last_shown.entry(tick).or_default().push((span, kind));
         }
     }
+    let mut rows = Vec::new();
+    walk(input, ticks, backfills, defaults, |tick, log| {
+        if let Some(shown) = last_shown.get(&tick) {
+            let facts = log.facts();
+            rows.extend(shown.iter().flat_map(|&(span, kind)| rows_of(&facts, span, kind)));
+        }
+    });
     sorted(rows)
 }
 
@@ -89,30 +102,38 @@ pub fn recompute_kpis_after_each(
     ticks: &[usize],
     defaults: &GraphSettings,
 ) -> Vec<Vec<KpiRow>> {
-    let mut log = Log::new(defaults, backfill::backfills(input));
     let mut shown = BTreeMap::new();
-    let mut taken = 0;
     let mut after_each = Vec::new();
-    for &count in ticks {
-        input[taken..count].iter().for_each(|record| log.take(record));
-        taken = count;
-        let facts = log.facts();
-        for (span, kind) in spans_and_kinds() {
-            let mark = span.mark(kind, log.instant());
-            let last = shown.get(&(span, kind)).map(|&(last, _)| last);
-            if last.is_none_or(|last| last < mark) {
-                shown.insert((span, kind), (mark, rows_of(&facts, &[], span, kind)));
+    walk(input, ticks, backfill::backfills(input), defaults, |_, log| {
+        let mark = |span: KpiSpan, kind| span.mark(kind, log.instant());
+        let mut due: Vec<(KpiSpan, KpiSliceKind)> = spans_and_kinds().collect();
+        due.retain(|&(span, kind)| shown.get(&(span, kind)).is_none_or(|&(last, _)| last < mark(span, kind)));
+        if !due.is_empty() {
+            let facts = log.facts();
+            for (span, kind) in due {
+                shown.insert((span, kind), (mark(span, kind), rows_of(&facts, span, kind)));
             }
         }
         after_each.push(sorted(shown.values().flat_map(|(_, rows)| rows.clone()).collect()));
-    }
+    });
     after_each
 }
 
-fn log_of(input: &[Input], backfills: Vec<Backfill>, defaults: &GraphSettings) -> Log {
+/// Takes the input, and shows what there is after each of some ticks.
+fn walk(
+    input: &[Input],
+    ticks: &[usize],
+    backfills: Vec<Backfill>,
+    defaults: &GraphSettings,
+    mut show: impl FnMut(usize, &Log),
+) {
     let mut log = Log::new(defaults, backfills);
-    input.iter().for_each(|record| log.take(record));
-    log
+    let mut taken = 0;
+    for (tick, &count) in ticks.iter().enumerate() {
+        input[taken..count].iter().for_each(|record| log.take(record));
+        taken = count;
+        show(tick, &log);
+    }
 }
 
 fn spans_and_kinds() -> impl Iterator<Item = (KpiSpan, KpiSliceKind)> {
@@ -128,7 +149,7 @@ fn sorted(rows: Vec<KpiRow>) -> Vec<KpiRow> {
 }
 
 /// The rows of a span and a kind of slices, brought up to date.
-fn rows_of(facts: &Facts<'_>, alerts: &[DueAlert], span: KpiSpan, kind: KpiSliceKind) -> Vec<KpiRow> {
+fn rows_of(facts: &Facts<'_>, span: KpiSpan, kind: KpiSliceKind) -> Vec<KpiRow> {
     let mark = span.mark(kind, facts.admitted.instant());
     let row = |start, is_final, id: &Arc<str>, (metric, value): (KpiMetric, i64)| {
         let slice = KpiSlice { kind, id: id.clone() };
@@ -139,10 +160,10 @@ fn rows_of(facts: &Facts<'_>, alerts: &[DueAlert], span: KpiSpan, kind: KpiSlice
         return figures.into_iter().map(|(id, figure)| row(None, false, &id, figure)).collect();
     }
     let mut rows = Vec::new();
-    for window in windows(facts, alerts, span, mark) {
+    for window in windows(facts, span, mark) {
         let is_final = window.end.plus_ms(facts.admitted.settings.horizon_ms) < mark;
         let passed = Window { end: window.end.min(mark), ..window };
-        for (id, tally) in tallies(facts, alerts, kind, passed) {
+        for (id, tally) in tallies(facts, kind, passed) {
             let shows_zeros = kind == KpiSliceKind::Fleet && span.is_calendar();
             let figures = tally.figures(shows_zeros).into_iter();
             rows.extend(figures.map(|figure| row(Some(window.start), is_final, &id, figure)));
@@ -153,13 +174,13 @@ fn rows_of(facts: &Facts<'_>, alerts: &[DueAlert], span: KpiSpan, kind: KpiSlice
 
 /// The windows that have begun before the mark: the rolling one, or those of the calendar in which there may be
 /// something.
-fn windows(facts: &Facts<'_>, alerts: &[DueAlert], span: KpiSpan, mark: TimeMs) -> BTreeSet<Window> {
+fn windows(facts: &Facts<'_>, span: KpiSpan, mark: TimeMs) -> BTreeSet<Window> {
     if let Some(length_ms) = span.rolling_ms() {
         return BTreeSet::from([Window { start: mark.plus_ms(-length_ms), end: mark }]);
     }
     let of = if span == KpiSpan::Day { day_of } else { week_of };
     let mut windows = BTreeSet::new();
-    for Window { start, end } in happenings(facts, alerts) {
+    for Window { start, end } in happenings(facts) {
         let mut time = start;
         while time < end.min(mark)
             && let Some(window) = of(time, &facts.admitted.calendar_zone)
@@ -172,29 +193,24 @@ fn windows(facts: &Facts<'_>, alerts: &[DueAlert], span: KpiSpan, mark: TimeMs) 
 }
 
 /// When anything happened that is counted, perhaps more.
-fn happenings(facts: &Facts<'_>, alerts: &[DueAlert]) -> Vec<Window> {
+fn happenings(facts: &Facts<'_>) -> Vec<Window> {
     let moment = |time: TimeMs| Window { start: time, end: time.plus_ms(1) };
     let fixes = facts.good_fixes.values().flatten().map(|fix| moment(fix.time));
     let legs = facts.good_fixes.values().flat_map(|fixes| legs::legs(fixes)).map(|leg| leg.time);
     let visits = facts.visits.iter().filter_map(|visit| visit.departed).map(moment);
-    let alerts = alerts.iter().map(|alert| moment(alert.due_at));
+    let alerts = facts.alerts.iter().map(|alert| moment(alert.due_at));
     let trips = facts.trips.iter().flat_map(of_trips::moments).map(moment);
     let on_trips = facts.trips.iter().filter_map(of_trips::on_trip);
     fixes.chain(legs).chain(visits).chain(alerts).chain(trips).chain(on_trips).collect()
 }
 
 /// What there is in a window, as far as it has passed, by the id of the slice.
-fn tallies(
-    facts: &Facts<'_>,
-    alerts: &[DueAlert],
-    kind: KpiSliceKind,
-    passed: Window,
-) -> BTreeMap<Arc<str>, Tally> {
+fn tallies(facts: &Facts<'_>, kind: KpiSliceKind, passed: Window) -> Tallies {
     let mut tallies = BTreeMap::new();
     of_trips::count(facts, kind, passed, &mut tallies);
     count_visits(facts, kind, passed, &mut tallies);
     work::count(facts, kind, passed, &mut tallies);
-    count_alerts(facts, alerts, kind, passed, &mut tallies);
+    count_alerts(facts, kind, passed, &mut tallies);
     tallies
 }
 
@@ -213,14 +229,8 @@ fn count_visits(facts: &Facts<'_>, kind: KpiSliceKind, passed: Window, tallies: 
     }
 }
 
-fn count_alerts(
-    facts: &Facts<'_>,
-    alerts: &[DueAlert],
-    kind: KpiSliceKind,
-    passed: Window,
-    tallies: &mut Tallies,
-) {
-    for alert in alerts.iter().filter(|alert| holds(passed, alert.due_at)) {
+fn count_alerts(facts: &Facts<'_>, kind: KpiSliceKind, passed: Window, tallies: &mut Tallies) {
+    for alert in facts.alerts.iter().filter(|alert| holds(passed, alert.due_at)) {
         let slices = match kind {
             KpiSliceKind::Fleet => vec![all()],
             KpiSliceKind::Location => {

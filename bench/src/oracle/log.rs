@@ -9,7 +9,7 @@ use super::admission::{Admitted, Fix};
 use super::backfill::{Backfill, Opening};
 use super::crossing::crossings;
 use super::jumps::{self, FinalFlags};
-use super::kpis::Facts;
+use super::kpis::{DueAlert, Facts};
 use super::presence::{presences, stays};
 use super::reach::{Base, Edge, Judged};
 use super::timeline::{self, Version};
@@ -128,6 +128,10 @@ impl Log {
 
     /// All rows, as of the last record.
     pub fn rows(&self) -> Rows {
+        self.rows_and_courses().0
+    }
+
+    fn rows_and_courses(&self) -> (Rows, Vec<trips::Course>) {
         let mut rows = Rows::default();
         let mut rejects = self.admitted.rejects.clone();
         let fences: Vec<(Arc<str>, Vec<Version>)> =
@@ -165,7 +169,7 @@ impl Log {
         let fences = alerts::Fences { now: &fences, before: &self.fences_before };
         let evidence = alerts::Evidence { admitted: &self.admitted, vehicles, fences, courses };
         rows.alerts = alerts::rows(&evidence);
-        rows
+        (rows, evidence.courses)
     }
 
     fn trips(&self, visits: &[VisitRow]) -> Vec<trips::Course> {
@@ -184,13 +188,14 @@ impl Log {
 
     /// What KPIs count, as of the last record.
     pub fn facts(&self) -> Facts<'_> {
-        let visits = self.rows().visits;
+        let (rows, trips) = self.rows_and_courses();
         let good_fixes = self.admitted.fixes.keys().map(|id| (id.as_str(), self.good_fixes(id)));
         Facts {
             admitted: &self.admitted,
-            trips: self.trips(&visits),
+            trips,
+            visits: rows.visits,
+            alerts: rows.alerts.into_iter().map(DueAlert::from).collect(),
             good_fixes: good_fixes.filter(|(_, fixes)| !fixes.is_empty()).collect(),
-            visits,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use model::{AlertKind, DelayOf, Severity};
 
-use super::control::{KindKey, TextKey};
+use super::control::{KindKey, TextKey, kind_key};
 use crate::fences::FenceKey;
 use crate::presence::VehicleKey;
 use crate::rows::Keyed;
@@ -21,6 +21,19 @@ pub enum Subject {
     Deviation(TripKey),
     /// What the provider tells: its kind, and the provider's id.
     Provider(KindKey, Option<TextKey>),
+}
+
+impl Subject {
+    /// The kind of such alerts.
+    #[must_use]
+    pub fn kind(self) -> KindKey {
+        match self {
+            Subject::Vehicle(kind) | Subject::Fence(kind, _) => kind_key(kind),
+            Subject::Delay(..) => kind_key(AlertKind::TripDelay),
+            Subject::Deviation(_) => kind_key(AlertKind::RouteDeviation),
+            Subject::Provider(kind, _) => kind,
+        }
+    }
 }
 
 /// What is particular to an alert of some kinds, as [`AlertDetails`](model::AlertDetails) has it.

@@ -1,4 +1,4 @@
-//! What happened and comes seldom, as parts: of visits, trips and vehicles.
+//! What happened and comes seldom, as parts: of visits, trips, alerts and vehicles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use super::parts::{Field, Part, Rate, Sample, SliceKey, Sum};
 use super::places::Places;
 use super::samples::rounded;
+use crate::alerts::{AlertFacts, KindKey};
 use crate::fences::{FenceKey, NEVER};
 use crate::presence::{Step, VehicleKey};
 use crate::rows::Visit;
@@ -15,6 +16,22 @@ use crate::trips::{TripDetail, TripKey};
 
 /// `[from, until)`.
 type Period = (i64, i64);
+
+/// An alert, as far as it is counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DueAlert {
+    pub kind: KindKey,
+    pub vehicle: VehicleKey,
+    pub fence: Option<FenceKey>,
+    pub due_at: i64,
+}
+
+impl From<AlertFacts> for DueAlert {
+    fn from(row: AlertFacts) -> DueAlert {
+        let AlertFacts { subject, vehicle, fence, due_at, .. } = row;
+        DueAlert { kind: subject.kind(), vehicle, fence, due_at }
+    }
+}
 
 /// A vehicle, as far as time is counted by what it may do.
 #[derive(Debug, Default)]
@@ -37,6 +54,8 @@ pub(super) struct Gather {
     trips: FxHashMap<TripKey, TripDetail>,
     /// `departed` by fence, vehicle and `arrived`; [`NEVER`] of those that go on.
     visits: BTreeMap<(FenceKey, VehicleKey, i64), i64>,
+    /// How many there are by fence, `due_at` and kind.
+    alerts: BTreeMap<(FenceKey, i64, KindKey), i64>,
     places: Places,
     /// What changed in this tick.
     pub parts: Vec<Part>,
@@ -52,6 +71,7 @@ impl Gather {
             peers: peers as u32,
             trips: FxHashMap::default(),
             visits: BTreeMap::new(),
+            alerts: BTreeMap::new(),
             places: Places::default(),
             parts: Vec::new(),
             changed: BTreeMap::new(),
@@ -109,7 +129,26 @@ impl Gather {
         }
     }
 
-    /// A location gets a fence, loses it, or is gone: visits are counted elsewhere.
+    /// An alert came or went.
+    pub fn alert(&mut self, alert: &DueAlert, diff: i8, why: Why) {
+        let DueAlert { kind, vehicle, fence, due_at } = *alert;
+        let diff = i64::from(diff);
+        let mut add = |slice: SliceKey| {
+            self.parts.push(Part::new(slice, due_at, Field::Alerts(kind), diff, why));
+        };
+        add(SliceKey::Fleet);
+        add(SliceKey::Truck(vehicle));
+        let Some(fence) = fence else { return };
+        self.places.at(fence).into_iter().for_each(|place| add(SliceKey::Location(place)));
+        let key = (fence, due_at, kind);
+        let count = self.alerts.entry(key).or_default();
+        *count += diff;
+        if *count == 0 {
+            self.alerts.remove(&key);
+        }
+    }
+
+    /// A location gets a fence, loses it, or is gone: visits and alerts are counted elsewhere.
     pub fn locate(&mut self, location: FenceKey, fence: Option<Option<FenceKey>>, why: Why) {
         let concerned = self.places.concerned(location, fence);
         let before: Vec<(FenceKey, Vec<FenceKey>)> =
@@ -125,11 +164,19 @@ impl Gather {
                 .range((fence, 0, i64::MIN)..=(fence, VehicleKey::MAX, NEVER))
                 .map(|(&(_, _, arrived), &departed)| (arrived, departed))
                 .collect();
+            let alerts: Vec<(i64, KindKey, i64)> = self
+                .alerts
+                .range((fence, i64::MIN, 0)..=(fence, i64::MAX, KindKey::MAX))
+                .map(|(&(_, due_at, kind), &count)| (due_at, kind, count))
+                .collect();
             for (places, diff) in [(before, -1), (after, 1)] {
-                for place in places {
+                for slice in places.into_iter().map(SliceKey::Location) {
                     for &(arrived, departed) in &visits {
-                        self.visit_parts(SliceKey::Location(place), arrived, departed, diff, why);
+                        self.visit_parts(slice, arrived, departed, diff, why);
                     }
+                    self.parts.extend(alerts.iter().map(|&(due_at, kind, count)| {
+                        Part::new(slice, due_at, Field::Alerts(kind), count * diff, why)
+                    }));
                 }
             }
         }

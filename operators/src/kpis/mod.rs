@@ -1,7 +1,7 @@
 //! KPIs: what happened in windows of time, by slice.
 //!
 //! ```text
-//!   visit rows ±, trips ± --> [ parts: what, of whom, when ] --exchange by slice--> [ windows ] --> rows ±
+//!   visits, trips, alerts ±-> [ parts: what, of whom, when ] --exchange by slice--> [ windows ] --> rows ±
 //!   steps of presence ------> [ sums of a tick by bucket   ] /                                       |
 //!   controls (every worker) -\\-------> [ days and weeks of this worker's trucks ] ------------------/
 //! ```

@@ -9,11 +9,12 @@ use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
 
 use super::board::{Board, KpiFacts};
-use super::gather::Gather;
+use super::gather::{DueAlert, Gather};
 use super::parts::{BUCKET_MS, Part, SliceKey, consolidate};
 use super::present::{Newests, Present};
 use super::steps::{StepBuckets, StepSums};
 use super::trucks::Trucks;
+use crate::alerts::AlertFacts;
 use crate::presence::{Step, Tracks};
 use crate::rows::{Delta, Derived};
 use crate::ticks::each_tick;
@@ -24,6 +25,7 @@ use crate::trips::{TripControl, TripOut};
 enum Fact {
     Visit(Delta),
     Trip(Box<Delta<TripOut>>),
+    Alert(Delta<DueAlert>),
 }
 
 /// What it gives.
@@ -113,6 +115,7 @@ impl CountWork {
                     }
                 }
                 Fact::Trip(delta) => gather.trip(&delta.row.detail, delta.diff, delta.why),
+                Fact::Alert(delta) => gather.alert(&delta.row, delta.diff, delta.why),
             }
         }
         gather.count_periods();
@@ -173,10 +176,11 @@ impl CountWork {
     }
 }
 
-/// The KPI operators: visits, trips, controls and steps in, rows out, each with the reason of its change.
+/// The KPI operators: visits, trips, alerts, controls and steps in, rows out, each with the reason of its change.
 pub fn kpis<'scope>(
     visits: VecCollection<'scope, u64, (Derived, Why), isize>,
     trips: VecCollection<'scope, u64, (TripOut, Why), isize>,
+    alerts: VecCollection<'scope, u64, (AlertFacts, Why), isize>,
     controls: StreamVec<'scope, u64, TripControl>,
     tracks: Tracks,
     settings: &GraphSettings,
@@ -188,7 +192,11 @@ pub fn kpis<'scope>(
     let of_trip = |((row, why), _, diff): ((TripOut, Why), u64, isize)| {
         Fact::Trip(Delta { row, diff: diff as i8, why }.into())
     };
+    let of_alert = |((row, why), _, diff): ((AlertFacts, Why), u64, isize)| {
+        Fact::Alert(Delta { row: row.into(), diff: diff as i8, why })
+    };
     let facts = visits.inner.map(of_visit).concat(trips.inner.map(of_trip));
+    let facts = facts.concat(alerts.inner.map(of_alert));
     let counted = count(facts, controls.clone(), tracks, settings);
     let of_trucks = counted.clone().flat_map(|counted| match counted {
         Counted::Row(delta, tick) => Some(((delta.row, delta.why), tick, isize::from(delta.diff))),

@@ -1,6 +1,6 @@
 //! What is summed, and in parts of what size.
 //!
-//! What is counted and comes seldom, visits, trips and periods, is told as a part: of a slice, in a bucket of time as
+//! What is counted and comes seldom, visits, trips, alerts and periods, is told as a part: of a slice, in a bucket of time as
 //! long as the shortest hop, of one field. What comes of steps is told as sums of a bucket ([`StepSums`]). Both add
 //! up, and what is taken back is the same with the other sign; so it does not matter in which order they come, nor
 //! which worker they are from.
@@ -9,6 +9,7 @@ use model::{KpiSliceKind, Why};
 use serde::{Deserialize, Serialize};
 
 use super::steps::StepSums;
+use crate::alerts::KindKey;
 use crate::fences::FenceKey;
 use crate::presence::VehicleKey;
 use crate::trips::ClientKey;
@@ -95,6 +96,8 @@ pub(super) enum Field {
     /// The part's amount is how many more have this value.
     Sample(Sample, i64),
     Rate(Rate),
+    /// Alerts of a kind.
+    Alerts(KindKey),
 }
 
 /// See the module.

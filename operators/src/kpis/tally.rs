@@ -1,10 +1,13 @@
 //! What there is in a window, and the figures that it makes.
 
+use std::collections::BTreeMap;
+
 use model::LiveStatus;
 
 use super::parts::{Field, Part, Piece, RATES, Rate, SAMPLES, SUMS, Sum};
 use super::samples::{Samples, rounded};
 use super::steps::DOINGS;
+use crate::alerts::KindKey;
 
 /// Which figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +36,7 @@ pub enum MetricKey {
     FreshnessP50S,
     FreshnessP99S,
     Trucks(LiveStatus),
+    Alerts(KindKey),
 }
 
 /// Sums of rates up to a time: of each, how many go on, and the sum of the times from which on they do. Between two
@@ -85,11 +89,13 @@ impl Rates {
     }
 }
 
-/// Sums and samples.
+/// Sums, samples and alerts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     sums: [i64; SUMS],
     samples: [Samples; SAMPLES],
+    /// By kind, where there are any.
+    alerts: BTreeMap<KindKey, i64>,
 }
 
 impl Tally {
@@ -100,12 +106,21 @@ impl Tally {
                 Field::Sum(sum) => self.sums[sum as usize] += sign * part.amount,
                 Field::Sample(sample, value) => self.samples[sample as usize].add(value, sign * part.amount),
                 Field::Rate(_) => {}
+                Field::Alerts(kind) => self.add_alerts(kind, sign * part.amount),
             },
             Piece::Steps(_, steps) => {
                 self.sums[Sum::GoodFixes as usize] += sign * steps.good_fixes;
                 self.sums[Sum::LegsEnded as usize] += sign * steps.legs_ended;
                 self.sums[Sum::DistanceMm as usize] += sign * steps.distance_mm;
             }
+        }
+    }
+
+    fn add_alerts(&mut self, kind: KindKey, amount: i64) {
+        let count = self.alerts.entry(kind).or_default();
+        *count += amount;
+        if *count == 0 {
+            self.alerts.remove(&kind);
         }
     }
 
@@ -155,6 +170,7 @@ impl Tally {
             let metrics = [MetricKey::MovingS, MetricKey::IdleS, MetricKey::StoppedS, MetricKey::OfflineS];
             out.extend(metrics.into_iter().zip(legs).map(|(metric, rate)| (metric, rounded(ms(rate), 1000))));
         }
+        out.extend(self.alerts.iter().map(|(&kind, &count)| (MetricKey::Alerts(kind), count)));
     }
 }
 

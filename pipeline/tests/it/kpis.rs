@@ -22,9 +22,10 @@ const BEGINS: [(&str, &str); 4] = [
     ("2026-01-10T12:00:00Z", "Africa/Lagos"),
 ];
 /// Where there is something to drive to, and a road.
-const PLACES: [&str; 4] = ["3.000,0", "3.010,0", "3.020,0", "3.150,0"];
+const PLACES: [&str; 4] = ["3.000,0", "3.010,0", "3.020,0", ROAD];
+const ROAD: &str = "3.150,0";
 const FENCES: &str =
-    "fence depot circle 3.00,0 100\nfence shop circle 3.01,0 100\nfence lot circle 3.02,0 100";
+    "fence depot circle 3.00,0 100 alert\nfence shop circle 3.01,0 100 alert\nfence lot circle 3.02,0 100";
 
 /// Something that arrives so many seconds after the beginning.
 type Arrival = (i64, Line);
@@ -65,7 +66,8 @@ fn seconds(hours: i64) -> impl Strategy<Value = i64> {
 
 fn fix(time: i64, truck: u8, place: usize, is_on: Option<bool>) -> Line {
     let ignition = is_on.map_or("", |is_on| if is_on { " ignition on" } else { " ignition off" });
-    line(format!("T{truck} ")).at(time, format!(" {}{ignition}", PLACES[place]))
+    let speed = if PLACES[place] == ROAD { "speed 70" } else { "speed 0" };
+    line(format!("T{truck} ")).at(time, format!(" {}{ignition} {speed}", PLACES[place]))
 }
 
 /// How long after its time a fix arrives, and seldom before it.
@@ -171,6 +173,16 @@ fn other() -> impl Strategy<Value = Vec<Arrival>> {
         "delete depot",
         "fence depot circle 3.00,0 100",
         "fence shop circle 3.02,0 300",
+        "fence lot circle 3.02,0 100 alert",
+    ]);
+    let rule = prop::sample::select(vec![
+        "idle fleet for 60 always",
+        "idle vehicle T1 off",
+        "device_offline fleet for 60 always",
+        "geofence_entry fence depot off always",
+        "geofence_exit fleet off always",
+        "dtc fleet off always",
+        "dtc fleet",
     ]);
     let text = prop_oneof![
         3 => (0..4_u8, status).prop_map(|(id, status)| format!("status t{id} {status} by ada")),
@@ -178,15 +190,32 @@ fn other() -> impl Strategy<Value = Vec<Arrival>> {
         2 => location.prop_map(|text| format!("location {text}")),
         2 => setting.prop_map(|text| format!("set {text}")),
         1 => fence.prop_map(str::to_owned),
+        1 => rule.prop_map(|text| format!("rule {text}")),
         3 => Just("clock".to_owned()),
     ];
     (seconds(50), text).prop_map(|(comes, text)| vec![(comes, line(text))])
 }
 
+/// What the provider tells, before it begins or after.
+fn provider_alert() -> impl Strategy<Value = Vec<Arrival>> {
+    let kind = prop::sample::select(vec!["dtc", "crash", "harsh_braking"]);
+    (seconds(60), 0..4_u8, kind, seconds(60), 0..3_u8).prop_map(|(comes, truck, kind, started, id)| {
+        let told = line(format!("provider T{truck} {kind} started ")).at(started, format!(" id {id}"));
+        vec![(comes, told)]
+    })
+}
+
 /// Two days and a half of a few trucks, and time that passes after them.
 fn kpi_days() -> impl Strategy<Value = Vec<Input>> {
     let arrivals = prop::collection::vec(
-        prop_oneof![4 => drive(), 4 => stray(), 4 => haul(), 2 => trip(), 3 => other()],
+        prop_oneof![
+            4 => drive(),
+            4 => stray(),
+            4 => haul(),
+            2 => trip(),
+            3 => other(),
+            2 => provider_alert(),
+        ],
         1..14,
     );
     let lasts = prop::option::weighted(0.4, seconds(300));
@@ -235,6 +264,9 @@ fn kpis_of_all_sorts_come_up() {
         for row in rows.iter().filter(|row| row.value != 0) {
             names.insert(format!("{} of {}", row.span.as_str(), row.slice.kind.as_str()));
             names.insert(row.metric.name().into_owned());
+            if let KpiMetric::Alerts(_) = row.metric {
+                names.insert(format!("alerts of {}", row.slice.kind.as_str()));
+            }
             names.extend(row.is_final.then(|| "final".to_owned()));
         }
         names.into_iter().for_each(|name| *counts.entry(name).or_default() += 1);
@@ -243,7 +275,12 @@ fn kpis_of_all_sorts_come_up() {
     let spans = KpiSpan::ALL.map(|span| format!("{} of location", span.as_str()));
     let trucks =
         ["day of truck", "week of truck", "day of client", "24h of client", "final"].map(str::to_owned);
-    for name in metrics.map(|metric| metric.name().into_owned()).chain(spans).chain(trucks) {
+    let alerts = ["fleet", "truck", "location"].map(|slice| format!("alerts of {slice}"));
+    let kinds =
+        ["crash", "device_offline", "dtc", "geofence_entry", "geofence_exit", "harsh_braking", "idle"]
+            .map(|kind| format!("alerts:{kind}"));
+    let metrics = metrics.map(|metric| metric.name().into_owned());
+    for name in metrics.chain(spans).chain(trucks).chain(alerts).chain(kinds) {
         assert!(counts.get(&name).is_some_and(|&count| count >= 3), "{name} in {counts:?}");
     }
 }

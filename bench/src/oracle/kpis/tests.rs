@@ -6,8 +6,8 @@ use model::{GraphSettings, KpiMetric, KpiRow, KpiSliceKind, KpiSpan, TimeMs};
 use proptest::prelude::*;
 
 use super::{
-    DueAlert, log_of, recompute_kpis, recompute_kpis_after, recompute_kpis_after_each, rows_of, sorted,
-    spans_and_kinds,
+    DueAlert, Facts, recompute_kpis, recompute_kpis_after, recompute_kpis_after_each, rows_of, sorted,
+    spans_and_kinds, walk,
 };
 use crate::oracle::Input;
 use crate::oracle::scenario::{kpi_filters, parse, print_kpis};
@@ -67,17 +67,18 @@ fn alerts_count_when_they_are_due() {
         fence_id: fence_id.map(Into::into),
         due_at,
     };
-    let alerts = [
+    let alerts = vec![
         alert("overspeed", "T1", None, at("08:00:00")),
         alert("overspeed", "T2", None, at("07:59:59.999")),
         alert("geofence_exit", "T1", Some("yard"), at("08:59:59.999")),
         alert("geofence_exit", "T1", Some("mall"), at("08:30:00")),
         alert("idle", "T1", None, at("09:00:00")),
     ];
-    let log = log_of(&input, Vec::new(), &defaults());
-    let facts = log.facts();
-    let rows =
-        sorted(spans_and_kinds().flat_map(|(span, kind)| rows_of(&facts, &alerts, span, kind)).collect());
+    let mut rows = Vec::new();
+    walk(&input, &[input.len()], Vec::new(), &defaults(), |_, log| {
+        let facts = Facts { alerts: alerts.clone(), ..log.facts() };
+        rows = sorted(spans_and_kinds().flat_map(|(span, kind)| rows_of(&facts, span, kind)).collect());
+    });
     assert_eq!(
         shown(&rows, "? 1h\n? day"),
         [
@@ -168,7 +169,8 @@ proptest! {
     #[test]
     fn where_hops_meet_trucks_sum_to_the_fleet(inputs in inputs(), hours in 0..50_i64) {
         let mut inputs = inputs;
-        let last = log_of(&inputs, Vec::new(), &defaults()).instant();
+        let mut last = TimeMs(0);
+        walk(&inputs, &[inputs.len()], Vec::new(), &defaults(), |_, log| last = log.instant());
         let whole_hour = last.plus_ms(hours * 3_600_000 - last.0.rem_euclid(3_600_000) + 3_600_000);
         inputs.push(Input::Clock { received: Some(whole_hour) });
         let rows = recompute_kpis(&inputs, &defaults());

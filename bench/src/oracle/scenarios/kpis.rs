@@ -9,6 +9,7 @@ use super::parse;
 use crate::oracle::recompute_kpis;
 use crate::oracle::scenario::{kpi_filters, print_kpis};
 
+mod alerts;
 mod corrections;
 mod live;
 mod trips;

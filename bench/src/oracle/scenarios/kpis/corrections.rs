@@ -102,6 +102,8 @@ fn days_are_those_of_the_zone_before_the_first_thing_that_counts() {
     check(&format!("{shows}\n{vehicle}\n{lagos}\n{fixes}"), in_utc);
     let trip = "trip t T1 depot shop 22:00";
     check(&format!("{shows}\n{trip}\n{lagos}\n{fixes}"), in_utc);
+    let alert = "provider T1 dtc started 22:00";
+    check(&format!("{shows}\n{alert}\n{lagos}\n{fixes}"), in_utc);
 }
 
 #[test]

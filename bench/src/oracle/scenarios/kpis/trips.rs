@@ -133,7 +133,8 @@ fn what_nobody_saw_is_not_counted() {
     // There was no departure, and so there is no turnaround.
     check(
         "? day location\ntrip t T1 depot shop 08:00\nT1 09:00 SHOP\nT1 09:30 ROAD\nclock 09:31",
-        "kpi day 00:00 location shop dwell_mean_s 1800
+        "kpi day 00:00 location shop alerts:geofence_entry 1
+         kpi day 00:00 location shop dwell_mean_s 1800
          kpi day 00:00 location shop dwell_p90_s 1800
          kpi day 00:00 location shop trips_completed 1
          kpi day 00:00 location shop visits 1",

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use model::{Row, VisitRow};
+use model::{PositionRef, Record, RecordSink, Row, TimeMs, VisitRow};
 use serde_json::json;
+use sources::files::{FileInput, FileSink};
 
 use super::{existing, follow};
+use crate::oracle::{Collector, Input};
 
 /// When the second day of the data begins.
 pub(super) const SECOND_DAY: &str = "2017-03-21T00:00:00Z";
@@ -19,8 +21,8 @@ const LONGEST_MS: i64 = 4 * 3_600_000;
 
 /// The areas, a file of trips that is written to a folder, and the positions.
 pub(super) fn with_trips(buses: &Path, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let positions = |day: &&str| existing(buses.join(format!("positions_{day}.csv.gz")));
-    let positions = DAYS.iter().map(positions).collect::<anyhow::Result<Vec<_>>>()?;
+    let in_order = |day: &&str| in_event_time(&buses.join(format!("positions_{day}.csv.gz")), out);
+    let positions = DAYS.iter().map(in_order).collect::<anyhow::Result<Vec<_>>>()?;
     let areas = existing(buses.join("areas.geojson"))?;
     let mut visits: BTreeMap<(Arc<str>, Arc<str>, i64), VisitRow> = BTreeMap::new();
     let files: Vec<PathBuf> = std::iter::once(areas.clone()).chain(positions.clone()).collect();
@@ -38,6 +40,44 @@ pub(super) fn with_trips(buses: &Path, out: &Path) -> anyhow::Result<Vec<PathBuf
     let trips = out.join("trips.ndjson");
     fs::write(&trips, lines(visits.into_values().collect())).context("cannot write trips")?;
     Ok([areas, trips].into_iter().chain(positions).collect())
+}
+
+/// The positions of a file in the order of their times, as if they had come then: the data are by vehicle.
+fn in_event_time(file: &Path, out: &Path) -> anyhow::Result<PathBuf> {
+    let mut read = Read(Collector::default());
+    let mut input = FileInput::open(&existing(file.to_owned())?)?;
+    while input.read(10_000, &mut read)? {}
+    let mut lines: Vec<(TimeMs, String)> = Vec::new();
+    for record in read.0.0 {
+        let Input::Position { vehicle_id, position, .. } = record else { continue };
+        let time = position.event_time;
+        lines.push((time, format!("{vehicle_id},{time},{},{}\n", position.lon, position.lat)));
+    }
+    lines.sort();
+    let text: String = lines.into_iter().map(|(_, line)| line).collect();
+    let name = file.file_stem().context("a file has a name")?;
+    let sorted = out.join(name);
+    fs::write(&sorted, format!("vehicle_id,event_time,lon,lat\n{text}")).context("cannot write positions")?;
+    Ok(sorted)
+}
+
+/// Lines of a file as they are; what cannot be read is left out.
+struct Read(Collector);
+
+impl RecordSink for Read {
+    fn position(&mut self, received: Option<TimeMs>, position: PositionRef<'_>) {
+        self.0.position(received, position);
+    }
+
+    fn record(&mut self, received: Option<TimeMs>, record: Record) {
+        self.0.record(received, record);
+    }
+}
+
+impl FileSink for Read {
+    fn bad(&mut self, _: u64, _: String, _: &[u8]) {}
+
+    fn warning(&mut self, _: u64, _: String) {}
 }
 
 /// A trip for each two visits of a vehicle that follow one another.

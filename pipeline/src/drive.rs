@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use journal::Tick;
 use model::{AlertMarkRecord, ClosedTick, GraphSettings, PositionRef, Record, RecordSink, TimeMs};
 
+use crate::dataflow::Computes;
 use crate::graph::{Graph, GraphError};
 use crate::intake::{Intake, TickInput};
 use crate::periods::Period;
@@ -26,7 +27,7 @@ struct Beginning {
     pinned: BTreeSet<String>,
     keep_view_fixes: bool,
     workers: usize,
-    has_kpis: bool,
+    computes: Computes,
 }
 
 impl Driver {
@@ -37,14 +38,18 @@ impl Driver {
         keep_view_fixes: bool,
         workers: usize,
     ) -> Result<Driver, GraphError> {
-        let has_kpis = true;
-        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers, has_kpis }, Vec::new())
+        let computes = Computes::All;
+        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers, computes }, Vec::new())
     }
 
-    /// Starts a graph that computes no KPIs: what is measured of it is what all else costs.
-    pub fn start_without_kpis(settings: GraphSettings, workers: usize) -> Result<Driver, GraphError> {
-        let (pinned, keep_view_fixes, has_kpis) = (BTreeSet::new(), false, false);
-        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers, has_kpis }, Vec::new())
+    /// Starts a graph that computes less: what is measured of it is what that costs.
+    pub fn start_for(
+        computes: Computes,
+        settings: GraphSettings,
+        workers: usize,
+    ) -> Result<Driver, GraphError> {
+        let (pinned, keep_view_fixes) = (BTreeSet::new(), false);
+        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers, computes }, Vec::new())
     }
 
     /// Starts a graph for the records of a journal: it begins with the defaults of the product, since what is
@@ -55,8 +60,8 @@ impl Driver {
         workers: usize,
     ) -> Result<Driver, GraphError> {
         let (settings, pinned) = (GraphSettings::default(), BTreeSet::new());
-        let has_kpis = true;
-        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers, has_kpis }, periods)
+        let computes = Computes::All;
+        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers, computes }, periods)
     }
 
     /// Another one that has seen nothing, and knows beforehand which periods backfill records will open.
@@ -65,9 +70,9 @@ impl Driver {
     }
 
     fn begin(beginning: Beginning, periods: Vec<Period>) -> Result<Driver, GraphError> {
-        let Beginning { settings, pinned, keep_view_fixes, workers, has_kpis } = beginning.clone();
+        let Beginning { settings, pinned, keep_view_fixes, workers, computes } = beginning.clone();
         let intake = Intake::new(settings.clone(), pinned, keep_view_fixes).with_periods(periods);
-        let graph = Graph::start(&intake, settings, workers, has_kpis)?;
+        let graph = Graph::start(&intake, settings, workers, computes)?;
         Ok(Driver { intake, graph, beginning, marks: VecDeque::new() })
     }
 

@@ -1,14 +1,4 @@
-//! The dataflow and its workers.
-//!
-//! ```text
-//!   TickInput --> worker 0..N:  fixes --exchange--> Presence --+--> rows
-//!                               controls ----------/    \      |
-//!                                         \----------> Visits -+
-//!                                                       \      |
-//!                               trip controls --------> Trips -+
-//!                                          |\-----------> KPIs -+
-//!                               alert controls ------> Alerts -+
-//! ```
+//! The workers of the dataflow, and the ticks that they work on.
 //!
 //! Ticks are worked on in order; up to [`MAX_IN_FLIGHT`] are handed over before the first is closed, so
 //! that decoding and the graph overlap. A tick is closed when every worker's probe has passed it.
@@ -22,24 +12,22 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
-use differential_dataflow::VecCollection;
 use model::{
     Change, ClosedTick, CrossingRow, EtaRow, GraphSettings, KpiMetric, KpiRow, KpiSlice, PresenceRow,
     RejectRow, Row, TimeMs, TripRow, VisitRow, Why,
 };
-use operators::alerts::{AlertControl, AlertFacts, event_alerts, motion_alerts};
-use operators::etas::{EtaFacts, etas};
-use operators::kpis::{KpiFacts, MetricKey, SliceKey, kpis};
-use operators::presence::{FixIn, presence};
-use operators::trips::{TripControl, TripDelta, TripFacts, TripOut, trips};
-use operators::visits::visits;
-use operators::{Control, Delta, Derived, net};
+use operators::alerts::AlertControl;
+use operators::etas::EtaFacts;
+use operators::kpis::{KpiFacts, MetricKey, SliceKey};
+use operators::presence::FixIn;
+use operators::trips::{TripControl, TripFacts};
+use operators::{Control, Derived, net};
 use timely::WorkerConfig;
-use timely::dataflow::operators::{Inspect, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::worker::Worker;
 
 use crate::alert_rows::alert_row;
+use crate::dataflow::{Computes, Given, Inputs, build};
 use crate::intake::{Intake, TickInput};
 use crate::names::{AllNames, Guards};
 
@@ -70,16 +58,6 @@ struct Work {
 enum Done {
     Tick { worker: usize, given: Given },
     Panicked,
-}
-
-/// The differences of one tick of a worker.
-#[derive(Clone, Default)]
-struct Given {
-    deltas: Vec<Delta>,
-    trips: Vec<TripDelta>,
-    etas: Vec<Delta<EtaFacts>>,
-    kpis: Vec<Delta<KpiFacts>>,
-    alerts: Vec<Delta<AlertFacts>>,
 }
 
 /// Tells when its worker unwinds: the others would wait for it for ever.
@@ -124,7 +102,7 @@ impl Graph {
         intake: &Intake,
         settings: GraphSettings,
         workers: usize,
-        has_kpis: bool,
+        computes: Computes,
     ) -> Result<Graph, GraphError> {
         let (done_tx, done) = crossbeam_channel::unbounded();
         let mut work = Vec::new();
@@ -154,7 +132,7 @@ impl Graph {
                 };
                 if let Some(inbox) = inbox {
                     let bell = Bell { done: done_tx.clone(), broken: seen_broken.clone() };
-                    run_worker(worker, &settings, has_kpis, &inbox, &bell);
+                    run_worker(worker, &settings, computes, &inbox, &bell);
                 }
             });
             match guards {
@@ -410,7 +388,7 @@ impl Drop for Graph {
 fn run_worker(
     worker: &mut Worker,
     settings: &GraphSettings,
-    has_kpis: bool,
+    computes: Computes,
     inbox: &Receiver<Work>,
     bell: &Bell,
 ) {
@@ -424,28 +402,13 @@ fn run_worker(
     let probe = ProbeHandle::new();
     let given: Rc<RefCell<Given>> = Rc::default();
     worker.dataflow::<u64, _, _>(|scope| {
-        let fixes = fixes_in.to_stream(scope);
-        let controls = controls_in.to_stream(scope);
-        let trip_controls = trip_controls_in.to_stream(scope);
-        let alert_controls = alert_controls_in.to_stream(scope);
-        let (presences, tracks) = presence(fixes, controls.clone(), settings.clone());
-        let (visits, stays) = visits(presences.clone(), controls, settings.clone());
-        let trips = trips(visits.clone(), trip_controls.clone(), tracks.clone(), settings);
-        let controls = (alert_controls.clone(), trip_controls.clone());
-        let motion = motion_alerts(presences.clone(), trips.clone(), controls, tracks.clone(), settings);
-        let events = event_alerts(stays, trips.clone(), trip_controls.clone(), alert_controls, settings);
-        let alerts = motion.concat(events);
-        let etas = etas(trips.clone(), trip_controls.clone(), tracks.clone());
-        if has_kpis {
-            let kpis = kpis(visits.clone(), trips.clone(), alerts.clone(), trip_controls, tracks, settings);
-            give(kpis, &given, &probe, |given, delta| given.kpis.push(delta));
-        }
-        give(presences.concat(visits), &given, &probe, |given, delta| given.deltas.push(delta));
-        give(trips, &given, &probe, |given, Delta { row: TripOut { row, .. }, diff, why }| {
-            given.trips.push(Delta { row, diff, why });
-        });
-        give(etas, &given, &probe, |given, delta| given.etas.push(delta));
-        give(alerts, &given, &probe, |given, delta| given.alerts.push(delta));
+        let inputs = Inputs {
+            fixes: fixes_in.to_stream(scope),
+            controls: controls_in.to_stream(scope),
+            trip_controls: trip_controls_in.to_stream(scope),
+            alert_controls: alert_controls_in.to_stream(scope),
+        };
+        build(inputs, settings, computes, &given, &probe);
     });
     while let Ok(mut work) = inbox.recv() {
         if work.tick > *fixes_in.time() {
@@ -478,22 +441,4 @@ fn run_worker(
             return;
         }
     }
-}
-
-/// What an operator gives is gathered until its tick is closed.
-fn give<'scope, R: Copy + 'static>(
-    rows: VecCollection<'scope, u64, (R, Why), isize>,
-    given: &Rc<RefCell<Given>>,
-    probe: &ProbeHandle<u64>,
-    mut take: impl FnMut(&mut Given, Delta<R>) + 'static,
-) {
-    let given = given.clone();
-    rows.inner
-        .inspect_batch(move |_, batch| {
-            let mut given = given.borrow_mut();
-            for &((row, why), _, diff) in batch {
-                take(&mut given, Delta { row, diff: diff as i8, why });
-            }
-        })
-        .probe_with(probe);
 }

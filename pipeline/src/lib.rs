@@ -14,6 +14,7 @@ mod alert_rows;
 mod backfill;
 mod backlog;
 pub mod config;
+mod dataflow;
 mod drive;
 pub mod explain;
 mod export;
@@ -25,6 +26,7 @@ mod replay;
 mod service;
 mod verify;
 
+pub use dataflow::Computes;
 pub use drive::Driver;
 pub use export::{ExportError, export};
 pub use graph::GraphError;

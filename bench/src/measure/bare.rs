@@ -1,9 +1,7 @@
 //! A graph in this process that is given records by hand: no files, no journal, no HTTP.
 
-use std::collections::BTreeSet;
-
 use model::{ClosedTick, GraphSettings, Position, PositionRef, Record, RecordSink, Row, VisitRow};
-use pipeline::Driver;
+use pipeline::{Computes, Driver};
 
 /// Positions a tick, unless a benchmark says otherwise.
 pub(super) const TICK: usize = 1000;
@@ -19,12 +17,12 @@ pub(super) struct BareGraph {
 }
 
 impl BareGraph {
-    pub fn start(settings: GraphSettings, workers: usize) -> anyhow::Result<BareGraph> {
-        Ok(BareGraph::of(Driver::start(settings, BTreeSet::new(), false, workers)?))
-    }
-
-    pub fn start_without_kpis(settings: GraphSettings, workers: usize) -> anyhow::Result<BareGraph> {
-        Ok(BareGraph::of(Driver::start_without_kpis(settings, workers)?))
+    pub fn start_for(
+        computes: Computes,
+        settings: GraphSettings,
+        workers: usize,
+    ) -> anyhow::Result<BareGraph> {
+        Ok(BareGraph::of(Driver::start_for(computes, settings, workers)?))
     }
 
     fn of(driver: Driver) -> BareGraph {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use model::{GraphSettings, Record};
+use pipeline::Computes;
 use serde_json::json;
 
 use super::Options;
@@ -24,14 +25,6 @@ struct Case {
     computes: Computes,
 }
 
-/// What the graph computes besides presences, crossings and visits.
-#[derive(Clone, Copy, PartialEq)]
-enum Computes {
-    Fences,
-    Trips,
-    Kpis,
-}
-
 /// Rows of KPIs move at multiples of this.
 const HOP_MS: i64 = 10_000;
 
@@ -46,7 +39,7 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
         layout,
         workers,
         late_percent: 0,
-        computes: Computes::Fences,
+        computes: Computes::Visits,
     };
     // The same with more and more to compute.
     let hauling = |figure, computes| Case { computes, ..case(figure, 1_000, 10_000, Layout::Scattered, 1) };
@@ -55,9 +48,9 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
         case("scattered", 10_000, 10_000, Layout::Scattered, 1),
         case("scattered", 10_000, 100_000, Layout::Scattered, 1),
         case("dense", 1_000, 10_000, Layout::Dense, 1),
-        hauling("hauling, neither", Computes::Fences),
-        hauling("hauling, with trips", Computes::Trips),
-        hauling("hauling, with trips and KPIs", Computes::Kpis),
+        hauling("hauling, visits alone", Computes::Visits),
+        hauling("hauling, with trips, ETAs and alerts", Computes::Alerts),
+        hauling("hauling, with KPIs too", Computes::All),
         case("scattered", 10_000, 10_000, Layout::Scattered, 2),
         Case { late_percent: 5, ..case("scattered, some late", 10_000, 10_000, Layout::Scattered, 1) },
     ];
@@ -90,17 +83,14 @@ fn one(case: &Case, positions: usize, runs: usize, report: &mut Report) -> anyho
         percent => format!("{percent} % late by up to {} s, the rest in event-time order", latest_ms / 1000),
     };
     let hauls = match case.computes {
-        Computes::Fences => Vec::new(),
-        Computes::Trips | Computes::Kpis => hauls(&fences, &ids, &fixes)?,
+        Computes::Visits => Vec::new(),
+        Computes::Alerts | Computes::All => hauls(&fences, &ids, &fixes)?,
     };
     let mut rates = Vec::new();
     let (mut changes, mut kpi_changes) = (0, 0);
     for _ in 0..runs {
         let settings = GraphSettings::default();
-        let mut graph = match case.computes {
-            Computes::Fences | Computes::Trips => BareGraph::start_without_kpis(settings, case.workers)?,
-            Computes::Kpis => BareGraph::start(settings, case.workers)?,
-        };
+        let mut graph = BareGraph::start_for(case.computes, settings, case.workers)?;
         for fence in &fences {
             graph.record(Record::FenceUpsert(fence.clone()));
         }
@@ -123,10 +113,10 @@ fn one(case: &Case, positions: usize, runs: usize, report: &mut Report) -> anyho
         ("order", json!(order)),
         ("changes_a_position", rounded(changes as f64 / fixes.len() as f64)),
     ];
-    if case.computes != Computes::Fences {
+    if case.computes != Computes::Visits {
         params.push(("trips", json!(hauls.len())));
     }
-    if case.computes == Computes::Kpis {
+    if case.computes == Computes::All {
         let hops = (span_ms / HOP_MS).max(1);
         params.push(("hops", json!(hops)));
         params.push(("kpi_changes_a_hop", rounded(kpi_changes as f64 / hops as f64)));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{Fence, GraphSettings, Record, TimeMs, TripEdit, TripPlan, VisitRow};
+use pipeline::Computes;
 
 use super::bare::{BareGraph, TICK};
 use crate::simulate::FleetPosition;
@@ -24,7 +25,7 @@ pub(super) fn hauls(
     ids: &[Arc<str>],
     fixes: &[FleetPosition],
 ) -> anyhow::Result<Vec<Haul>> {
-    let mut graph = BareGraph::start_without_kpis(GraphSettings::default(), 1)?;
+    let mut graph = BareGraph::start_for(Computes::Visits, GraphSettings::default(), 1)?;
     graph.keep_visits();
     fences.iter().for_each(|fence| graph.record(Record::FenceUpsert(fence.clone())));
     for chunk in fixes.chunks(TICK) {

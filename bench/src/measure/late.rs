@@ -11,6 +11,7 @@
 use std::time::Instant;
 
 use model::{GraphSettings, Record, TimeMs};
+use pipeline::Computes;
 use serde_json::json;
 
 use super::Options;
@@ -51,7 +52,7 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
                 |time: TimeMs| fixes.partition_point(|fix| arrival_ms(fix, percent, LATEST_MS) < time.0);
             let (warm_up, rest) = fixes.split_at(arrives_before(timed_from));
             let timed = &rest[..arrives_before(timed_until) - warm_up.len()];
-            let mut graph = BareGraph::start(settings.clone(), 1)?;
+            let mut graph = BareGraph::start_for(Computes::Visits, settings.clone(), 1)?;
             for fence in &fences {
                 graph.record(Record::FenceUpsert(fence.clone()));
             }

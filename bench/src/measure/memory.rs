@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use model::{GraphSettings, Record};
+use pipeline::Computes;
 use serde_json::json;
 
 use super::Options;
@@ -63,7 +64,7 @@ fn one(case: &Case, quick: bool, report: &mut Report) -> anyhow::Result<()> {
     let mut slice = Vec::new();
     fleet.next_slice(&mut slice);
     let before = Memory::now()?;
-    let mut graph = BareGraph::start(settings, 1)?;
+    let mut graph = BareGraph::start_for(Computes::Visits, settings, 1)?;
     for fence in &fences {
         graph.record(Record::FenceUpsert(fence.clone()));
     }

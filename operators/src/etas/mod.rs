@@ -11,7 +11,7 @@
 //!
 //! Invariants:
 //! 1. After a tick the rows are a function of the rows of trips, the vehicles' good fixes, the fences and the mark: the
-//!    last multiple of [`HOP_MS`] that the instant has reached. So are they whatever the order of arrival.
+//!    last multiple of `HOP_MS` that the instant has reached. So are they whatever the order of arrival.
 //! 2. All are computed anew when the mark moves; between marks only those whose evidence changed.
 //! 3. Where enough trips between the same places took longer than this one has taken yet, its row depends on them
 //!    alone, and not on any fix.

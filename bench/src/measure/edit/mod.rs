@@ -12,6 +12,7 @@ mod edits;
 use std::time::{Duration, Instant};
 
 use model::{GraphSettings, Record};
+use pipeline::Computes;
 use serde_json::{Value, json};
 
 use super::Options;
@@ -48,7 +49,7 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
     let mut fleet = CountryFleet::new(u32::try_from(trucks)?, REPORTS, SEED);
     // All that is fed stays, and an edit reaches all of it.
     let settings = GraphSettings { horizon_ms: 365 * DAY_MS, keep_ms: None, ..GraphSettings::default() };
-    let mut graph = BareGraph::start(settings, 1)?;
+    let mut graph = BareGraph::start_for(Computes::Visits, settings, 1)?;
     for fence in fleet.country().fences(STANDING_FENCES)? {
         graph.record(Record::FenceUpsert(fence));
     }

@@ -1,0 +1,105 @@
+//! Which operators there are, and what they give each other.
+//!
+//! ```text
+//!   TickInput --> worker 0..N:  fixes --exchange--> Presence --+--> rows
+//!                               controls ----------/    \      |
+//!                                         \----------> Visits -+
+//!                                                       \      |
+//!                               trip controls --------> Trips -+
+//!                                          |\-----------> KPIs -+
+//!                               alert controls ------> Alerts -+
+//! ```
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use differential_dataflow::VecCollection;
+use model::{GraphSettings, Why};
+use operators::alerts::{AlertControl, AlertFacts, event_alerts, motion_alerts};
+use operators::etas::{EtaFacts, etas};
+use operators::kpis::{KpiFacts, kpis};
+use operators::presence::{FixIn, presence};
+use operators::trips::{TripControl, TripDelta, TripOut, trips};
+use operators::visits::visits;
+use operators::{Control, Delta};
+use timely::dataflow::operators::{Inspect, Probe};
+use timely::dataflow::{ProbeHandle, StreamVec};
+
+/// How much a graph computes: what is left out is measured by what the rest costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Computes {
+    /// Presences, crossings, visits and rejects.
+    Visits,
+    /// Trips, ETAs and alerts, too.
+    Alerts,
+    /// All there is: KPIs, too.
+    All,
+}
+
+/// What comes into a worker.
+pub(crate) struct Inputs<'scope> {
+    pub fixes: StreamVec<'scope, u64, FixIn>,
+    pub controls: StreamVec<'scope, u64, Control>,
+    pub trip_controls: StreamVec<'scope, u64, TripControl>,
+    pub alert_controls: StreamVec<'scope, u64, AlertControl>,
+}
+
+/// The differences of one tick of a worker.
+#[derive(Clone, Default)]
+pub(crate) struct Given {
+    pub deltas: Vec<Delta>,
+    pub trips: Vec<TripDelta>,
+    pub etas: Vec<Delta<EtaFacts>>,
+    pub kpis: Vec<Delta<KpiFacts>>,
+    pub alerts: Vec<Delta<AlertFacts>>,
+}
+
+/// Puts the operators of a worker together.
+pub(crate) fn build(
+    inputs: Inputs<'_>,
+    settings: &GraphSettings,
+    computes: Computes,
+    given: &Rc<RefCell<Given>>,
+    probe: &ProbeHandle<u64>,
+) {
+    let Inputs { fixes, controls, trip_controls, alert_controls } = inputs;
+    let (presences, tracks) = presence(fixes, controls.clone(), settings.clone());
+    let (visits, stays) = visits(presences.clone(), controls, settings.clone());
+    give(presences.clone().concat(visits.clone()), given, probe, |given, delta| given.deltas.push(delta));
+    if computes == Computes::Visits {
+        return;
+    }
+    let trips = trips(visits.clone(), trip_controls.clone(), tracks.clone(), settings);
+    let etas = etas(trips.clone(), trip_controls.clone(), tracks.clone());
+    let controls = (alert_controls.clone(), trip_controls.clone());
+    let motion = motion_alerts(presences, trips.clone(), controls, tracks.clone(), settings);
+    let events = event_alerts(stays, trips.clone(), trip_controls.clone(), alert_controls, settings);
+    let alerts = motion.concat(events);
+    if computes == Computes::All {
+        let kpis = kpis(visits, trips.clone(), alerts.clone(), trip_controls, tracks, settings);
+        give(kpis, given, probe, |given, delta| given.kpis.push(delta));
+    }
+    give(trips, given, probe, |given, Delta { row: TripOut { row, .. }, diff, why }| {
+        given.trips.push(Delta { row, diff, why });
+    });
+    give(etas, given, probe, |given, delta| given.etas.push(delta));
+    give(alerts, given, probe, |given, delta| given.alerts.push(delta));
+}
+
+/// What an operator gives is gathered until its tick is closed.
+fn give<'scope, R: Copy + 'static>(
+    rows: VecCollection<'scope, u64, (R, Why), isize>,
+    given: &Rc<RefCell<Given>>,
+    probe: &ProbeHandle<u64>,
+    mut take: impl FnMut(&mut Given, Delta<R>) + 'static,
+) {
+    let given = given.clone();
+    rows.inner
+        .inspect_batch(move |_, batch| {
+            let mut given = given.borrow_mut();
+            for &((row, why), _, diff) in batch {
+                take(&mut given, Delta { row, diff: diff as i8, why });
+            }
+        })
+        .probe_with(probe);
+}

@@ -168,7 +168,7 @@ fn in_any_order() -> impl Strategy<Value = Vec<Input>> {
 
 #[test]
 fn nobody_is_told_twice_of_one_episode() {
-    let cases_to_run = count(100);
+    let cases_to_run = count(1000);
     let config = ProptestConfig {
         cases: cases_to_run,
         max_shrink_iters: 4000,

@@ -134,8 +134,6 @@ fn is_right(told: Option<TimeMs>, truth: Option<TimeMs>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use model::{TripPhase, TripStatus};
-
     use super::*;
 
     fn counted(noise: bool) -> Counts {
@@ -183,18 +181,9 @@ mod tests {
         std::fs::write(&file, lines.concat()).unwrap();
         let row = |id: &str, departure: Option<i64>, arrival: Option<i64>| {
             let row = TripRow {
-                trip_id: id.into(),
-                vehicle_id: "T1".into(),
-                phase: TripPhase::Planned,
-                status: TripStatus::Scheduled,
-                status_by: TripRow::INFERRED.into(),
-                pickup_arrival: None,
                 actual_departure: departure.map(TimeMs),
                 arrival: arrival.map(TimeMs),
-                offload: None,
-                tat_s: None,
-                distance_m: None,
-                departure_unobserved: false,
+                ..TripRow::planned(id.into(), "T1".into())
             };
             (id.to_owned(), row)
         };

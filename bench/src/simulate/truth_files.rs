@@ -143,26 +143,11 @@ impl Day {
 
 #[cfg(test)]
 mod tests {
-    use model::{TripPhase, TripStatus};
-
     use super::*;
 
     #[test]
     fn trips_are_in_the_order_of_their_ids_however_many_there_are() {
-        let row = |id: String| TripRow {
-            trip_id: id.into(),
-            vehicle_id: "T1".into(),
-            phase: TripPhase::Planned,
-            status: TripStatus::Scheduled,
-            status_by: TripRow::INFERRED.into(),
-            pickup_arrival: None,
-            actual_departure: None,
-            arrival: None,
-            offload: None,
-            tat_s: None,
-            distance_m: None,
-            departure_unobserved: false,
-        };
+        let row = |id: String| TripRow::planned(id.into(), "T1".into());
         let dir = tempfile::tempdir().unwrap();
         let mut trips = TripsByDay { dir: dir.path().to_owned(), days: BTreeMap::new() };
         let mut expected = Vec::new();

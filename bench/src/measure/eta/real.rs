@@ -10,7 +10,7 @@ use model::{PositionRef, Record, RecordSink, Row, TimeMs, VisitRow};
 use serde_json::json;
 use sources::files::{FileInput, FileSink};
 
-use super::{existing, follow};
+use super::follow;
 use crate::oracle::{Collector, Input};
 
 /// When the second day of the data begins.
@@ -23,7 +23,7 @@ const LONGEST_MS: i64 = 4 * 3_600_000;
 pub(super) fn with_trips(buses: &Path, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let in_order = |day: &&str| in_event_time(&buses.join(format!("positions_{day}.csv.gz")), out);
     let positions = DAYS.iter().map(in_order).collect::<anyhow::Result<Vec<_>>>()?;
-    let areas = existing(buses.join("areas.geojson"))?;
+    let areas = buses.join("areas.geojson");
     let mut visits: BTreeMap<(Arc<str>, Arc<str>, i64), VisitRow> = BTreeMap::new();
     let files: Vec<PathBuf> = std::iter::once(areas.clone()).chain(positions.clone()).collect();
     follow(&files, |closed| {
@@ -45,7 +45,7 @@ pub(super) fn with_trips(buses: &Path, out: &Path) -> anyhow::Result<Vec<PathBuf
 /// The positions of a file in the order of their times, as if they had come then: the data are by vehicle.
 fn in_event_time(file: &Path, out: &Path) -> anyhow::Result<PathBuf> {
     let mut read = Read(Collector::default());
-    let mut input = FileInput::open(&existing(file.to_owned())?)?;
+    let mut input = FileInput::open(file)?;
     while input.read(10_000, &mut read)? {}
     let mut lines: Vec<(TimeMs, String)> = Vec::new();
     for record in read.0.0 {

@@ -126,3 +126,42 @@ impl Watch {
         self.said.iter().filter(|said| said.as_of >= from).filter_map(judged).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_is_judged_by_the_arrival_behind_it() {
+        let minute = |minutes: i64| TimeMs(minutes * 60_000);
+        let eta = |trip: &str| EtaRow {
+            trip_id: trip.into(),
+            eta: minute(40),
+            eta_low: minute(30),
+            eta_high: minute(60),
+        };
+        let said = |trip: &str, as_of: i64| Said {
+            trip: trip.into(),
+            as_of: minute(as_of),
+            eta: eta(trip),
+            plain: minute(25),
+        };
+        let trip = |trip: &str, arrival: Option<i64>| {
+            let row = TripRow { arrival: arrival.map(minute), ..TripRow::planned(trip.into(), "T".into()) };
+            (row.trip_id.clone(), row)
+        };
+        let watch = Watch {
+            trips: [trip("a", Some(60)), trip("b", Some(61)), trip("c", None)].into(),
+            said: vec![said("a", 9), said("a", 10), said("a", 60), said("b", 20), said("c", 20)],
+            ..Watch::default()
+        };
+        let judged = |error: i64, plain_error: i64, is_inside: bool| Judged {
+            error_ms: error * 60_000,
+            plain_error_ms: plain_error * 60_000,
+            width_ms: 30 * 60_000,
+            is_inside,
+        };
+        // Too early, before the arrival, at the arrival, of another trip; and of one that never arrived.
+        assert_eq!(watch.judge(minute(10)), [judged(20, 35, true), judged(21, 36, false)]);
+    }
+}

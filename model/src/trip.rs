@@ -223,6 +223,25 @@ impl TripRow {
     /// Stands for a person where a status follows from the evidence.
     pub const INFERRED: &'static str = "inferred";
 
+    /// A trip that is planned, and of which nothing has been seen or said.
+    #[must_use]
+    pub fn planned(trip_id: Arc<str>, vehicle_id: Arc<str>) -> TripRow {
+        TripRow {
+            trip_id,
+            vehicle_id,
+            phase: TripPhase::Planned,
+            status: TripStatus::Scheduled,
+            status_by: TripRow::INFERRED.into(),
+            pickup_arrival: None,
+            actual_departure: None,
+            arrival: None,
+            offload: None,
+            tat_s: None,
+            distance_m: None,
+            departure_unobserved: false,
+        }
+    }
+
     /// Whether somebody set the status by hand.
     #[must_use]
     pub fn is_set_by_hand(&self) -> bool {
@@ -262,20 +281,7 @@ mod tests {
     use crate::{Row, Table};
 
     fn trip(trip_id: &str) -> TripRow {
-        TripRow {
-            trip_id: trip_id.into(),
-            vehicle_id: "T1".into(),
-            phase: TripPhase::Planned,
-            status: TripStatus::Delayed,
-            status_by: TripRow::INFERRED.into(),
-            pickup_arrival: None,
-            actual_departure: None,
-            arrival: None,
-            offload: None,
-            tat_s: None,
-            distance_m: None,
-            departure_unobserved: false,
-        }
+        TripRow { status: TripStatus::Delayed, ..TripRow::planned(trip_id.into(), "T1".into()) }
     }
 
     #[test]

@@ -11,8 +11,8 @@ use journal::{ChangeBytes, Log, Options, Store};
 use model::{
     AlertDetails, AlertId, AlertMarkRecord, AlertRow, Change, ClosedTick, Coord, CrossingRow, EndReason,
     FenceEdit, Fix, KpiMetric, KpiRow, KpiSlice, KpiSpan, LocationRecord, Position, PositionRef, PresenceRow,
-    Record, RecordSink, RejectReason, RejectRow, Row, Severity, TimeMs, TripEdit, TripPhase, TripRecord,
-    TripRow, TripStatus, VisitId, VisitRow, Why,
+    Record, RecordSink, RejectReason, RejectRow, Row, Severity, TimeMs, TripEdit, TripRecord, TripRow,
+    VisitId, VisitRow, Why,
 };
 use serde_json::Value;
 
@@ -483,20 +483,7 @@ pub fn presence(diff: i8, vehicle: &str, fence: &str, entered_s: i64, exited_s: 
 
 /// The row of a trip of T1 that is planned and nothing else.
 pub fn trip(id: &str) -> TripRow {
-    TripRow {
-        trip_id: id.into(),
-        vehicle_id: "T1".into(),
-        phase: TripPhase::Planned,
-        status: TripStatus::Scheduled,
-        status_by: TripRow::INFERRED.into(),
-        pickup_arrival: None,
-        actual_departure: None,
-        arrival: None,
-        offload: None,
-        tat_s: None,
-        distance_m: None,
-        departure_unobserved: false,
-    }
+    TripRow::planned(id.into(), "T1".into())
 }
 
 /// A trip's row that came or went.

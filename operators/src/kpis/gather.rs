@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::Why;
+use model::{Why, half_even};
 use rustc_hash::FxHashMap;
 
 use super::parts::{Field, Part, Rate, Sample, SliceKey, Sum};
 use super::places::Places;
-use super::samples::rounded;
 use crate::alerts::{AlertFacts, KindKey};
 use crate::fences::{FenceKey, NEVER};
 use crate::presence::{Step, VehicleKey};
@@ -122,7 +121,7 @@ impl Gather {
             add(arrived, Field::Rate(Rate::Present), diff);
         }
         if departed != NEVER {
-            add(departed, Field::Sample(Sample::Dwell, rounded(departed - arrived, 1000)), diff);
+            add(departed, Field::Sample(Sample::Dwell, half_even(departed - arrived, 1000)), diff);
             if slice != SliceKey::Fleet {
                 add(departed, Field::Rate(Rate::Present), -diff);
             }

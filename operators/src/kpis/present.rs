@@ -3,15 +3,14 @@
 //! Of each truck the last two good fixes are kept at hand: the mark is behind the last one, or between them, nearly
 //! always. Where it is not, or something came late, the truck's fixes are asked for.
 
-use model::{KpiSliceKind, KpiSpan, LiveStatus, TimeMs};
+use model::{KpiSliceKind, KpiSpan, LiveStatus, TimeMs, half_even};
 use serde::{Deserialize, Serialize};
 
 use super::gather::Truck;
 use super::parts::Rate;
-use super::samples::rounded;
-use super::steps::{OFFLINE_AFTER_MS, doing};
+use super::steps::doing;
 use super::tally::MetricKey;
-use crate::presence::{Step, StepEnd, Tracks, VehicleKey};
+use crate::presence::{OFFLINE_AFTER_MS, Step, StepEnd, Tracks, VehicleKey};
 
 const STATUSES: usize = LiveStatus::ALL.len();
 /// Ages of fixes that are no longer than silence may be, whole seconds.
@@ -99,7 +98,7 @@ impl Newests {
             let seen = self.0.get_mut(place as usize).map_or(NONE, |of| of.before(mark, vehicle, tracks));
             let is_online = seen.time >= mark - OFFLINE_AFTER_MS;
             if is_online {
-                ages_s[rounded(mark - seen.time, 1000) as usize] += 1;
+                ages_s[half_even(mark - seen.time, 1000) as usize] += 1;
             }
             let status = match (is_operational, is_online) {
                 (false, _) => LiveStatus::Maintenance,

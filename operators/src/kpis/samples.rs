@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use model::half_even;
+
 /// Whole numbers, each with how often it is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Samples {
@@ -28,7 +30,7 @@ impl Samples {
     }
 
     pub fn mean(&self) -> Option<i64> {
-        (self.count > 0).then(|| rounded(self.sum, self.count))
+        (self.count > 0).then(|| half_even(self.sum, self.count))
     }
 
     /// The smallest value that at least so many percent of the values do not exceed; `None` of nothing.
@@ -48,13 +50,6 @@ fn nth<'a>(rank: i64, counts: impl Iterator<Item = (&'a i64, &'a i64)>) -> Optio
         Some((*value, *seen))
     });
     counts.find(|(_, seen)| *seen >= rank).map(|(value, _)| value)
-}
-
-/// A quotient, half to even. The divisor is positive.
-pub(super) fn rounded(dividend: i64, divisor: i64) -> i64 {
-    let (whole, rest) = (dividend.div_euclid(divisor), dividend.rem_euclid(divisor));
-    let is_up = 2 * rest > divisor || (2 * rest == divisor && whole % 2 != 0);
-    whole + i64::from(is_up)
 }
 
 #[cfg(test)]
@@ -79,7 +74,7 @@ mod tests {
             let expected = (1..).zip(&sorted).find(|(rank, _)| rank * 100 >= percent * count);
             prop_assert_eq!(samples.quantile(percent), expected.map(|(_, &value)| value));
             prop_assert_eq!(samples.count().unwrap_or(0), count);
-            let mean = (count > 0).then(|| rounded(sorted.iter().sum(), count));
+            let mean = (count > 0).then(|| half_even(sorted.iter().sum(), count));
             prop_assert_eq!(samples.mean(), mean);
         }
     }

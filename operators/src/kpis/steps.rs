@@ -9,10 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::parts::Rate;
-use crate::presence::{Step, StepEnd};
-
-/// Silence that is longer is no stop.
-pub(super) const OFFLINE_AFTER_MS: i64 = 15 * 60_000;
+use crate::presence::{OFFLINE_AFTER_MS, Step, StepEnd, is_moving};
 
 /// What trucks do from one fix to the next: the first of the rates.
 pub(super) const DOINGS: usize = Rate::Offline as usize + 1;
@@ -102,11 +99,9 @@ impl<const MS: i64> StepBuckets<MS> {
 /// What a vehicle did from one good fix to the next.
 pub(super) fn doing(from: &StepEnd, to: &StepEnd, mm: i64) -> Rate {
     let ms = to.time - from.time;
-    // 5 km/h are 25 mm in 18 ms.
-    let is_moving = mm * 18 >= ms * 25;
     match from.motion.ignition {
         _ if ms > OFFLINE_AFTER_MS => Rate::Offline,
-        _ if is_moving => Rate::Moving,
+        _ if is_moving(mm, ms) => Rate::Moving,
         Some(true) => Rate::Idle,
         Some(false) | None => Rate::Stopped,
     }

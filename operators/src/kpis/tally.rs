@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::LiveStatus;
+use model::{LiveStatus, half_even};
 
 use super::parts::{Field, Part, Piece, RATES, Rate, SAMPLES, SUMS, Sum};
-use super::samples::{Samples, rounded};
+use super::samples::Samples;
 use super::steps::DOINGS;
 use crate::alerts::KindKey;
 
@@ -158,7 +158,7 @@ impl Tally {
             (MetricKey::Visits, dwells.count()),
             (
                 MetricKey::DistanceM,
-                (self.sum(Sum::LegsEnded) > 0).then(|| rounded(self.sum(Sum::DistanceMm), 1000)),
+                (self.sum(Sum::LegsEnded) > 0).then(|| half_even(self.sum(Sum::DistanceMm), 1000)),
             ),
             (
                 MetricKey::UtilizationBp,
@@ -168,7 +168,9 @@ impl Tally {
         out.extend(optional.into_iter().filter_map(|(metric, value)| Some((metric, value?))));
         if leg_ms > 0 {
             let metrics = [MetricKey::MovingS, MetricKey::IdleS, MetricKey::StoppedS, MetricKey::OfflineS];
-            out.extend(metrics.into_iter().zip(legs).map(|(metric, rate)| (metric, rounded(ms(rate), 1000))));
+            out.extend(
+                metrics.into_iter().zip(legs).map(|(metric, rate)| (metric, half_even(ms(rate), 1000))),
+            );
         }
         out.extend(self.alerts.iter().map(|(&kind, &count)| (MetricKey::Alerts(kind), count)));
     }
@@ -176,5 +178,5 @@ impl Tally {
 
 /// A share in hundredths of a percent; `None` of nothing.
 fn basis_points(part: i64, whole: i64) -> Option<i64> {
-    (whole > 0).then(|| rounded(part * 10_000, whole))
+    (whole > 0).then(|| half_even(part * 10_000, whole))
 }

@@ -40,4 +40,5 @@ mod world;
 pub use fix::{FixIn, VehicleKey};
 pub use operator::{PresenceWork, presence};
 pub use output::{Crossing, Interval};
+pub(crate) use tracks::{OFFLINE_AFTER_MS, is_moving};
 pub use tracks::{Road, Step, StepEnd, Tracks};

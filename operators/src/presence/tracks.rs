@@ -57,12 +57,13 @@ pub struct Road {
     pub moving_ms: i64,
 }
 
-/// A leg on which a vehicle moves is not longer than this, and 5 km/h are 25 mm in 18 ms.
-const OFFLINE_AFTER_MS: i64 = 15 * 60_000;
+/// A vehicle that is silent for longer is offline.
+pub(crate) const OFFLINE_AFTER_MS: i64 = 15 * 60_000;
 
 /// Whether a vehicle moved over a leg, rather than stand, or be silent.
 #[inline]
 pub(crate) fn is_moving(mm: i64, ms: i64) -> bool {
+    // 5 km/h are 25 mm in 18 ms.
     ms <= OFFLINE_AFTER_MS && mm * 18 >= ms * 25
 }
 

@@ -187,9 +187,7 @@ impl World {
 
     /// What stands for the place of a fence, as it is at a time.
     pub(crate) fn middle_of(&self, fence: FenceKey, time: i64) -> Option<Coord> {
-        let mut versions = self.timelines.get(fence as usize)?.versions().iter();
-        let valid = versions.find(|version| version.from <= time && time < version.to)?;
-        Some(valid.payload.middle)
+        Some(self.timelines.get(fence as usize)?.valid_at(time)?.payload.middle)
     }
 
     pub(crate) fn timeline(&self, fence: FenceKey) -> &Timeline<Placed> {

@@ -239,6 +239,9 @@ pub struct BenchArgs {
     /// Only the cases with this many fences (graph).
     #[arg(long, value_name = "N")]
     pub fences: Option<u32>,
+    /// Only the cases whose name contains this (graph).
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
     /// How many fixes are kept while fences are edited (edit); only the case with so many a vehicle (memory).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub fixes: Option<u64>,

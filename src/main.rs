@@ -125,6 +125,7 @@ fn dispatch(args: Args) -> anyhow::Result<Outcome> {
                 json: options.json,
                 quick: options.quick,
                 fences: options.fences,
+                only: options.only,
                 fixes: options.fixes,
                 program: std::env::current_exe()?,
             })?;

@@ -55,8 +55,12 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
         Case { late_percent: 5, ..case("scattered, some late", 10_000, 10_000, Layout::Scattered, 1) },
     ];
     let (positions, runs) = if options.quick { (200_000, 1) } else { (4_000_000, 5) };
-    for case in cases.into_iter().filter(|case| options.fences.is_none_or(|only| case.fences == only)) {
-        one(&case, positions, runs, report)?;
+    let is_wanted = |case: &&Case| {
+        options.fences.is_none_or(|only| case.fences == only)
+            && options.only.as_ref().is_none_or(|only| case.figure.contains(only.as_str()))
+    };
+    for case in cases.iter().filter(is_wanted) {
+        one(case, positions, runs, report)?;
     }
     Ok(())
 }

@@ -39,6 +39,8 @@ pub struct Options {
     pub quick: bool,
     /// Only the cases with this many fences (graph).
     pub fences: Option<u32>,
+    /// Only the cases whose figure's name contains this (graph).
+    pub only: Option<String>,
     /// How many fixes are kept while fences are edited (edit); only the case with so many fixes a vehicle
     /// (memory).
     pub fixes: Option<u64>,

@@ -75,6 +75,6 @@ fn quantiles(mut left_ms: Vec<i64>) -> Option<Quantiles> {
     if left_ms.len() < ENOUGH_TRIPS {
         return None;
     }
-    left_ms.sort_unstable();
-    Some(PERCENTS.map(|percent| left_ms[(left_ms.len() * percent).div_ceil(100) - 1]))
+    let count = left_ms.len();
+    Some(PERCENTS.map(|percent| *left_ms.select_nth_unstable((count * percent).div_ceil(100) - 1).1))
 }

@@ -18,6 +18,7 @@
 
 mod history;
 mod operator;
+mod pace;
 
 pub use operator::{EtaFacts, etas};
 

@@ -12,6 +12,7 @@ use timely::dataflow::operators::vec::{Broadcast, Map};
 
 use super::HOP_MS;
 use super::history::{History, Places, Quantiles, Took};
+use super::pace::Pace;
 use crate::fences::{ALWAYS, FenceKey};
 use crate::presence::{Tracks, VehicleKey};
 use crate::rows::{Delta, Keyed};
@@ -68,6 +69,14 @@ struct Transit {
 struct Known {
     transit: Option<Transit>,
     row: Option<EtaFacts>,
+    /// The vehicle on whose fixes the row depends, if it does on any.
+    on_road: Option<VehicleKey>,
+}
+
+/// A vehicle whose trip's row depends on its fixes.
+struct OnRoad {
+    trip: TripKey,
+    pace: Pace,
 }
 
 /// Why rows are computed anew.
@@ -88,7 +97,7 @@ struct EtaWork {
     trips: BTreeMap<TripKey, Known>,
     by_places: FxHashMap<Places, BTreeSet<TripKey>>,
     /// Vehicles whose trip's row depends on fixes and fences.
-    by_road: FxHashMap<VehicleKey, TripKey>,
+    by_road: FxHashMap<VehicleKey, OnRoad>,
     mark: i64,
     /// That of Reach: older fixes may be forgotten.
     edge: i64,
@@ -113,7 +122,7 @@ impl EtaWork {
             if let TripControl::Tick { instant, last_seq, edge } = control {
                 let has_edge_moved = std::mem::replace(&mut self.edge, *edge) != *edge;
                 if has_edge_moved && *edge > self.mark.saturating_sub(SPEED_OF_MS) {
-                    self.by_road.values().for_each(|&trip| changed.note(trip, Why::first(*last_seq)));
+                    self.by_road.values().for_each(|on| changed.note(on.trip, Why::first(*last_seq)));
                 }
                 let mark = instant.div_euclid(HOP_MS) * HOP_MS;
                 if mark > self.mark {
@@ -140,14 +149,15 @@ impl EtaWork {
         }
         if !self.by_road.is_empty() {
             self.tracks.for_each_step(|step| {
-                if step.to.time < self.mark
-                    && let Some(&trip) = self.by_road.get(&step.vehicle)
-                {
-                    changed.note(trip, step.why);
+                if let Some(on) = self.by_road.get_mut(&step.vehicle) {
+                    on.pace.step(step);
+                    if step.to.time < self.mark {
+                        changed.note(on.trip, step.why);
+                    }
                 }
             });
             if let Some(why) = self.tracks.fences_edited() {
-                self.by_road.values().for_each(|&trip| changed.note(trip, why));
+                self.by_road.values().for_each(|on| changed.note(on.trip, why));
             }
         }
         for (trip, why) in changed.0 {
@@ -173,12 +183,18 @@ impl EtaWork {
     /// Brings the row of a trip up to date.
     fn show(&mut self, trip: TripKey, why: Why, emit: &mut dyn FnMut(Delta<EtaFacts>)) {
         let Some(known) = self.trips.get(&trip) else { return };
-        let row = known.transit.and_then(|transit| self.row(trip, &transit));
+        let (transit, was_on_road) = (known.transit, known.on_road);
+        let (row, on_road) = transit.map_or((None, None), |transit| self.row(trip, &transit));
+        if let Some(vehicle) = was_on_road.filter(|_| on_road != was_on_road)
+            && self.by_road.get(&vehicle).is_some_and(|on| on.trip == trip)
+        {
+            self.by_road.remove(&vehicle);
+        }
         let Some(known) = self.trips.get_mut(&trip) else { return };
+        known.on_road = on_road;
         let before = std::mem::replace(&mut known.row, row);
-        if known.transit.is_none() {
+        if transit.is_none() {
             self.trips.remove(&trip);
-            self.by_road.retain(|_, of| *of != trip);
         }
         if before == row {
             return;
@@ -188,36 +204,39 @@ impl EtaWork {
         }
     }
 
-    fn row(&mut self, trip: TripKey, transit: &Transit) -> Option<EtaFacts> {
+    /// The row of a trip in transit, and the vehicle on whose fixes it depends.
+    fn row(&mut self, trip: TripKey, transit: &Transit) -> (Option<EtaFacts>, Option<VehicleKey>) {
         let Transit { vehicle, places, to, departure } = *transit;
         let now = self.mark.max(departure);
         let by_history = self.history.left_ms(places, departure, now - departure, self.mark);
-        let [low, middle, high] = if let Some(left_ms) = by_history {
-            self.by_road.remove(&vehicle);
-            left_ms
-        } else {
-            self.by_road.insert(vehicle, trip);
-            self.left_by_road_ms(vehicle, to?)?
-        }
-        .map(|left_ms| now.saturating_add(left_ms));
-        let rounded = |time: i64, up_ms: i64| time.saturating_add(up_ms).div_euclid(HOP_MS) * HOP_MS;
-        Some(EtaFacts {
-            trip,
-            eta: rounded(middle, HOP_MS / 2),
-            eta_low: rounded(low, 0),
-            eta_high: rounded(high, HOP_MS - 1),
-        })
+        let on_road = by_history.is_none().then_some(vehicle);
+        let left_ms = by_history.or_else(|| self.left_by_road_ms(trip, vehicle, to?));
+        let row = left_ms.map(|left_ms| {
+            let [low, middle, high] = left_ms.map(|left_ms| now.saturating_add(left_ms));
+            let rounded = |time: i64, up_ms: i64| time.saturating_add(up_ms).div_euclid(HOP_MS) * HOP_MS;
+            EtaFacts {
+                trip,
+                eta: rounded(middle, HOP_MS / 2),
+                eta_low: rounded(low, 0),
+                eta_high: rounded(high, HOP_MS - 1),
+            }
+        });
+        (row, on_road)
     }
 
     /// By how far it is in a straight line, and how fast the vehicle was of late while it moved. Roads are longer, and
     /// there are stops: the factors are those of simulated trucks and of real buses.
-    fn left_by_road_ms(&self, vehicle: VehicleKey, to: FenceKey) -> Option<Quantiles> {
-        let to = self.tracks.middle_of(to, self.mark)?;
-        let since = self.mark.saturating_sub(SPEED_OF_MS).max(self.edge);
-        let road = self.tracks.road_before(vehicle, self.mark, since)?;
-        let (mm, ms) =
-            if road.moving_ms >= MIN_MOVING_MS { (road.moving_mm, road.moving_ms) } else { USUAL_SPEED };
-        let left_mm = leg_mm(road.at, to);
+    fn left_by_road_ms(&mut self, trip: TripKey, vehicle: VehicleKey, to: FenceKey) -> Option<Quantiles> {
+        let EtaWork { tracks, by_road, mark, edge, .. } = self;
+        let since = mark.saturating_sub(SPEED_OF_MS).max(*edge);
+        let pace_of = || OnRoad { trip, pace: Pace::of(vehicle, since, tracks) };
+        let on = by_road.entry(vehicle).or_insert_with(pace_of);
+        on.trip = trip;
+        let to = tracks.middle_of(to, *mark)?;
+        let last = tracks.last_good_before(vehicle, *mark)?;
+        let (moved_mm, moved_ms) = on.pace.between(vehicle, since, *mark, tracks);
+        let (mm, ms) = if moved_ms >= MIN_MOVING_MS { (moved_mm, moved_ms) } else { USUAL_SPEED };
+        let left_mm = leg_mm(last.at, to);
         let plain_ms = i64::try_from(i128::from(left_mm) * i128::from(ms) / i128::from(mm)).ok()?;
         Some([plain_ms * 3 / 5, plain_ms * 6 / 5, plain_ms * 7 / 2])
     }

@@ -243,12 +243,6 @@ impl History {
         if self.get(last).is_jump { self.good_before(last) } else { Some(last) }
     }
 
-    /// The last good fix before a time.
-    pub(crate) fn last_good_before(&self, time: i64) -> Option<Place> {
-        let (Ok(place) | Err(place)) = self.find(time);
-        self.good_before(place)
-    }
-
     /// The first fix at or after a time.
     pub(crate) fn at_or_after(&self, time: i64) -> Option<Place> {
         match self.find(time) {

@@ -41,4 +41,4 @@ pub use fix::{FixIn, VehicleKey};
 pub use operator::{PresenceWork, presence};
 pub use output::{Crossing, Interval};
 pub(crate) use tracks::{OFFLINE_AFTER_MS, is_moving};
-pub use tracks::{Road, Step, StepEnd, Tracks};
+pub use tracks::{Step, StepEnd, Tracks};

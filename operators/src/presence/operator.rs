@@ -16,7 +16,7 @@ use super::odometer;
 use super::output::{Interval, Output};
 use super::refence::Refence;
 use super::sets::SetTable;
-use super::tracks::{Road, StepEnd, Steps, Tracks, is_moving};
+use super::tracks::{StepEnd, Steps, Tracks};
 use super::vehicle::{Shared, Vehicle, Who};
 use super::walk::Scratch;
 use super::world::World;
@@ -137,27 +137,6 @@ impl PresenceWork {
         debug_assert_eq!(vehicle % self.peers, self.remainder);
         let vehicle = self.vehicles.get((vehicle / self.peers) as usize);
         vehicle.map_or(0, |of| odometer::travelled_mm(of.odometer.as_deref(), &of.history, from, to))
-    }
-
-    /// See [`Tracks::road_before`].
-    pub(crate) fn road_before(&self, vehicle: VehicleKey, time: i64, since: i64) -> Option<Road> {
-        debug_assert_eq!(vehicle % self.peers, self.remainder);
-        let history = &self.vehicles.get((vehicle / self.peers) as usize)?.history;
-        let mut place = history.last_good_before(time)?;
-        let mut to = history.get(place);
-        let mut road = Road { at: to.at, moving_mm: 0, moving_ms: 0 };
-        while let Some(earlier) = history.good_before(place) {
-            let from = history.get(earlier);
-            if from.time < since {
-                break;
-            }
-            let (mm, ms) = (leg_mm(from.at, to.at), to.time - from.time);
-            if is_moving(mm, ms) {
-                (road.moving_mm, road.moving_ms) = (road.moving_mm + mm, road.moving_ms + ms);
-            }
-            (place, to) = (earlier, from);
-        }
-        Some(road)
     }
 
     /// See [`Tracks::middle_of`].

@@ -46,17 +46,6 @@ impl From<&Fix> for StepEnd {
     }
 }
 
-/// The end of a vehicle's way up to a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Road {
-    /// Where it is.
-    pub at: Coord,
-    /// How far it went on legs between good fixes on which it moved.
-    pub moving_mm: i64,
-    /// How long those took.
-    pub moving_ms: i64,
-}
-
 /// A vehicle that is silent for longer is offline.
 pub(crate) const OFFLINE_AFTER_MS: i64 = 15 * 60_000;
 
@@ -136,13 +125,6 @@ impl Tracks {
         time: i64,
     ) -> Option<(Option<StepEnd>, StepEnd, i64)> {
         self.0.borrow().last_step_before(vehicle, time)
-    }
-
-    /// Where a vehicle was last before a time, and how it moved from a time on until then. `None`: no good fix is
-    /// known from before.
-    #[must_use]
-    pub fn road_before(&self, vehicle: VehicleKey, time: i64, since: i64) -> Option<Road> {
-        self.0.borrow().road_before(vehicle, time, since)
     }
 
     /// What stands for the place of a fence, as it is at a time.

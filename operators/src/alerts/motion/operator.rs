@@ -14,7 +14,7 @@ use super::changes::{Changes, PresencesChanged, TripsChanged};
 use super::provider::{Providers, SAME_WITHIN_MS};
 use super::runs::What;
 use super::terms::{Judge, KINDS, OFFLINE_ON_TRIP_MS};
-use super::vehicle::{Anew, Newest, OfVehicle};
+use super::vehicle::{Anew, Newest, OfVehicle, Turns};
 use crate::alerts::control::{AlertControl, ScopeKey, kind_key};
 use crate::alerts::rows::{AlertFacts, Subject};
 use crate::alerts::rules::{Change, RuleBook};
@@ -272,15 +272,17 @@ impl MotionWork {
                 (Cause::First, Some(from)) => {
                     let mut newest = of_vehicle.note_newest(from, to, generation, instant);
                     // Where fences have a say, it matters where the vehicle is.
-                    if newest == Newest::GoesOn && self.speaking.is_empty() {
-                        newest = self.go_on(step.vehicle, (from, to), step.why, emit);
+                    if let Newest::GoesOn(turns) = newest
+                        && self.speaking.is_empty()
+                    {
+                        newest = self.go_on(step.vehicle, (from, to), turns, step.why, emit);
                     }
                     match newest {
                         Newest::Same => {}
                         Newest::SameButLate => {
                             late.insert(step.vehicle);
                         }
-                        Newest::GoesOn | Newest::Differs => {
+                        Newest::GoesOn(_) | Newest::Differs => {
                             changes.note(step.vehicle, to.time, NEVER, step.why);
                         }
                     }
@@ -297,15 +299,15 @@ impl MotionWork {
         &mut self,
         vehicle: VehicleKey,
         fixes: (&StepEnd, &StepEnd),
+        turns: Turns,
         why: Why,
         emit: &mut impl FnMut(Delta<AlertFacts>),
     ) -> Newest {
         let MotionWork { book, trips, vehicles, providers, .. } = self;
         let shortest_silence_ms = self.shortest_silence_ms;
         let judge = Judge { vehicle, book, trips, there: &[], shortest_silence_ms };
-        let now = (self.generation, self.instant);
         let of_vehicle = &mut vehicles[(vehicle / self.peers) as usize];
-        let newest = of_vehicle.go_on(fixes, &judge, now, &mut |row, diff| {
+        let newest = of_vehicle.go_on(fixes, turns, &judge, self.instant, &mut |row, diff| {
             tell(providers, row, diff, why, emit);
         });
         self.arm(vehicle);

@@ -89,7 +89,7 @@ impl Run {
         }
     }
 
-    pub fn is_open(&self) -> bool {
+    fn is_open(&self) -> bool {
         self.ended == NEVER
     }
 
@@ -128,6 +128,11 @@ impl Run {
 impl List {
     pub fn new(what: What) -> List {
         List { what, runs: Vec::new() }
+    }
+
+    /// The last run, if it goes on.
+    pub fn last_open(&self) -> Option<&Run> {
+        self.runs.last().filter(|run| run.is_open())
     }
 
     fn end_of(&self, run: &Run) -> i64 {

@@ -53,6 +53,9 @@ pub(super) struct OfVehicle {
     pub lists: Vec<List>,
 }
 
+/// By list of legs and fixes, in their order, whether a fix begins, changes or ends a run of it.
+pub(super) type Turns = [bool; OFFLINE];
+
 /// What becomes of a fix that is the newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Newest {
@@ -61,7 +64,7 @@ pub(super) enum Newest {
     /// It makes none, but the silence after it may be long by now.
     SameButLate,
     /// It begins, changes or ends runs, and all before it is as it was judged.
-    GoesOn,
+    GoesOn(Turns),
     /// It is to be judged.
     Differs,
 }
@@ -114,9 +117,10 @@ impl OfVehicle {
         if !is_known {
             return Newest::Differs;
         }
-        if ahead.is_changed_by(from, to, elapsed_ms) {
+        let turns = ahead.turns(from, to, elapsed_ms);
+        if turns.contains(&true) {
             // Where a trip has a corridor, more is to be looked at.
-            return if self.lists.len() == OFFLINE + 1 { Newest::GoesOn } else { Newest::Differs };
+            return if self.lists.len() == OFFLINE + 1 { Newest::GoesOn(turns) } else { Newest::Differs };
         }
         self.through = to.time;
         self.at_its_end(instant)
@@ -128,20 +132,30 @@ impl OfVehicle {
         if is_late { Newest::SameButLate } else { Newest::Same }
     }
 
-    /// Judges a good fix that is the newest, and that begins, changes or ends runs, as [`Newest::GoesOn`] says.
+    /// Judges a good fix that is the newest, and that begins, changes or ends runs, as [`Newest::GoesOn`] says. What
+    /// holds there held for the fix before it, too.
     pub fn go_on(
         &mut self,
         (from, to): (&StepEnd, &StepEnd),
+        turns: Turns,
         judge: &Judge<'_>,
-        (generation, instant): (u32, i64),
+        instant: i64,
         emit: &mut impl FnMut(AlertFacts, i8),
     ) -> Newest {
         let terms = judge.terms(to.time);
-        for list in &mut self.lists[..OFFLINE] {
+        for (list, _) in self.lists.iter_mut().zip(turns).filter(|(_, turns)| *turns) {
             list.go_on((from, to), &terms, judge, instant, emit);
+            match list.what {
+                What::Overspeed => {
+                    let open = list.last_open();
+                    self.ahead.is_speeding = open.is_some();
+                    self.ahead.peak_dkmh = open.and_then(|run| run.peak_until(NEVER)).unwrap_or(0);
+                }
+                What::Idle => self.ahead.is_idle = list.last_open().is_some(),
+                _ => {}
+            }
         }
         self.through = to.time;
-        self.look_ahead(to, Some(terms), judge, generation);
         self.at_its_end(instant)
     }
 
@@ -223,7 +237,7 @@ impl OfVehicle {
         let terms = terms.filter(|terms| time < terms.until).unwrap_or_else(|| judge.terms(time));
         let open = |what: What| {
             let list = self.lists[..=OFFLINE].iter().find(|list| list.what == what);
-            list.and_then(|list| list.runs.last()).filter(|run| run.is_open())
+            list.and_then(List::last_open)
         };
         let is_outside = |transit: &Transit| transit.holds(time) && !judge.is_in(transit.corridor, time);
         let (silence_ms, _) = judge.silence(&judge.ruling(AlertKind::DeviceOffline, time), time);
@@ -310,33 +324,30 @@ impl OfVehicle {
 }
 
 impl Ahead {
-    /// Whether a fix begins, changes or ends a run.
+    /// Of which lists a fix begins, changes or ends a run.
     #[inline]
-    fn is_changed_by(&self, from: &StepEnd, to: &StepEnd, elapsed_ms: i64) -> bool {
+    fn turns(&self, from: &StepEnd, to: &StepEnd, elapsed_ms: i64) -> Turns {
         let Some(dkmh) = to.motion.speed_dkmh else {
             let ends_speeding = self.is_speeding && self.limit_milli == i64::MAX;
-            return ends_speeding || (self.is_idle && to.motion.ignition == Some(false));
+            let ends_idle = self.is_idle && to.motion.ignition == Some(false);
+            return [ends_speeding, ends_idle, false, false];
         };
         let is_speeding = milli(dkmh) > self.limit_milli;
-        if is_speeding != self.is_speeding || (is_speeding && dkmh > self.peak_dkmh) {
-            return true;
-        }
+        let turns_speeding = is_speeding != self.is_speeding || (is_speeding && dkmh > self.peak_dkmh);
         let is_moving = milli(dkmh) >= self.moving_milli;
         let is_idle = match to.motion.ignition {
             _ if is_moving => false,
             Some(is_on) => is_on,
             None => self.is_idle,
         };
-        if is_idle != self.is_idle {
-            return true;
-        }
-        match from.motion.speed_dkmh {
+        let [brakes, accelerates] = match from.motion.speed_dkmh {
             Some(before) if elapsed_ms <= HARSH_WITHIN_MS => {
                 let change_dkmh = i64::from(dkmh) - i64::from(before);
-                is_harsh(-change_dkmh, elapsed_ms, self.braking_by_36)
-                    || is_harsh(change_dkmh, elapsed_ms, self.acceleration_by_36)
+                [(-change_dkmh, self.braking_by_36), (change_dkmh, self.acceleration_by_36)]
+                    .map(|(change_dkmh, by_36)| is_harsh(change_dkmh, elapsed_ms, by_36))
             }
-            _ => false,
-        }
+            _ => [false; 2],
+        };
+        [turns_speeding, is_idle != self.is_idle, brakes, accelerates]
     }
 }

@@ -31,6 +31,12 @@ use plans::Plans;
 const TRUCKS: u32 = 84;
 const FENCES: u32 = 58;
 const SEED: u64 = 2026;
+/// The trucks drive over 60 km/h where roads let them, and would fill the inbox by the usual rule. By this one there
+/// are some alerts a day.
+const SPEED_RULE: &str = concat!(
+    r#"{"type":"rule","kind":"overspeed","scope":"fleet","threshold":68,"duration_s":180,"correct_history":true}"#,
+    "\n"
+);
 
 const FENCES_PATH: &str = "/api/v1/fences?limit=1000";
 const RECORDS_PATH: &str = "/api/v1/records";
@@ -133,6 +139,7 @@ impl Driver {
         for place in 0..self.world.places.len() as u32 {
             push_location_upsert(&mut records, &self.world, place, None);
         }
+        records.extend_from_slice(SPEED_RULE.as_bytes());
         if self.ask(Method::POST, RECORDS_PATH, records.into()).await?.is_some() {
             tracing::info!(fences = FENCES, "the demo's fences are created");
         }

@@ -62,6 +62,20 @@ impl KpiSpan {
         KpiSpan::ALL.into_iter().find(|span| span.as_str() == name)
     }
 
+    /// Its place in the order of names.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        match self {
+            KpiSpan::Last15Minutes => 0,
+            KpiSpan::LastHour => 1,
+            KpiSpan::Last24Hours => 2,
+            KpiSpan::Last7Days => 3,
+            KpiSpan::Day => 4,
+            KpiSpan::Now => 5,
+            KpiSpan::Week => 6,
+        }
+    }
+
     /// Whether its windows are those of a calendar: they stay, and their beginning is part of a row's key.
     #[must_use]
     pub fn is_calendar(self) -> bool {
@@ -104,12 +118,12 @@ impl KpiSpan {
     }
 }
 
-/// What rows are split by.
+/// What rows are split by, in the order of names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum KpiSliceKind {
-    Fleet,
     Client,
+    Fleet,
     Location,
     Truck,
 }
@@ -117,7 +131,7 @@ pub enum KpiSliceKind {
 impl KpiSliceKind {
     /// All kinds.
     pub const ALL: [KpiSliceKind; 4] =
-        [KpiSliceKind::Fleet, KpiSliceKind::Client, KpiSliceKind::Location, KpiSliceKind::Truck];
+        [KpiSliceKind::Client, KpiSliceKind::Fleet, KpiSliceKind::Location, KpiSliceKind::Truck];
 
     /// The name in rows.
     #[must_use]
@@ -157,15 +171,15 @@ impl KpiSlice {
     }
 }
 
-/// What a truck does now.
+/// What a truck does now, in the order of names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub enum LiveStatus {
     EnRoute,
     Idle,
-    Stopped,
-    Offline,
     Maintenance,
+    Offline,
+    Stopped,
 }
 
 impl LiveStatus {
@@ -173,9 +187,9 @@ impl LiveStatus {
     pub const ALL: [LiveStatus; 5] = [
         LiveStatus::EnRoute,
         LiveStatus::Idle,
-        LiveStatus::Stopped,
-        LiveStatus::Offline,
         LiveStatus::Maintenance,
+        LiveStatus::Offline,
+        LiveStatus::Stopped,
     ];
 
     /// The name in rows.
@@ -191,42 +205,75 @@ impl LiveStatus {
     }
 }
 
-/// Which figure. The unit is in its name: `_s` seconds, `_m` metres, `_bp` hundredths of a percent, else counts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Which figure, in the order of names. The unit is in its name: `_s` seconds, `_m` metres, `_bp` hundredths of a
+/// percent, else counts. `K` says which kind of alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
-pub enum KpiMetric {
-    TripsStarted,
-    TripsCompleted,
-    TripsDelayed,
-    TripsFailed,
-    TripsCancelled,
-    OnTimeDepartureBp,
+pub enum KpiMetric<K = Arc<str>> {
+    /// Alerts of a kind.
+    Alerts(K),
+    DistanceM,
+    DwellMeanS,
+    DwellP90S,
+    FreshnessP50S,
+    FreshnessP99S,
+    IdleS,
+    MovingS,
+    OfflineS,
     OnTimeArrivalBp,
+    OnTimeDepartureBp,
+    StoppedS,
     TatMeanS,
     TatP50S,
     TatP90S,
-    DwellMeanS,
-    DwellP90S,
-    Visits,
-    DistanceM,
-    MovingS,
-    IdleS,
-    StoppedS,
-    OfflineS,
-    UtilizationBp,
-    TrucksAt,
-    FreshnessP50S,
-    FreshnessP99S,
-    /// Alerts of a kind.
-    Alerts(Arc<str>),
+    TripsCancelled,
+    TripsCompleted,
+    TripsDelayed,
+    TripsFailed,
+    TripsStarted,
     /// Trucks in a state.
     Trucks(LiveStatus),
+    TrucksAt,
+    UtilizationBp,
+    Visits,
 }
 
 /// What the names of [`KpiMetric::Alerts`] begin with.
 const ALERTS: &str = "alerts:";
 /// What the names of [`KpiMetric::Trucks`] begin with.
 const TRUCKS: &str = "trucks:";
+
+impl<K> KpiMetric<K> {
+    /// The same figure, where kinds of alerts are named otherwise.
+    pub fn rename<N>(self, name_of: impl FnOnce(K) -> N) -> KpiMetric<N> {
+        match self {
+            KpiMetric::Alerts(kind) => KpiMetric::Alerts(name_of(kind)),
+            KpiMetric::DistanceM => KpiMetric::DistanceM,
+            KpiMetric::DwellMeanS => KpiMetric::DwellMeanS,
+            KpiMetric::DwellP90S => KpiMetric::DwellP90S,
+            KpiMetric::FreshnessP50S => KpiMetric::FreshnessP50S,
+            KpiMetric::FreshnessP99S => KpiMetric::FreshnessP99S,
+            KpiMetric::IdleS => KpiMetric::IdleS,
+            KpiMetric::MovingS => KpiMetric::MovingS,
+            KpiMetric::OfflineS => KpiMetric::OfflineS,
+            KpiMetric::OnTimeArrivalBp => KpiMetric::OnTimeArrivalBp,
+            KpiMetric::OnTimeDepartureBp => KpiMetric::OnTimeDepartureBp,
+            KpiMetric::StoppedS => KpiMetric::StoppedS,
+            KpiMetric::TatMeanS => KpiMetric::TatMeanS,
+            KpiMetric::TatP50S => KpiMetric::TatP50S,
+            KpiMetric::TatP90S => KpiMetric::TatP90S,
+            KpiMetric::TripsCancelled => KpiMetric::TripsCancelled,
+            KpiMetric::TripsCompleted => KpiMetric::TripsCompleted,
+            KpiMetric::TripsDelayed => KpiMetric::TripsDelayed,
+            KpiMetric::TripsFailed => KpiMetric::TripsFailed,
+            KpiMetric::TripsStarted => KpiMetric::TripsStarted,
+            KpiMetric::Trucks(status) => KpiMetric::Trucks(status),
+            KpiMetric::TrucksAt => KpiMetric::TrucksAt,
+            KpiMetric::UtilizationBp => KpiMetric::UtilizationBp,
+            KpiMetric::Visits => KpiMetric::Visits,
+        }
+    }
+}
 
 impl KpiMetric {
     /// All that have one name.
@@ -332,9 +379,7 @@ impl KpiRow {
 
     /// The order of keys.
     pub(crate) fn cmp_key(&self, other: &KpiRow) -> Ordering {
-        self.window_and_slice()
-            .cmp(&other.window_and_slice())
-            .then_with(|| self.metric.name().cmp(&other.metric.name()))
+        self.window_and_slice().cmp(&other.window_and_slice()).then_with(|| self.metric.cmp(&other.metric))
     }
 
     fn window_and_slice(&self) -> (&str, Option<TimeMs>, &str, &str) {
@@ -409,6 +454,21 @@ mod tests {
             assert_eq!(KpiMetric::from_name(wrong), None, "{wrong}");
         }
         assert_eq!((KpiSpan::from_name("2h"), KpiSliceKind::from_name("all")), (None, None));
+    }
+
+    #[test]
+    fn all_are_in_the_order_of_names() {
+        let by_rank = |a: &KpiSpan, b: &KpiSpan| (a.rank().cmp(&b.rank()), a.as_str().cmp(b.as_str()));
+        for (a, b) in KpiSpan::ALL.iter().flat_map(|a| KpiSpan::ALL.iter().map(move |b| (a, b))) {
+            let (by_rank, by_name) = by_rank(a, b);
+            assert_eq!(by_rank, by_name, "{a:?} {b:?}");
+        }
+        assert!(KpiSliceKind::ALL.is_sorted() && KpiSliceKind::ALL.is_sorted_by_key(|kind| kind.as_str()));
+        let others = LiveStatus::ALL.map(KpiMetric::Trucks).into_iter();
+        let alerts = ["a", "b"].map(|kind| KpiMetric::Alerts(kind.into()));
+        let mut metrics: Vec<KpiMetric> = KpiMetric::NAMED.into_iter().chain(others).chain(alerts).collect();
+        metrics.sort();
+        assert!(metrics.is_sorted_by_key(|metric| metric.name()));
     }
 
     #[test]

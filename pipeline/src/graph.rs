@@ -13,12 +13,11 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use model::{
-    Change, ClosedTick, CrossingRow, EtaRow, GraphSettings, KpiMetric, KpiRow, KpiSlice, PresenceRow,
-    RejectRow, Row, TimeMs, TripRow, VisitRow, Why,
+    Change, ClosedTick, CrossingRow, EtaRow, GraphSettings, PresenceRow, RejectRow, Row, Table, TimeMs,
+    TripRow, VisitRow, Why,
 };
 use operators::alerts::AlertControl;
 use operators::etas::EtaFacts;
-use operators::kpis::{KpiFacts, MetricKey, SliceKey};
 use operators::presence::FixIn;
 use operators::trips::{TripControl, TripFacts};
 use operators::{Control, Derived, net};
@@ -29,6 +28,7 @@ use timely::worker::Worker;
 use crate::alert_rows::alert_row;
 use crate::dataflow::{Computes, Given, Inputs, build};
 use crate::intake::{Intake, TickInput};
+use crate::kpi_rows;
 use crate::names::{AllNames, Guards};
 
 /// How many ticks may be with the workers at once.
@@ -227,13 +227,13 @@ impl Graph {
         net(&mut all.trips);
         net(&mut all.etas);
         net(&mut all.alerts);
-        Ok(self.pending.pop_front().map(|pending| self.close(pending, &all)))
+        Ok(self.pending.pop_front().map(|pending| self.close(pending, all)))
     }
 
-    fn close(&self, pending: Pending, given: &Given) -> ClosedTick {
+    fn close(&self, pending: Pending, given: Given) -> ClosedTick {
         let Given { deltas, trips, etas, kpis, alerts } = given;
-        let of_graph = deltas.len() + trips.len() + etas.len() + kpis.len() + alerts.len();
-        let mut changes: Vec<Change> = Vec::with_capacity(of_graph + pending.rejects.len());
+        let of_graph = deltas.len() + trips.len() + etas.len() + alerts.len();
+        let mut changes: Vec<Change> = Vec::with_capacity(of_graph + pending.rejects.len() + kpis.len());
         let names = self.names.read();
         for delta in deltas {
             let row = row_with_names(&delta.row, &names);
@@ -247,10 +247,6 @@ impl Graph {
             let row = Row::Eta(eta_row(&delta.row, &names));
             changes.push(Change { diff: delta.diff, row, why: delta.why });
         }
-        for delta in kpis {
-            let row = Row::Kpi(kpi_row(&delta.row, &names));
-            changes.push(Change { diff: delta.diff, row, why: delta.why });
-        }
         for delta in alerts {
             let row = Row::Alert(alert_row(&delta.row, &names));
             changes.push(Change { diff: delta.diff, row, why: delta.why });
@@ -260,6 +256,8 @@ impl Graph {
             changes.push(Change { diff: 1, row: Row::Reject(reject), why });
         }
         changes.sort_by(Change::cmp_in_tick);
+        let before_kpis = changes.partition_point(|change| change.row.table() < Table::Kpis);
+        changes.splice(before_kpis..before_kpis, kpi_rows::changes(kpis, &names));
         ClosedTick { changes, ..pending.unchanged }
     }
 }
@@ -321,52 +319,6 @@ fn eta_row(facts: &EtaFacts, names: &Guards<'_>) -> EtaRow {
         eta: TimeMs(facts.eta),
         eta_low: TimeMs(facts.eta_low),
         eta_high: TimeMs(facts.eta_high),
-    }
-}
-
-fn kpi_row(facts: &KpiFacts, names: &Guards<'_>) -> KpiRow {
-    let id = match facts.slice {
-        SliceKey::Fleet => KpiSlice::ALL_OF_IT.into(),
-        SliceKey::Client(key) => names.clients[key as usize].clone(),
-        SliceKey::Location(key) => names.fences[key as usize].clone(),
-        SliceKey::Truck(key) => names.vehicles[key as usize].clone(),
-    };
-    KpiRow {
-        span: facts.span,
-        start: facts.start.map(TimeMs),
-        slice: KpiSlice { kind: facts.slice.kind(), id },
-        metric: metric(facts.metric, names),
-        value: facts.value,
-        is_final: facts.is_final,
-    }
-}
-
-fn metric(key: MetricKey, names: &Guards<'_>) -> KpiMetric {
-    match key {
-        MetricKey::TripsStarted => KpiMetric::TripsStarted,
-        MetricKey::TripsCompleted => KpiMetric::TripsCompleted,
-        MetricKey::TripsDelayed => KpiMetric::TripsDelayed,
-        MetricKey::TripsFailed => KpiMetric::TripsFailed,
-        MetricKey::TripsCancelled => KpiMetric::TripsCancelled,
-        MetricKey::OnTimeDepartureBp => KpiMetric::OnTimeDepartureBp,
-        MetricKey::OnTimeArrivalBp => KpiMetric::OnTimeArrivalBp,
-        MetricKey::TatMeanS => KpiMetric::TatMeanS,
-        MetricKey::TatP50S => KpiMetric::TatP50S,
-        MetricKey::TatP90S => KpiMetric::TatP90S,
-        MetricKey::DwellMeanS => KpiMetric::DwellMeanS,
-        MetricKey::DwellP90S => KpiMetric::DwellP90S,
-        MetricKey::Visits => KpiMetric::Visits,
-        MetricKey::DistanceM => KpiMetric::DistanceM,
-        MetricKey::MovingS => KpiMetric::MovingS,
-        MetricKey::IdleS => KpiMetric::IdleS,
-        MetricKey::StoppedS => KpiMetric::StoppedS,
-        MetricKey::OfflineS => KpiMetric::OfflineS,
-        MetricKey::UtilizationBp => KpiMetric::UtilizationBp,
-        MetricKey::TrucksAt => KpiMetric::TrucksAt,
-        MetricKey::FreshnessP50S => KpiMetric::FreshnessP50S,
-        MetricKey::FreshnessP99S => KpiMetric::FreshnessP99S,
-        MetricKey::Trucks(status) => KpiMetric::Trucks(status),
-        MetricKey::Alerts(kind) => KpiMetric::Alerts(names.kinds[kind as usize].clone()),
     }
 }
 

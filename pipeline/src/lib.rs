@@ -20,6 +20,7 @@ pub mod explain;
 mod export;
 mod graph;
 mod intake;
+mod kpi_rows;
 mod names;
 mod periods;
 mod replay;

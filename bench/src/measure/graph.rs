@@ -23,7 +23,12 @@ struct Case {
     /// How many of a hundred fixes come late.
     late_percent: u64,
     computes: Computes,
+    /// Positions a tick.
+    tick: usize,
 }
+
+/// What a group of the journal holds that is committed a hundred times a second, at a million positions a second.
+const LARGE_TICK: usize = 10_000;
 
 /// Rows of KPIs move at multiples of this.
 const HOP_MS: i64 = 10_000;
@@ -40,6 +45,7 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
         workers,
         late_percent: 0,
         computes: Computes::Visits,
+        tick: TICK,
     };
     // The same with more and more to compute.
     let hauling = |figure, computes| Case { computes, ..case(figure, 1_000, 10_000, Layout::Scattered, 1) };
@@ -51,6 +57,7 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
         hauling("hauling, visits alone", Computes::Visits),
         hauling("hauling, with trips, ETAs and alerts", Computes::Alerts),
         hauling("hauling, with KPIs too", Computes::All),
+        Case { tick: LARGE_TICK, ..hauling("hauling, all of it, large ticks", Computes::All) },
         case("scattered", 10_000, 10_000, Layout::Scattered, 2),
         Case { late_percent: 5, ..case("scattered, some late", 10_000, 10_000, Layout::Scattered, 1) },
     ];
@@ -102,7 +109,7 @@ fn one(case: &Case, positions: usize, runs: usize, report: &mut Report) -> anyho
         graph.close_all()?;
         let changes_before = graph.changes();
         let started = Instant::now();
-        feed(&mut graph, &ids, &fixes, &hauls)?;
+        feed(&mut graph, &ids, fixes.chunks(case.tick), &hauls)?;
         rates.push(fixes.len() as f64 / started.elapsed().as_secs_f64());
         kpi_changes = graph.kpi_changes();
         changes = graph.changes() - changes_before - kpi_changes;
@@ -113,7 +120,7 @@ fn one(case: &Case, positions: usize, runs: usize, report: &mut Report) -> anyho
         ("vehicles", json!(case.vehicles)),
         ("fences", json!(case.fences)),
         ("workers", json!(case.workers)),
-        ("tick", json!(TICK)),
+        ("tick", json!(case.tick)),
         ("order", json!(order)),
         ("changes_a_position", rounded(changes as f64 / fixes.len() as f64)),
     ];
@@ -133,11 +140,11 @@ fn one(case: &Case, positions: usize, runs: usize, report: &mut Report) -> anyho
 fn feed(
     graph: &mut BareGraph,
     ids: &[Arc<str>],
-    fixes: &[FleetPosition],
+    ticks: std::slice::Chunks<'_, FleetPosition>,
     hauls: &[Haul],
 ) -> anyhow::Result<()> {
     let mut hauls = hauls.iter().peekable();
-    for chunk in fixes.chunks(TICK) {
+    for chunk in ticks {
         let ends = chunk.last().map(|fix| fix.position.event_time);
         while let Some(haul) = hauls.next_if(|haul| Some(haul.planned) <= ends) {
             graph.record(haul.record.clone());

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use super::calendar::Rules;
 use super::parts::{Part, SliceKey};
 use super::present::Present;
-use super::shown::Moved;
+use super::shown::{Moved, Shown};
 use super::steps::StepSums;
 use super::tally::MetricKey;
 use super::windows::Windows;
@@ -82,6 +82,8 @@ pub(super) struct Board {
     zone: TimeZone,
     horizon_ms: i64,
     present: Vec<(MetricKey, i64)>,
+    /// Room for figures.
+    spare: Shown,
 }
 
 impl Slice {
@@ -101,6 +103,7 @@ impl Board {
             zone: settings.zone.clone(),
             horizon_ms: settings.horizon_ms,
             present: Vec::new(),
+            spare: Shown::default(),
         }
     }
 
@@ -183,7 +186,7 @@ impl Board {
                 let now: &[(MetricKey, i64)] = if is_of_present { &self.present } else { &[] };
                 let windows = &mut slice.windows;
                 let why = windows.take_why(span).unwrap_or(Why::first(last_seq));
-                let is_due = windows.show(span, mark, &rules, now, &mut |moved| {
+                let is_due = windows.show(span, mark, &rules, now, &mut self.spare, &mut |moved| {
                     emit(KpiFacts::moved(key, moved, why));
                 });
                 slice.is_due[span as usize] = is_due;

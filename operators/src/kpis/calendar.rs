@@ -119,8 +119,8 @@ impl Calendar {
         Some(window.end.saturating_add(horizon_ms))
     }
 
-    /// Shows what there is before a mark; all that was added is.
-    pub fn show(&mut self, mark: i64, rules: &Rules<'_>, moved: &mut impl FnMut(Moved)) {
+    /// Shows what there is before a mark; all that was added is. `spare` is room for figures.
+    pub fn show(&mut self, mark: i64, rules: &Rules<'_>, spare: &mut Shown, moved: &mut impl FnMut(Moved)) {
         let is_final_due = self.next_final(rules.horizon_ms).is_some_and(|time| time < mark);
         let judges_ends = is_final_due || std::mem::take(&mut self.has_other_ends);
         if self.changed_from.is_none() && !self.goes_on && !judges_ends {
@@ -133,8 +133,7 @@ impl Calendar {
         for (&start, window) in self.windows.range_mut(from..anew_from) {
             let is_final = window.end.saturating_add(rules.horizon_ms) < mark;
             if is_final != window.shown.is_final {
-                let anew = Shown { is_final, ..window.shown.clone() };
-                window.shown.show(self.span, anew, moved);
+                window.shown.show_as(is_final, self.span, moved);
             }
             if !is_final && not_final_from.is_none() {
                 not_final_from = Some(start);
@@ -146,14 +145,15 @@ impl Calendar {
             let at_start = rates;
             rates.add_all(&window.inside, 1);
             let ms = Rates::between((start, &at_start), (window.end.min(mark), &rates));
-            let mut figures = Vec::new();
-            window.tally.figures(&ms, rules.shows_zeros, &mut figures);
-            figures.sort_unstable();
+            spare.figures.clear();
+            window.tally.figures(&ms, rules.shows_zeros, &mut spare.figures);
+            spare.figures.sort_unstable();
             let is_final = window.end.saturating_add(rules.horizon_ms) < mark;
             if !is_final && not_final_from.is_none() {
                 not_final_from = Some(start);
             }
-            window.shown.show(self.span, Shown { start, is_final, figures }, moved);
+            (spare.start, spare.is_final) = (start, is_final);
+            window.shown.show(self.span, spare, moved);
             // A share of the operational time falls as that grows.
             self.goes_on = rates.is_any_at_work() || (ms[Rate::OnTrip as usize] > 0 && mark < window.end);
         }

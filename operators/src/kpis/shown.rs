@@ -26,20 +26,33 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// Shows other figures, and tells what moved.
-    pub fn show(&mut self, span: KpiSpan, anew: Shown, moved: &mut impl FnMut(Moved)) {
-        let is_alike = (anew.start, anew.is_final) == (self.start, self.is_final);
-        let mut tell = |of: &Shown, others: &Shown, diff: i8| {
+    /// Shows other figures, and tells what moved in the order of metrics. What was shown is left in `anew`.
+    pub fn show(&mut self, span: KpiSpan, anew: &mut Shown, moved: &mut impl FnMut(Moved)) {
+        std::mem::swap(self, anew);
+        let (after, before) = (&*self, &*anew);
+        let is_alike = (after.start, after.is_final) == (before.start, before.is_final);
+        let tell = |of: &Shown, &(metric, value): &(MetricKey, i64), diff: i8| {
             let start = (span != KpiSpan::Now).then_some(of.start);
-            for row in &of.figures {
-                if !is_alike || others.figures.binary_search(row).is_err() {
-                    let (metric, value) = *row;
-                    moved(Moved { span, start, metric, value, is_final: of.is_final, diff });
-                }
-            }
+            Moved { span, start, metric, value, is_final: of.is_final, diff }
         };
-        tell(self, &anew, -1);
-        tell(&anew, self, 1);
-        *self = anew;
+        let mut came = after.figures.iter().peekable();
+        for went in &before.figures {
+            while let Some(figure) = came.next_if(|figure| figure.0 < went.0) {
+                moved(tell(after, figure, 1));
+            }
+            let in_its_place = came.next_if(|figure| figure.0 == went.0);
+            if is_alike && in_its_place == Some(went) {
+                continue;
+            }
+            moved(tell(before, went, -1));
+            in_its_place.into_iter().for_each(|figure| moved(tell(after, figure, 1)));
+        }
+        came.for_each(|figure| moved(tell(after, figure, 1)));
+    }
+
+    /// Shows the same figures as final, or as not final any more.
+    pub fn show_as(&mut self, is_final: bool, span: KpiSpan, moved: &mut impl FnMut(Moved)) {
+        let mut anew = Shown { is_final, ..self.clone() };
+        self.show(span, &mut anew, moved);
     }
 }

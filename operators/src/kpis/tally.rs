@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{LiveStatus, half_even};
+use model::{KpiMetric, half_even};
 
 use super::parts::{Field, Part, Piece, RATES, Rate, SAMPLES, SUMS, Sum};
 use super::samples::Samples;
@@ -10,34 +10,7 @@ use super::steps::DOINGS;
 use crate::alerts::KindKey;
 
 /// Which figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)]
-pub enum MetricKey {
-    TripsStarted,
-    TripsCompleted,
-    TripsDelayed,
-    TripsFailed,
-    TripsCancelled,
-    OnTimeDepartureBp,
-    OnTimeArrivalBp,
-    TatMeanS,
-    TatP50S,
-    TatP90S,
-    DwellMeanS,
-    DwellP90S,
-    Visits,
-    DistanceM,
-    MovingS,
-    IdleS,
-    StoppedS,
-    OfflineS,
-    UtilizationBp,
-    TrucksAt,
-    FreshnessP50S,
-    FreshnessP99S,
-    Trucks(LiveStatus),
-    Alerts(KindKey),
-}
+pub type MetricKey = KpiMetric<KindKey>;
 
 /// Sums of rates up to a time: of each, how many go on, and the sum of the times from which on they do. Between two
 /// times `s` and `e`, of which these are the sums, they went on for `e W(e) - P(e) - (s W(s) - P(s))`.
@@ -80,6 +53,11 @@ impl Rates {
     /// Whether a leg or a trip goes on.
     pub fn is_any_at_work(&self) -> bool {
         self.count[..=Rate::OnTrip as usize].iter().any(|&count| count != 0)
+    }
+
+    /// Whether anything goes on that figures of a window are made of: these move with the window.
+    pub fn is_any_going_on(&self) -> bool {
+        self.count[..=Rate::Operational as usize].iter().any(|&count| count != 0)
     }
 
     /// For how long each went on from one time to another, ms.

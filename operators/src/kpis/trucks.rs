@@ -8,7 +8,7 @@ use model::{GraphSettings, KpiSliceKind, KpiSpan, TimeMs, TimeZone, Why};
 use super::board::KpiFacts;
 use super::calendar::{Calendar, Rules};
 use super::parts::{Part, Piece, SliceKey};
-use super::shown::Moved;
+use super::shown::{Moved, Shown};
 use super::steps::StepBuckets;
 use crate::presence::{Step, VehicleKey};
 use crate::rows::Delta;
@@ -37,6 +37,8 @@ pub(super) struct Trucks {
     mark: Option<i64>,
     zone: TimeZone,
     horizon_ms: i64,
+    /// Room for figures.
+    spare: Shown,
 }
 
 impl Default for OfTruck {
@@ -80,6 +82,7 @@ impl Trucks {
             mark: None,
             zone: settings.zone.clone(),
             horizon_ms: settings.horizon_ms,
+            spare: Shown::default(),
         }
     }
 
@@ -135,7 +138,10 @@ impl Trucks {
             let why = truck.why.take().unwrap_or(Why::first(last_seq));
             let slice = SliceKey::Truck(place * self.peers + self.remainder);
             let mut moved = |moved: Moved| emit(KpiFacts::moved(slice, moved, why));
-            truck.calendars.iter_mut().for_each(|calendar| calendar.show(mark, &rules, &mut moved));
+            truck
+                .calendars
+                .iter_mut()
+                .for_each(|calendar| calendar.show(mark, &rules, &mut self.spare, &mut moved));
         }
     }
 

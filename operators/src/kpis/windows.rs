@@ -31,6 +31,10 @@ struct Rolling {
     at_until: Rates,
     tally: Tally,
     shown: Shown,
+    /// No bucket that is in the window begins earlier.
+    first_inside: i64,
+    /// Whether there may be other figures than those that are shown.
+    is_changed: bool,
 }
 
 /// What is counted in 10 seconds.
@@ -48,6 +52,8 @@ type Buckets = BTreeMap<i64, Bucket>;
 pub(super) struct Windows {
     /// What is in a rolling window, or ahead of any.
     buckets: Buckets,
+    /// When the newest of them began that there ever was.
+    newest: i64,
     rolling: Vec<Rolling>,
     calendars: [Calendar; 2],
     /// Up to when the calendars have taken in what there is.
@@ -74,25 +80,35 @@ impl Rolling {
         if piece.bucket() >= self.until {
             return;
         }
+        self.is_changed = true;
         self.at_until.add(piece);
         if piece.bucket() < self.start {
             self.at_start.add(piece);
         } else {
+            self.first_inside = self.first_inside.min(piece.bucket());
             self.tally.add(piece, 1);
         }
     }
 
-    /// Takes in what is there up to a mark, and drops what is behind the window then.
-    fn advance(&mut self, mark: i64, buckets: &Buckets) {
-        for piece in pieces(buckets, self.until, mark) {
-            self.at_until.add(piece);
-            self.tally.add(piece, 1);
+    /// Takes in what is there up to a mark, and drops what is behind the window then. No bucket begins after `newest`.
+    fn advance(&mut self, mark: i64, buckets: &Buckets, newest: i64) {
+        if self.until <= newest {
+            for piece in pieces(buckets, self.until, mark) {
+                self.is_changed = true;
+                self.first_inside = self.first_inside.min(piece.bucket());
+                self.at_until.add(piece);
+                self.tally.add(piece, 1);
+            }
         }
         self.until = mark.max(self.until);
         let start = mark - self.length_ms;
-        for piece in pieces(buckets, self.start, start) {
-            self.at_start.add(piece);
-            self.tally.add(piece, -1);
+        if self.first_inside < start {
+            for piece in pieces(buckets, self.start, start) {
+                self.is_changed = true;
+                self.at_start.add(piece);
+                self.tally.add(piece, -1);
+            }
+            self.first_inside = buckets.range(start..).next().map_or(i64::MAX, |(&first, _)| first);
         }
         self.start = start.max(self.start);
     }
@@ -102,23 +118,30 @@ impl Rolling {
     fn show(
         &mut self,
         mark: i64,
-        buckets: &Buckets,
+        (buckets, newest): (&Buckets, i64),
         now: &[(MetricKey, i64)],
+        spare: &mut Shown,
         moved: &mut impl FnMut(Moved),
     ) -> bool {
-        self.advance(mark, buckets);
-        let mut figures = now.to_vec();
+        self.advance(mark, buckets, newest);
+        let goes_on = self.at_until.is_any_going_on() || self.at_start.is_any_going_on();
+        let figures = &mut spare.figures;
+        figures.clear();
+        figures.extend_from_slice(now);
         if self.span == KpiSpan::Now {
             let present = self.at_until.count(Rate::Present);
             figures.extend((present > 0).then_some((MetricKey::TrucksAt, present)));
-        } else {
+        } else if std::mem::take(&mut self.is_changed) || goes_on {
             let ms = Rates::between((self.start, &self.at_start), (mark, &self.at_until));
-            self.tally.figures(&ms, false, &mut figures);
+            self.tally.figures(&ms, false, figures);
+        } else {
+            figures.extend_from_slice(&self.shown.figures);
         }
         figures.sort_unstable();
-        self.shown.show(self.span, Shown { start: self.start, is_final: false, figures }, moved);
+        (spare.start, spare.is_final) = (self.start, false);
+        self.shown.show(self.span, spare, moved);
         let moves_along = self.span != KpiSpan::Now && !self.shown.figures.is_empty();
-        moves_along || buckets.last_key_value().is_some_and(|(&last, _)| last >= self.until)
+        moves_along || newest >= self.until
     }
 }
 
@@ -136,10 +159,13 @@ impl Windows {
                 at_until: Rates::default(),
                 tally: Tally::default(),
                 shown: Shown::default(),
+                first_inside: i64::MAX,
+                is_changed: true,
             })
         });
         Windows {
             buckets: BTreeMap::new(),
+            newest: i64::MIN,
             rolling: rolling.collect(),
             calendars: [Calendar::new(KpiSpan::Day), Calendar::new(KpiSpan::Week)],
             calendars_until: [i64::MIN; 2],
@@ -151,6 +177,7 @@ impl Windows {
     pub fn add_part(&mut self, part: &Part, zone: &TimeZone) {
         self.add(Piece::Part(part), part.why, zone);
         if self.is_needed(part.bucket) {
+            self.newest = self.newest.max(part.bucket);
             self.buckets.entry(part.bucket).or_default().parts.push(*part);
         }
     }
@@ -159,6 +186,7 @@ impl Windows {
     pub fn add_steps(&mut self, bucket: i64, steps: &StepSums, why: Why, zone: &TimeZone) {
         self.add(Piece::Steps(bucket, steps), why, zone);
         if self.is_needed(bucket) {
+            self.newest = self.newest.max(bucket);
             self.buckets.entry(bucket).or_default().steps.add(steps);
         }
     }
@@ -190,42 +218,47 @@ impl Windows {
     }
 
     /// Brings the rows of a span up to date at a mark. `now` are figures of the present besides those that follow
-    /// from parts with a time. Tells whether the next mark has to be looked at, though nothing is added until then.
+    /// from parts with a time; `spare` is room for figures. Tells whether the next mark has to be looked at, though
+    /// nothing is added until then.
     pub fn show(
         &mut self,
         span: KpiSpan,
         mark: i64,
         rules: &Rules<'_>,
         now: &[(MetricKey, i64)],
+        spare: &mut Shown,
         moved: &mut impl FnMut(Moved),
     ) -> bool {
-        let Windows { buckets, rolling, calendars, calendars_until, .. } = self;
-        let goes_on = match span {
+        let Windows { buckets, newest, rolling, calendars, calendars_until, .. } = self;
+        let newest = *newest;
+        match span {
             KpiSpan::Day | KpiSpan::Week => {
                 let place = usize::from(span == KpiSpan::Week);
                 let (calendar, until) = (&mut calendars[place], &mut calendars_until[place]);
-                for piece in pieces(buckets, *until, mark) {
-                    calendar.add(piece, rules.zone);
+                if *until <= newest {
+                    pieces(buckets, *until, mark).for_each(|piece| calendar.add(piece, rules.zone));
                 }
                 *until = mark.max(*until);
-                calendar.show(mark, rules, moved);
-                calendar.goes_on() || buckets.last_key_value().is_some_and(|(&last, _)| last >= *until)
+                calendar.show(mark, rules, spare, moved);
+                calendar.goes_on() || newest >= *until
             }
             _ => {
                 let Some(place) = rolling.iter().position(|rolling| rolling.span == span) else {
                     return false;
                 };
                 let (shorter, rolling) = rolling.split_at_mut(place);
-                let moves = rolling[0].show(mark, buckets, now, moved);
+                let moves = rolling[0].show(mark, (buckets, newest), now, spare, moved);
                 // Those that nobody looked at, as they show nothing, need what they have left behind no longer. Their
                 // hops are shorter: no mark of theirs is skipped.
-                shorter.iter_mut().for_each(|shorter| shorter.advance(mark, buckets));
+                shorter.iter_mut().for_each(|shorter| shorter.advance(mark, buckets, newest));
                 // The longest is looked at until there is nothing to forget.
-                moves || (rolling.len() == 1 && !buckets.is_empty())
+                let is_longest = rolling.len() == 1;
+                if is_longest {
+                    self.forget();
+                }
+                moves || (is_longest && !self.buckets.is_empty())
             }
-        };
-        self.forget();
-        goes_on
+        }
     }
 
     /// The first time behind which a window of a span becomes final.

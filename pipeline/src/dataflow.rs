@@ -54,6 +54,20 @@ pub(crate) struct Given {
     pub alerts: Vec<Delta<AlertFacts>>,
 }
 
+impl Given {
+    /// Takes what there is, and leaves room for as much: ticks are alike.
+    pub fn take(&mut self) -> Given {
+        let room = Given {
+            deltas: Vec::with_capacity(self.deltas.len()),
+            trips: Vec::with_capacity(self.trips.len()),
+            etas: Vec::with_capacity(self.etas.len()),
+            kpis: Vec::with_capacity(self.kpis.len()),
+            alerts: Vec::with_capacity(self.alerts.len()),
+        };
+        std::mem::replace(self, room)
+    }
+}
+
 /// Puts the operators of a worker together.
 pub(crate) fn build(
     inputs: Inputs<'_>,

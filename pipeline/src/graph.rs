@@ -213,10 +213,9 @@ impl Graph {
                 Ok(Done::Panicked) | Err(_) => return Err(GraphError::WorkerGone),
             }
         }
-        let mut all = Given::default();
-        for Given { deltas, trips, etas, kpis, alerts } in
-            self.given.iter_mut().filter_map(VecDeque::pop_front)
-        {
+        let mut given = self.given.iter_mut().filter_map(VecDeque::pop_front);
+        let mut all = given.next().unwrap_or_default();
+        for Given { deltas, trips, etas, kpis, alerts } in given {
             all.deltas.extend(deltas);
             all.trips.extend(trips);
             all.etas.extend(etas);
@@ -233,7 +232,7 @@ impl Graph {
     fn close(&self, pending: Pending, given: Given) -> ClosedTick {
         let Given { deltas, trips, etas, kpis, alerts } = given;
         let of_graph = deltas.len() + trips.len() + etas.len() + alerts.len();
-        let mut changes: Vec<Change> = Vec::with_capacity(of_graph + pending.rejects.len() + kpis.len());
+        let mut changes: Vec<Change> = Vec::with_capacity(of_graph + pending.rejects.len());
         let names = self.names.read();
         for delta in deltas {
             let row = row_with_names(&delta.row, &names);
@@ -256,8 +255,11 @@ impl Graph {
             changes.push(Change { diff: 1, row: Row::Reject(reject), why });
         }
         changes.sort_by(Change::cmp_in_tick);
-        let before_kpis = changes.partition_point(|change| change.row.table() < Table::Kpis);
-        changes.splice(before_kpis..before_kpis, kpi_rows::changes(kpis, &names));
+        let behind_kpis =
+            changes.split_off(changes.partition_point(|change| change.row.table() < Table::Kpis));
+        changes.reserve_exact(kpis.len() + behind_kpis.len());
+        kpi_rows::push_changes(kpis, &names, &mut changes);
+        changes.extend(behind_kpis);
         ClosedTick { changes, ..pending.unchanged }
     }
 }
@@ -387,7 +389,7 @@ fn run_worker(
                 return;
             }
         }
-        let mut of_tick = std::mem::take(&mut *given.borrow_mut());
+        let mut of_tick = given.borrow_mut().take();
         net(&mut of_tick.deltas);
         if bell.done.send(Done::Tick { worker: worker.index(), given: of_tick }).is_err() {
             return;

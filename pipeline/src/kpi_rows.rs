@@ -33,10 +33,10 @@ fn row(facts: &KpiFacts, names: &Guards<'_>) -> KpiRow {
     }
 }
 
-/// The changes of KPIs in the order of [`Change::cmp_in_tick`]. There may be more of them than of all others. Those of
+/// Appends the changes of KPIs in the order of [`Change::cmp_in_tick`]. There may be more of them than of all others. Those of
 /// one window and slice come one after the other and, but for kinds of alerts, in their order: so windows are ordered,
 /// and not rows.
-pub(crate) fn changes(mut deltas: Vec<Delta<KpiFacts>>, names: &Guards<'_>) -> Vec<Change> {
+pub(crate) fn push_changes(mut deltas: Vec<Delta<KpiFacts>>, names: &Guards<'_>, out: &mut Vec<Change>) {
     let window = |facts: &KpiFacts| {
         let start = facts.start.filter(|_| facts.span.is_calendar());
         (facts.span.rank(), start, facts.slice)
@@ -55,5 +55,5 @@ pub(crate) fn changes(mut deltas: Vec<Delta<KpiFacts>>, names: &Guards<'_>) -> V
         let row = Row::Kpi(row(&delta.row, names));
         Change { diff: delta.diff, row, why: delta.why }
     };
-    windows.into_iter().flat_map(|(_, of_window)| of_window).map(change).collect()
+    windows.into_iter().for_each(|(_, of_window)| out.extend(of_window.iter().map(change)));
 }

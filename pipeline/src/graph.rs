@@ -194,7 +194,8 @@ impl Graph {
                 parts[fix.vehicle as usize % peers].push(fix);
             }
         }
-        for (sender, fixes) in self.work.iter().zip(parts) {
+        for (sender, mut fixes) in self.work.iter().zip(parts) {
+            put_by_vehicle(&mut fixes, &controls);
             let (controls, trip_controls) = (controls.clone(), trip_controls.clone());
             let work = Work { tick, fixes, controls, trip_controls, alert_controls: alert_controls.clone() };
             sender.send(work).map_err(|_| GraphError::WorkerGone)?;
@@ -262,6 +263,19 @@ impl Graph {
         changes.extend(behind_kpis);
         ClosedTick { changes, ..pending.unchanged }
     }
+}
+
+/// Orders fixes by vehicle, those of one as they came, and none over a control. What is kept of a vehicle is far from
+/// what is kept of others, in each operator: so its fixes follow each other.
+fn put_by_vehicle(fixes: &mut [FixIn], controls: &[Control]) {
+    let mut rest = fixes;
+    for control in controls {
+        let before = rest.partition_point(|fix| fix.seq < control.seq());
+        let (now, later) = rest.split_at_mut(before);
+        now.sort_by_key(|fix| fix.vehicle);
+        rest = later;
+    }
+    rest.sort_by_key(|fix| fix.vehicle);
 }
 
 /// A row of the graph with the texts of its numbers, all of which were given out before the row came to be.

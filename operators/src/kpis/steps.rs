@@ -43,14 +43,25 @@ impl StepSums {
     }
 }
 
-/// Sums by the beginning of their bucket of `MS` milliseconds, the newest last.
-#[derive(Debug, Default)]
+/// Sums by the beginning of their bucket of `MS` milliseconds. Those of the newest are at hand.
+#[derive(Debug)]
 pub(super) struct StepBuckets<const MS: i64> {
-    buckets: Vec<(i64, StepSums)>,
+    /// When the newest begins; `i64::MIN` where there is none.
+    newest: i64,
+    sums: StepSums,
+    /// In order.
+    older: Vec<(i64, StepSums)>,
+}
+
+impl<const MS: i64> Default for StepBuckets<MS> {
+    fn default() -> Self {
+        StepBuckets { newest: i64::MIN, sums: StepSums::default(), older: Vec::new() }
+    }
 }
 
 impl<const MS: i64> StepBuckets<MS> {
     /// Counts a step that came or went.
+    #[inline]
     pub fn add(&mut self, step: &Step) {
         let diff = i64::from(step.diff);
         let at_end = self.at(step.to.time);
@@ -65,34 +76,40 @@ impl<const MS: i64> StepBuckets<MS> {
 
     /// Gives what is before a time, and forgets it.
     pub fn take_before(&mut self, time: i64, mut take: impl FnMut(i64, &StepSums)) {
-        let count = self.buckets.partition_point(|(start, _)| *start < time);
-        self.buckets.drain(..count).for_each(|(start, sums)| take(start, &sums));
+        let count = self.older.partition_point(|(start, _)| *start < time);
+        self.older.drain(..count).for_each(|(start, sums)| take(start, &sums));
+        if self.newest != i64::MIN && self.newest < time {
+            take(std::mem::replace(&mut self.newest, i64::MIN), &std::mem::take(&mut self.sums));
+        }
     }
 
     /// How many buckets are kept.
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.buckets.len()
+        self.older.len() + usize::from(self.newest != i64::MIN)
     }
 
     #[inline]
     fn at(&mut self, time: i64) -> &mut StepSums {
         let start = time - time.rem_euclid(MS);
-        let place = match self.buckets.last() {
-            Some((last, _)) if *last == start => self.buckets.len() - 1,
-            Some((last, _)) if *last > start => match self.buckets.binary_search_by_key(&start, |of| of.0) {
-                Ok(place) => place,
-                Err(place) => {
-                    self.buckets.insert(place, (start, StepSums::default()));
-                    place
-                }
-            },
-            _ => {
-                self.buckets.push((start, StepSums::default()));
-                self.buckets.len() - 1
+        if start < self.newest {
+            return self.at_older(start);
+        }
+        if start > self.newest {
+            let before = (std::mem::replace(&mut self.newest, start), std::mem::take(&mut self.sums));
+            if before.0 != i64::MIN {
+                self.older.push(before);
             }
-        };
-        &mut self.buckets[place].1
+        }
+        &mut self.sums
+    }
+
+    fn at_older(&mut self, start: i64) -> &mut StepSums {
+        let place = self.older.partition_point(|(older, _)| *older < start);
+        if self.older.get(place).is_none_or(|(older, _)| *older != start) {
+            self.older.insert(place, (start, StepSums::default()));
+        }
+        &mut self.older[place].1
     }
 }
 

@@ -82,8 +82,9 @@ impl PresenceWork {
         }
     }
 
-    /// Works on one tick, its records in their order, and gives every difference of rows to `emit`. `fixes`
-    /// come in the order of their records, as do the controls after the tick's own.
+    /// Works on one tick, its records in their order, and gives every difference of rows to `emit`. Controls come
+    /// in the order of their records, after the tick's own; so do the fixes of a vehicle, and between two controls
+    /// those whose records are.
     pub fn tick(&mut self, controls: &[Control], fixes: &[FixIn], emit: impl FnMut(Delta)) {
         self.shared.steps.clear();
         self.fences_edited = None;

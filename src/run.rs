@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use anyhow::Context;
-use api::{Api, ApiConfig, Views};
+use api::{Api, ApiConfig, DriverRule, Views};
 use journal::{Log, Options, Store};
 use model::{AlertMarkRecord, ClosedTick, TimeMs};
 use pipeline::config::{Config, Secret};
@@ -330,6 +330,7 @@ fn api_config(config: &Config, address: SocketAddr) -> anyhow::Result<ApiConfig>
         sign_all_writes: None,
         allowed_hosts,
         trip_min_notice_ms: config.trip_min_notice_min()? * MINUTE_MS,
+        trip_driver: DriverRule::from_name(config.trip_needs_driver()?).unwrap_or_default(),
         zone: config.graph_settings()?.zone,
         tracking_secret,
         tracking_base_url: config.tracking.base_url.clone(),

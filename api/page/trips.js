@@ -74,7 +74,8 @@ function summary(trip) {
 function card(trip) {
   const when = make('time', 'quiet', clock(departure(trip), state.asOf));
   const route = make('span', '', `${trip.plan.pickup} → ${trip.plan.delivery}`);
-  const what = make('small', '', isLate(trip) && make('em', 'badge', summary(trip)), !isLate(trip) && summary(trip));
+  const expected = trip.eta && ` · expected ${clock(ms(trip.eta), state.asOf)}`;
+  const what = make('small', '', isLate(trip) && make('em', 'badge', summary(trip)), !isLate(trip) && summary(trip), expected);
   const made = button('card', () => openTrip(trip.trip_id), make('b', '', trip.vehicle_id), when, route, what);
   made.title = trip.trip_id;
   made.dataset.trip = trip.trip_id;
@@ -170,6 +171,7 @@ function showTrip(trip, more = {}) {
     ['To leave', at(plan.scheduled_departure), fullTime(departure(trip))], ['To be there', at(plan.scheduled_arrival)],
     ['At the pickup', at(trip.pickup_arrival)],
     ['Departed', trip.departure_unobserved ? 'nobody saw it' : at(trip.actual_departure)],
+    ['Expected', trip.eta && `${at(trip.eta)} (${at(trip.eta_low)} to ${at(trip.eta_high)})`, trip.eta && fullTime(ms(trip.eta))],
     ['Arrived', at(trip.arrival)], ['Offloaded', at(trip.offload)],
     ['Turnaround', trip.tat_s == null ? null : duration(trip.tat_s * 1000)],
     ['Driven', metres == null ? null : `${(metres / 1000).toFixed(1)} km`],
@@ -283,9 +285,17 @@ function reloadSoon() {
   timer = setTimeout(load, RELOAD_AFTER_MS);
 }
 
+/** ETAs move every few minutes: they change what is shown, and nothing has to be read again. */
+function takeEta({ diff, row: { trip_id: id, eta, eta_low, eta_high } }) {
+  const known = state.trips.get(id);
+  if (known) state.trips.set(id, { ...known, ...(diff > 0 ? { eta, eta_low, eta_high } : { eta: null, eta_low: null, eta_high: null }) });
+}
+
 function take(changes) {
+  const etas = changes.filter((change) => change.table === 'etas');
+  etas.forEach(takeEta);
   const rows = changes.filter((change) => change.table === 'trips' && change.diff > 0).map((change) => change.row);
-  if (!rows.length) return;
+  if (!rows.length && !etas.length) return;
   state.asOf = Math.max(state.asOf, ms(changes[0].instant));
   for (const row of rows) {
     const known = state.trips.get(row.trip_id);
@@ -294,6 +304,7 @@ function take(changes) {
     state.trips.set(row.trip_id, { ...known, ...row });
   }
   show();
+  if (!rows.length) return;
   if (rows.some((row) => row.trip_id === state.open)) loadTrip();
   reloadSoon();
 }
@@ -309,7 +320,7 @@ function showLink() {
   if (state.failed != null && $('notice').textContent !== text) $('notice').textContent = text;
 }
 
-const stream = new ChangeStream('/api/v1/changes?tables=trips', {
+const stream = new ChangeStream('/api/v1/changes?tables=trips,etas', {
   tick: take,
   reached() {},
   state(name) {

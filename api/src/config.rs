@@ -6,6 +6,31 @@ use std::time::Duration;
 
 use model::TimeZone;
 
+/// When a trip that is planned over HTTP needs a driver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriverRule {
+    /// Where records have assigned anybody to any vehicle.
+    #[default]
+    WhereAssigned,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl DriverRule {
+    /// The rule of that name in the configuration: `auto`, `always` or `never`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<DriverRule> {
+        match name {
+            "auto" => Some(DriverRule::WhereAssigned),
+            "always" => Some(DriverRule::Always),
+            "never" => Some(DriverRule::Never),
+            _ => None,
+        }
+    }
+}
+
 /// Settings of the HTTP interface; see [`ApiConfig::default`].
 #[derive(Clone)]
 pub struct ApiConfig {
@@ -37,6 +62,8 @@ pub struct ApiConfig {
     pub header_read_timeout: Duration,
     /// How far ahead of now a trip must be scheduled that is planned here, ms.
     pub trip_min_notice_ms: i64,
+    /// Whether a trip that is planned here needs a driver.
+    pub trip_driver: DriverRule,
     /// The zone of the day in ids of trips that are made here.
     pub zone: TimeZone,
     /// What tracking links are signed with, instead of the key in `tracking_key_file`.
@@ -64,6 +91,7 @@ impl Default for ApiConfig {
             sse_keep_alive: Duration::from_secs(15),
             header_read_timeout: Duration::from_secs(60),
             trip_min_notice_ms: 30 * 60_000,
+            trip_driver: DriverRule::default(),
             zone: model::GraphSettings::default().zone,
             tracking_secret: None,
             tracking_key_file: None,

@@ -19,7 +19,7 @@ mod views;
 
 use std::sync::Arc;
 
-pub use config::ApiConfig;
+pub use config::{ApiConfig, DriverRule};
 pub use http::{openapi_json, router};
 use model::VisitId;
 pub use serve::serve;

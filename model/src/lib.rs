@@ -52,7 +52,7 @@ pub use schedule::{Schedule, ScheduleError};
 pub use settings::{GraphSettings, SettingError, SettingValue};
 pub use tables::{Tables, Unfit};
 pub use text::{MAX_ID_BYTES, normalise_vehicle_number, push_json_string};
-pub use tick::{AlertMarkRecord, ClosedTick, FenceEdit, Fix, LocationRecord, TripRecord};
+pub use tick::{AlertMarkRecord, ClosedTick, EntityRecord, FenceEdit, Fix, LocationRecord, TripRecord};
 pub use time::{TimeError, TimeMs};
 pub use timeline::{ALWAYS, NEVER, Timeline, Version};
 pub use trip::{LocationEdit, TripEdit, TripPhase, TripPlan, TripRow, TripSchedule, TripStatus};

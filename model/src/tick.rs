@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{AlertMark, Change, Coord, Fence, LocationEdit, Position, TimeMs, TripEdit};
+use crate::{AlertMark, Change, Coord, Fence, LocationEdit, Position, TimeMs, TripEdit, VehicleEdit};
 
 /// An admitted position of one vehicle.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +57,27 @@ pub struct LocationRecord {
     pub json: String,
 }
 
+/// A record of other master data that took effect in a tick.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EntityRecord {
+    /// Of a vehicle.
+    Vehicle {
+        /// Which vehicle.
+        id: Arc<str>,
+        /// What happens to it.
+        edit: VehicleEdit,
+        /// The whole record as compact JSON without `received_time`.
+        json: String,
+    },
+    /// Of what the graph has no use for: a driver, an organization, an assignment.
+    Other {
+        /// The contract's `type`.
+        kind: &'static str,
+        /// The whole record as compact JSON without `received_time`.
+        json: String,
+    },
+}
+
 /// What somebody said of an alert in a tick. The graph has no use for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertMarkRecord {
@@ -87,4 +108,6 @@ pub struct ClosedTick {
     pub trip_records: Vec<TripRecord>,
     /// Records of locations of this tick, in order of arrival.
     pub location_records: Vec<LocationRecord>,
+    /// Records of vehicles, drivers, organizations and assignments of this tick, in order, where they are shown.
+    pub entity_records: Vec<EntityRecord>,
 }

@@ -182,6 +182,7 @@ impl Graph {
             fence_edits: input.fence_edits,
             trip_records: input.trip_records,
             location_records: input.location_records,
+            entity_records: input.entity_records,
         };
         self.pending.push_back(Pending { rejects, unchanged });
         let peers = self.work.len();

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{
-    AlertKind, AlertRule, Coord, FenceEdit, Fix, GraphSettings, LocationEdit, LocationRecord, Motion,
-    Position, PositionRef, ProviderAlert, Record, RecordSink, RejectReason, RejectRow, RuleScope, TimeMs,
-    TripEdit, TripRecord, VehicleEdit, admit, range_ok,
+    AlertKind, AlertRule, Coord, EntityRecord, FenceEdit, Fix, GraphSettings, LocationEdit, LocationRecord,
+    Motion, Position, PositionRef, ProviderAlert, Record, RecordSink, RejectReason, RejectRow, RuleScope,
+    TimeMs, TripEdit, TripRecord, VehicleEdit, admit, range_ok,
 };
 use operators::Control;
 use operators::alerts::{AlertControl, ProviderIn, ScopeKey};
@@ -37,6 +37,7 @@ pub struct TickInput {
     pub(crate) fence_edits: Vec<FenceEdit>,
     pub(crate) trip_records: Vec<TripRecord>,
     pub(crate) location_records: Vec<LocationRecord>,
+    pub(crate) entity_records: Vec<EntityRecord>,
 }
 
 /// Turns decoded records into ticks of the graph.
@@ -49,6 +50,7 @@ pub struct Intake {
     trips: Interner,
     people: Interner,
     clients: Interner,
+    companies: Interner,
     /// Of alerts: ours are numbered first.
     kinds: Interner,
     texts: Interner,
@@ -72,7 +74,7 @@ pub struct Intake {
 
 impl Intake {
     /// An intake that has seen nothing. Settings named in `pinned` are not changed by settings records.
-    /// `keep_view_fixes` keeps the admitted positions for views.
+    /// `keep_view_fixes` keeps for views what only they need: the admitted positions, and master data.
     #[must_use]
     pub fn new(settings: GraphSettings, pinned: BTreeSet<String>, keep_view_fixes: bool) -> Intake {
         let mut kinds = Interner::default();
@@ -86,6 +88,7 @@ impl Intake {
             trips: Interner::default(),
             people: Interner::default(),
             clients: Interner::default(),
+            companies: Interner::default(),
             kinds,
             texts: Interner::default(),
             settings,
@@ -291,13 +294,23 @@ impl Intake {
     }
 
     fn edit_vehicle(&mut self, id: &str, edit: &VehicleEdit) {
-        let is_operational = match *edit {
-            VehicleEdit::Upsert { is_operational, .. } => Some(is_operational),
-            VehicleEdit::Delete => None,
+        let (is_operational, company) = match edit {
+            VehicleEdit::Upsert { company, is_operational } => (Some(*is_operational), company.as_deref()),
+            VehicleEdit::Delete => (None, None),
         };
+        let company = company.map(|company| self.companies.number(company));
         self.has_begun = true;
         let (seq, instant, vehicle) = (self.records, self.instant, self.vehicles.number(id));
+        let edge = self.reach();
+        self.tick.alert_controls.push(AlertControl::Company { seq, edge, vehicle, company });
         self.tick.trip_controls.push(TripControl::Vehicle { seq, instant, vehicle, is_operational });
+    }
+
+    /// The graph has no use for it; views have.
+    fn show(&mut self, record: EntityRecord) {
+        if self.keep_view_fixes {
+            self.tick.entity_records.push(record);
+        }
     }
 
     fn take_rule(&mut self, rule: Arc<AlertRule>) {
@@ -305,8 +318,7 @@ impl Intake {
             RuleScope::Fence(id) => ScopeKey::Fence(self.fences.number(id)),
             RuleScope::Vehicle(id) => ScopeKey::Vehicle(self.vehicles.number(id)),
             RuleScope::Fleet => ScopeKey::Fleet,
-            // No record says yet which company a vehicle belongs to.
-            RuleScope::Company(_) => return,
+            RuleScope::Company(id) => ScopeKey::Company(self.companies.number(id)),
         };
         let from = if rule.correct_history { self.reach() } else { self.instant };
         let (seq, kind) = (self.records, self.kinds.number(&rule.kind));
@@ -438,10 +450,14 @@ impl RecordSink for Intake {
                 self.edit_location(&id, &edit);
                 self.tick.location_records.push(LocationRecord { id, edit, json });
             }
-            Record::Vehicle { id, edit, .. } => self.edit_vehicle(&id, &edit),
+            Record::Vehicle { id, edit, json } => {
+                self.edit_vehicle(&id, &edit);
+                self.show(EntityRecord::Vehicle { id, edit, json });
+            }
+            Record::Other { kind, json } => self.show(EntityRecord::Other { kind, json }),
             Record::Rule { rule, .. } => self.take_rule(rule),
             Record::ProviderAlert { alert, .. } => self.take_providers_alert(&alert),
-            Record::AlertMark { .. } | Record::Clock | Record::Other { .. } | Record::Undecodable { .. } => {}
+            Record::AlertMark { .. } | Record::Clock | Record::Undecodable { .. } => {}
         }
     }
 }

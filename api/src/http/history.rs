@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::Response;
 use journal::{Cursor, RowsSnapshot, StoreError};
-use model::Table;
+use model::{Table, trip_hash};
 
 use super::params::{self, ListParams};
 use super::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::problem::Problem;
 use crate::story::row::{RowEvent, RowStory, story};
-use crate::views::{CursorWriter, Stamp};
+use crate::views::{BadCursor, CursorWriter, Stamp};
 
 const HISTORY: u8 = b'y';
 
@@ -35,7 +35,12 @@ pub(super) async fn answer(
     params: &ListParams,
 ) -> Result<Response<Body>, Problem> {
     let limit = params::limit(params.limit.as_deref(), 100)?;
+    // A place in one story says nothing of another's.
+    let whose = [u64::from(of.table.code()), trip_hash(&of.key)];
     let after = read_cursor(HISTORY, params.cursor.as_deref(), |cursor| {
+        if [cursor.number()?, cursor.number()?] != whose {
+            return Err(BadCursor);
+        }
         let (tick, index) = (cursor.number()?, cursor.number()?);
         Ok(Cursor { tick, index: u32::try_from(index).unwrap_or(u32::MAX) })
     })?;
@@ -53,7 +58,8 @@ pub(super) async fn answer(
     let page = rest.get(..limit).unwrap_or(rest);
     let next = page.last().filter(|_| page.len() < rest.len()).map(|last| {
         let cursor = last.cursor;
-        CursorWriter::new(HISTORY).number(cursor.tick).number(cursor.index.into()).finish()
+        let begun = CursorWriter::new(HISTORY).number(whose[0]).number(whose[1]);
+        begun.number(cursor.tick).number(cursor.index.into()).finish()
     });
     let mut out = begin_object(stamp);
     out.extend_from_slice(b",\"id\":");

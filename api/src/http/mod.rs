@@ -5,6 +5,7 @@ mod analytics;
 mod changes;
 mod dead_letters;
 mod edits;
+mod entities;
 mod fences;
 mod guard;
 mod health;
@@ -210,6 +211,11 @@ fn documented_routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(trips::list_trips, trips::edit::post_trip))
         .routes(routes!(trips::get_trip, trips::edit::patch_trip))
         .routes(routes!(trips::history::get_trip_history))
+        .routes(routes!(entities::list_vehicles))
+        .routes(routes!(entities::list_drivers))
+        .routes(routes!(entities::list_organizations))
+        .routes(routes!(entities::list_locations))
+        .routes(routes!(entities::list_assignments))
         .routes(routes!(alerts::list_alerts))
         .routes(routes!(alerts::get_alert))
         .routes(routes!(alerts::get_alert_history))
@@ -243,14 +249,25 @@ fn documented_routes() -> OpenApiRouter<Arc<Shared>> {
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
-    let detail = format!("there is nothing at {:?}; /api/v1/openapi.json lists what there is", uri.path());
+    let detail =
+        format!("there is nothing at {:?}; /api/v1/openapi.json lists what there is", told_path(&uri));
     Problem::new(axum::http::StatusCode::NOT_FOUND, "not-found", "Not found", detail)
 }
 
 async fn no_such_method(method: Method, uri: Uri) -> Problem {
-    let detail = format!("{method} is not possible at {:?}; the Allow header lists what is", uri.path());
+    let detail = format!("{method} is not possible at {:?}; the Allow header lists what is", told_path(&uri));
     let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
     Problem::new(status, "method-not-allowed", "The method is not possible here", detail)
+}
+
+/// A path as answers repeat it: without what follows `track/`, the token of a tracking link, since answers may be kept
+/// where paths are not.
+fn told_path(uri: &Uri) -> &str {
+    const BEFORE_TOKEN: &[u8] = b"/track/";
+    let path = uri.path();
+    let at =
+        path.as_bytes().windows(BEFORE_TOKEN.len()).position(|part| part.eq_ignore_ascii_case(BEFORE_TOKEN));
+    at.and_then(|at| path.get(..at + BEFORE_TOKEN.len())).unwrap_or(path)
 }
 
 /// Now, in milliseconds since 1970.

@@ -28,6 +28,7 @@ use super::json;
         (name = "fences", description = "The fences, as GeoJSON."),
         (name = "derived rows", description = "What follows from positions and fences."),
         (name = "trips", description = "Trips: planned, seen, corrected, and followed by a link."),
+        (name = "master data", description = "Vehicles, drivers, organizations, locations, and who drives what."),
         (name = "alerts", description = "What is to be told to somebody, and what people said of it."),
         (name = "KPIs", description = "Figures of the fleet, its trucks, clients and locations, now and before."),
         (name = "changes", description = "Every change of derived rows, as it happens and since."),
@@ -401,10 +402,12 @@ macro_rules! page_doc {
 }
 
 mod alerts;
+mod entities;
 mod kpis;
 mod trips;
 
 pub(super) use alerts::{AlertHistoryDoc, AlertMarkDoc, AlertPageDoc, LiveAlertDoc};
+pub(super) use entities::{AssignmentPageDoc, EntityPageDoc};
 pub(super) use kpis::{AnalyticsPageDoc, KpiHistoryPageDoc, KpiPageDoc};
 pub(super) use trips::{
     LiveTripDoc, PublicTrackingDoc, RuleProblemDoc, TrackingDoc, TrackingLinkDoc, TrackingLinkRequestDoc,

@@ -19,9 +19,9 @@ use super::{
 use crate::ExplainError;
 use crate::problem::Problem;
 use crate::story::{self, Fate, Story, StoryEvent};
-use crate::views::CursorWriter;
+use crate::views::{BadCursor, CursorWriter};
 
-const HISTORY: u8 = b'h';
+const HISTORY: u8 = b's';
 
 /// One visit, by its id. An id that a correction took back leads to the visit that stands in its place, with
 /// the id that was asked for as `successor_of`.
@@ -78,6 +78,9 @@ pub(super) async fn get_history(
     let visit_id = read_id(&id)?;
     let limit = params::limit(params.limit.as_deref(), 100)?;
     let after = read_cursor(HISTORY, params.cursor.as_deref(), |cursor| {
+        if cursor.number()? != visit_id.0 {
+            return Err(BadCursor);
+        }
         let (tick, index) = (cursor.number()?, cursor.number()?);
         Ok(Cursor { tick, index: u32::try_from(index).unwrap_or(u32::MAX) })
     })?;
@@ -90,7 +93,7 @@ pub(super) async fn get_history(
     let page = rest.get(..limit).unwrap_or(rest);
     let next = page.last().filter(|_| page.len() < rest.len()).map(|last| {
         let cursor = last.cursor;
-        CursorWriter::new(HISTORY).number(cursor.tick).number(cursor.index.into()).finish()
+        CursorWriter::new(HISTORY).number(visit_id.0).number(cursor.tick).number(cursor.index.into()).finish()
     });
     let current = match &fate {
         Fate::Stands(visit) | Fate::Replaced(visit) => Some(VisitId::of(visit).to_string()),

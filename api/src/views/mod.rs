@@ -4,6 +4,7 @@
 //! of one page is bounded, so that neither a reader nor the writer waits long for another.
 
 mod alerts;
+mod entities;
 mod fences;
 mod kpis;
 mod pages;
@@ -23,6 +24,7 @@ use model::{
 use tokio::sync::watch;
 
 pub(crate) use alerts::{AlertFate, AlertFilter, AlertView, Alerts};
+pub(crate) use entities::{AssignmentFilter, AssignmentKey, AssignmentView, Entities, EntityKind, Standing};
 pub(crate) use fences::{FenceView, Fences};
 pub(crate) use kpis::{KpiFilter, KpiKey, KpiPoint, KpiView, Kpis, WeekBefore};
 pub(crate) use pages::{BadCursor, CursorReader, CursorWriter, MAX_STEPS, Page};
@@ -51,6 +53,7 @@ pub(crate) struct State {
     pub trucks: Trucks,
     pub fences: Fences,
     pub trips: Trips,
+    pub entities: Entities,
     pub alerts: Alerts,
     pub kpis: Kpis,
 }
@@ -76,6 +79,7 @@ impl Views {
             trucks: Trucks::new(track_keep_ms),
             fences: Fences::default(),
             trips: Trips::default(),
+            entities: Entities::default(),
             alerts: Alerts::default(),
             kpis: Kpis::new(GraphSettings::default().zone),
         };
@@ -162,7 +166,9 @@ impl State {
         }
         for record in &closed.location_records {
             self.trips.take_location(record);
+            self.entities.edit(EntityKind::Location, &record.json);
         }
+        closed.entity_records.iter().for_each(|record| self.entities.take(record));
         for change in &closed.changes {
             let came = change.diff > 0;
             match &change.row {
@@ -175,8 +181,9 @@ impl State {
                 }
                 Row::Visit(row) => self.visits.apply(row, came),
                 Row::Trip(row) => self.trips.apply(row, came),
-                // Alerts and KPIs are shown by what a tick as a whole changes of them; nothing shows ETAs yet.
-                Row::Alert(_) | Row::Kpi(_) | Row::Eta(_) => {}
+                Row::Eta(row) => self.trips.apply_eta(row, came),
+                // Alerts and KPIs are shown by what a tick as a whole changes of them.
+                Row::Alert(_) | Row::Kpi(_) => {}
                 Row::Reject(row) => {
                     if row.reason == RejectReason::Jump
                         && let Some((vehicle_id, event_time)) = &row.fix

@@ -5,7 +5,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use model::{
-    LocationEdit, LocationRecord, TimeMs, TripEdit, TripPhase, TripRecord, TripRow, TripSchedule, TripStatus,
+    EtaRow, LocationEdit, LocationRecord, TimeMs, TripEdit, TripPhase, TripRecord, TripRow, TripSchedule,
+    TripStatus,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -31,6 +32,8 @@ pub(crate) struct KeptPlan {
 pub(crate) struct TripView {
     pub row: TripRow,
     pub plan: Arc<KeptPlan>,
+    /// When it is expected, where it is in transit.
+    pub eta: Option<EtaRow>,
 }
 
 impl TripView {
@@ -90,7 +93,7 @@ pub(crate) struct TripFilter {
 
 impl TripFilter {
     fn meets(&self, trip: &TripView, as_of: TimeMs) -> bool {
-        let TripView { row, plan } = trip;
+        let TripView { row, plan, .. } = trip;
         let departure = plan.schedule.departure;
         self.vehicle_id.as_ref().is_none_or(|wanted| *wanted == row.vehicle_id)
             && self.phase.is_none_or(|wanted| wanted == row.phase)
@@ -103,16 +106,17 @@ impl TripFilter {
     }
 }
 
-/// A trip's row and its plan. They come in one tick, and a trip that has a plan has a row.
+/// A trip's row, its plan and its ETA. They come in one tick, and a trip that has a plan has a row.
 #[derive(Default)]
 struct Kept {
     row: Option<TripRow>,
     plan: Option<Arc<KeptPlan>>,
+    eta: Option<EtaRow>,
 }
 
 impl Kept {
     fn view(&self) -> Option<TripView> {
-        Some(TripView { row: self.row.clone()?, plan: self.plan.clone()? })
+        Some(TripView { row: self.row.clone()?, plan: self.plan.clone()?, eta: self.eta.clone() })
     }
 }
 
@@ -193,6 +197,12 @@ impl Trips {
                 self.of_vehicle.remove(&row.vehicle_id);
             }
         }
+    }
+
+    /// An ETA came or went.
+    pub fn apply_eta(&mut self, row: &EtaRow, came: bool) {
+        let kept = self.by_id.entry(row.trip_id.clone()).or_default();
+        kept.eta = came.then(|| row.clone());
     }
 
     pub fn take_location(&mut self, record: &LocationRecord) {

@@ -10,9 +10,9 @@ use api::{Api, ApiConfig, Views};
 use journal::{ChangeBytes, Log, Options, Store};
 use model::{
     AlertDetails, AlertId, AlertMarkRecord, AlertRow, Change, ClosedTick, Coord, CrossingRow, EndReason,
-    FenceEdit, Fix, KpiMetric, KpiRow, KpiSlice, KpiSpan, LocationRecord, Position, PositionRef, PresenceRow,
-    Record, RecordSink, RejectReason, RejectRow, Row, Severity, TimeMs, TripEdit, TripRecord, TripRow,
-    VisitId, VisitRow, Why,
+    EntityRecord, FenceEdit, Fix, KpiMetric, KpiRow, KpiSlice, KpiSpan, LocationRecord, Position,
+    PositionRef, PresenceRow, Record, RecordSink, RejectReason, RejectRow, Row, Severity, TimeMs, TripEdit,
+    TripRecord, TripRow, VisitId, VisitRow, Why,
 };
 use serde_json::Value;
 
@@ -432,6 +432,12 @@ impl RecordSink for Said {
             Record::Location { id, edit, json } => {
                 self.closed.location_records.push(LocationRecord { id, edit, json });
             }
+            Record::Vehicle { id, edit, json } => {
+                self.closed.entity_records.push(EntityRecord::Vehicle { id, edit, json });
+            }
+            Record::Other { kind, json } => {
+                self.closed.entity_records.push(EntityRecord::Other { kind, json });
+            }
             Record::AlertMark { alert_id, mark, by, .. } => {
                 self.marks.push(AlertMarkRecord { alert_id, mark, by });
             }
@@ -445,10 +451,14 @@ fn said_in(tick: &journal::Tick) -> (ClosedTick, Vec<AlertMarkRecord>) {
     for entry in &tick.entries {
         sources::decode(entry.source, &entry.context, &entry.payload, &mut said);
     }
-    let is_planned = |record: &&TripRecord| matches!(record.edit, TripEdit::Plan(_));
-    let planned =
-        said.closed.trip_records.iter().filter(is_planned).map(|record| trip_change(1, &trip(&record.id)));
-    let changes = planned.collect();
+    let planned = |record: &TripRecord| match &record.edit {
+        TripEdit::Plan(plan) => {
+            let row = TripRow { vehicle_id: plan.vehicle_id.clone(), ..trip(&record.id) };
+            Some(trip_change(1, &row))
+        }
+        TripEdit::SetStatus { .. } => None,
+    };
+    let changes = said.closed.trip_records.iter().filter_map(planned).collect();
     let closed = ClosedTick { tick: tick.number, instant: TimeMs(tick.instant_ms), changes, ..said.closed };
     (closed, said.marks)
 }

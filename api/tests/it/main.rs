@@ -4,6 +4,7 @@
 
 mod alerts;
 mod changes;
+mod entities;
 mod fences;
 mod harness;
 mod ingest;

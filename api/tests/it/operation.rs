@@ -135,17 +135,21 @@ fn the_description_lists_every_route_and_describes_every_item() {
         "/api/v1/analytics/trucks/{id}",
         "/api/v1/analytics/utilization",
         "/api/v1/analytics/weekly",
+        "/api/v1/assignments",
         "/api/v1/changes",
         "/api/v1/crossings",
         "/api/v1/dead-letters",
         "/api/v1/dead-letters/{id}",
         "/api/v1/dead-letters/{id}/replay",
+        "/api/v1/drivers",
         "/api/v1/fences",
         "/api/v1/fences/{id}",
         "/api/v1/kpis",
         "/api/v1/kpis/history",
         "/api/v1/kpis/stream",
+        "/api/v1/locations",
         "/api/v1/openapi.json",
+        "/api/v1/organizations",
         "/api/v1/presences",
         "/api/v1/records",
         "/api/v1/rejects",
@@ -161,6 +165,7 @@ fn the_description_lists_every_route_and_describes_every_item() {
         "/api/v1/trucks/{id}",
         "/api/v1/trucks/{id}/location",
         "/api/v1/trucks/{id}/track",
+        "/api/v1/vehicles",
         "/api/v1/visits",
         "/api/v1/visits/{id}",
         "/api/v1/visits/{id}/explain",
@@ -200,7 +205,12 @@ fn the_description_lists_every_route_and_describes_every_item() {
         "scheduled_departure":"2026-01-05T00:00:00Z"}}"#;
     let departure = Some(TimeMs(START_MS));
     let driving = TripRow { phase: TripPhase::InTransit, actual_departure: departure, ..trip("t") };
-    service.close_said(&plan.replace('\n', ""), vec![], vec![trip_change(1, &driving)]);
+    let entity = |kind: &str| format!(r#"{{"type":"{kind}","op":"upsert","{kind}":{{"id":"x"}}}}"#);
+    let assignment =
+        r#"{"type":"assignment","driver_id":"x","vehicle_id":"T1","from_time":"2026-01-05T00:00:00Z"}"#;
+    let mut records = ["vehicle", "driver", "organization", "location"].map(entity).to_vec();
+    records.extend([assignment.to_owned(), plan.replace('\n', "")]);
+    service.close_said(&records.join("\n"), vec![], vec![trip_change(1, &driving)]);
     let link = service.post("/api/v1/trips/t/tracking-link", b"").json()["url"].as_str().unwrap().to_owned();
     let public = format!("/api/v1{link}");
     let examples = [
@@ -221,6 +231,11 @@ fn the_description_lists_every_route_and_describes_every_item() {
         ("/api/v1/trips/{id}/history", "/api/v1/trips/t/history"),
         ("/api/v1/trips/{id}/tracking", "/api/v1/trips/t/tracking"),
         ("/api/v1/track/{token}", &public),
+        ("/api/v1/vehicles", "/api/v1/vehicles"),
+        ("/api/v1/drivers", "/api/v1/drivers"),
+        ("/api/v1/organizations", "/api/v1/organizations"),
+        ("/api/v1/locations", "/api/v1/locations"),
+        ("/api/v1/assignments", "/api/v1/assignments"),
         ("/api/v1/alerts", "/api/v1/alerts"),
         ("/api/v1/alerts/{id}", &format!("/api/v1/alerts/{}", alert("idle", 0, None).alert_id)),
         (

@@ -117,6 +117,18 @@ fn a_forged_link_is_none_and_an_expired_one_says_so() {
         assert!(!detail.contains(token), "{detail}");
         assert_eq!(service.get(&format!("/track/{token}")).status, 404);
     }
+    // Answers may be kept where paths are not: also those to what is no request of a link.
+    let token = &url["/track/".len()..];
+    for (method, path, status) in [
+        ("POST", format!("/api/v1{url}"), 405),
+        ("DELETE", url.clone(), 405),
+        ("GET", format!("{url}/"), 404),
+        ("GET", format!("/Track/{token}"), 404),
+    ] {
+        let answer = service.request(method, &path, &[], b"");
+        let detail = answer.problem(status);
+        assert!(!answer.text().contains(token) && detail.contains("rack/"), "{method} {path}: {detail}");
+    }
     // Signed by this key, apart.
     const EXPIRED: &str = "AQAAAABpp_VPYS8xP0Vdg50KtiRYy9sJDNlqx-8vi_GmVz5q5sc354VMp2g";
     assert!(service.get(&format!("/api/v1/track/{EXPIRED}")).problem(410).contains("2026-03-04T09:03:11Z"));

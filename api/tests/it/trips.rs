@@ -1,7 +1,7 @@
 //! Trips: what is shown of them, their stories, and what people plan and change.
 
 use api::ApiConfig;
-use model::{Cause, Change, TimeMs, TripPhase, TripRow, TripStatus, Why};
+use model::{Cause, Change, EtaRow, Row, TimeMs, TripPhase, TripRow, TripStatus, Why};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, START_MS, Service, Wiring, fix, position_line, trip, trip_change};
@@ -55,6 +55,31 @@ fn a_trip_is_shown_with_its_plan() {
     let item = &page["items"][0];
     assert_eq!((&item["plan"], &item["inferred_status"]), (&shown["plan"], &shown["inferred_status"]));
     service.get("/api/v1/trips/other").problem(404);
+}
+
+#[test]
+fn a_trip_says_when_it_is_expected() {
+    let service = Service::start(ApiConfig::default());
+    let (record, row) = planned("t");
+    let driving = TripRow { phase: TripPhase::InTransit, actual_departure: at(10), ..row };
+    let eta = |diff: i8, second: i64| {
+        let [eta_low, eta, eta_high] = [-300, 0, 600].map(|off| TimeMs(START_MS + (second + off) * 1000));
+        let row = Row::Eta(EtaRow { trip_id: "t".into(), eta, eta_low, eta_high });
+        Change { diff, row, why: Why::first(1) }
+    };
+    service.close_said(&record, vec![], vec![eta(1, 900), trip_change(1, &driving)]);
+    let times = |path: &str| {
+        let shown = service.get_json(path);
+        let trip = shown["items"].get(0).unwrap_or(&shown);
+        ["eta_low", "eta", "eta_high"].map(|name| trip[name].as_str().map(|time| time[11..].to_owned()))
+    };
+    let told = |times: [&str; 3]| times.map(|time| Some(time.to_owned()));
+    let at_first = told(["00:10:00Z", "00:15:00Z", "00:25:00Z"]);
+    assert_eq!((times("/api/v1/trips"), times("/api/v1/trips/t")), (at_first.clone(), at_first));
+    service.close(vec![], vec![eta(-1, 900), eta(1, 1800)], vec![]);
+    assert_eq!(times("/api/v1/trips/t"), told(["00:25:00Z", "00:30:00Z", "00:40:00Z"]));
+    service.close(vec![], vec![eta(-1, 1800)], vec![]);
+    assert_eq!(times("/api/v1/trips/t"), [None, None, None]);
 }
 
 #[test]
@@ -136,6 +161,8 @@ fn the_story_tells_what_it_was_and_why_it_changed() {
     assert_eq!((first["items"].as_array().unwrap().len(), &rest["items"][0]), (2, last));
     assert_eq!(rest["next_cursor"], Value::Null);
     service.get("/api/v1/trips/other/history").problem(404);
+    let of_another = service.get(&format!("/api/v1/trips/other/history?cursor={cursor}"));
+    assert!(of_another.problem(400).contains("cursor"));
 }
 
 // ---- planning --------------------------------------------------------------------------------------

@@ -110,6 +110,7 @@ fn stays_that_are_joined_and_parted_are_one_story() {
     let page = service.get_json(&format!("/api/v1/visits/{}/history?limit=4", id(&noon)));
     let cursor = page["next_cursor"].as_str().unwrap();
     let rest = service.get_json(&format!("/api/v1/visits/{}/history?limit=4&cursor={cursor}", id(&noon)));
+    service.get(&format!("/api/v1/visits/00000000000000ff/history?cursor={cursor}")).problem(400);
     assert_eq!([told(&page), told(&rest)].concat(), expected);
     assert_eq!(rest["next_cursor"], Value::Null);
 }

@@ -131,7 +131,10 @@ impl Admitted {
                 self.fence_edits.entry(id.clone()).or_default().push(Edit::Delete { at });
             }
             Input::Trip { id, edit, .. } => self.said.of_trip(id, edit, self.clock.instant),
-            Input::Vehicle { id, edit, .. } => self.vehicles.take(id, edit, self.clock.instant),
+            Input::Vehicle { id, edit, .. } => {
+                self.vehicles.take(id, edit, self.clock.instant);
+                self.alerts.of_vehicle(id, edit, opening.edge);
+            }
             Input::Location { id, edit, .. } => self.said.of_location(id, edit),
             Input::Rule { rule, .. } => self.alerts.of_rule(rule, self.clock.instant, opening.edge),
             Input::ProviderAlert { alert, .. } => self.alerts.of_provider(alert, self.clock.instant),

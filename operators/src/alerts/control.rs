@@ -13,18 +13,22 @@ pub type KindKey = u32;
 /// The number of a text of the provider's: of an id, or of details.
 pub type TextKey = u32;
 
+/// The number of a company.
+pub type CompanyKey = u32;
+
 /// The number of one of our kinds.
 #[must_use]
 pub fn kind_key(kind: AlertKind) -> KindKey {
     kind as KindKey
 }
 
-/// What a rule is about. Those of companies hold for nobody yet.
+/// What a rule is about; of several the first named here wins over those behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum ScopeKey {
     Fence(FenceKey),
     Vehicle(VehicleKey),
+    Company(CompanyKey),
     Fleet,
 }
 
@@ -93,6 +97,17 @@ pub enum AlertControl {
         scope: ScopeKey,
         /// What it says.
         rule: Arc<AlertRule>,
+    },
+    /// Whose a vehicle is.
+    Company {
+        /// Its record.
+        seq: u64,
+        /// The edge of Reach: what is older keeps the company by which it was judged.
+        edge: i64,
+        /// Which vehicle.
+        vehicle: VehicleKey,
+        /// `None`: no company's.
+        company: Option<CompanyKey>,
     },
     /// The provider tells of something.
     Provider {

@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use model::{AlertKind, DelayOf, Severity, Why};
 use rustc_hash::FxHashMap;
 
-use super::control::{ScopeKey, kind_key};
+use super::control::kind_key;
 use super::rows::{AlertFacts, Details, Subject};
-use super::rules::RuleBook;
+use super::rules::{RuleBook, Whom};
 use crate::fences::{ALWAYS, NEVER};
 use crate::presence::VehicleKey;
 use crate::rows::Delta;
@@ -214,19 +214,27 @@ impl Delays {
     }
 
     /// A rule changed from a time on.
-    pub fn rule_changed(&mut self, scope: ScopeKey, from: i64, why: Why) {
-        let concerns = |course: &Course| {
-            let is_of = match scope {
-                ScopeKey::Fence(_) => false,
-                ScopeKey::Vehicle(vehicle) => course.vehicle == vehicle,
-                ScopeKey::Fleet => true,
+    pub fn rule_changed(&mut self, whom: &Whom, from: i64, why: Why) {
+        self.rules_changed(|vehicle| {
+            let is_for_it = match whom {
+                Whom::In(_) => false,
+                Whom::Vehicles(of) => of.binary_search(&vehicle).is_ok(),
+                Whom::All => true,
             };
-            is_of && course.scheduled_departure.max(course.scheduled_arrival.unwrap_or(ALWAYS)) >= from
+            is_for_it.then_some((from, why))
+        });
+    }
+
+    /// Rules changed; `of` says for a vehicle from when on, and why.
+    pub fn rules_changed(&mut self, of: impl Fn(VehicleKey) -> Option<(i64, Why)>) {
+        let concerned = |(key, of_trip): (&Key, &OfTrip)| {
+            let course = of_trip.course.as_ref()?;
+            let (from, why) = of(course.vehicle)?;
+            let last = course.scheduled_departure.max(course.scheduled_arrival.unwrap_or(ALWAYS));
+            (last >= from).then_some((*key, why))
         };
-        let concerned =
-            |(key, of_trip): (&Key, &OfTrip)| of_trip.course.as_ref().is_some_and(concerns).then_some(*key);
-        let keys: Vec<Key> = self.trips.iter().filter_map(concerned).collect();
-        for key in keys {
+        let all: Vec<(Key, Why)> = self.trips.iter().filter_map(concerned).collect();
+        for (key, why) in all {
             self.note(key, why);
         }
     }

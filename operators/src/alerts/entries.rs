@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 use model::{AlertKind, Cause, Severity, Why};
 use rustc_hash::FxHashMap;
 
-use super::control::{ScopeKey, kind_key};
+use super::control::kind_key;
 use super::rows::{AlertFacts, Details, Subject};
-use super::rules::RuleBook;
+use super::rules::{RuleBook, Whom};
 use super::trips::TripBook;
 use crate::fences::{ALWAYS, FenceKey, NEVER};
 use crate::presence::VehicleKey;
@@ -166,8 +166,8 @@ impl Entries {
             Again { from: again.from.min(from), until: again.until.max(until), why: again.why.stronger(why) };
     }
 
-    /// Trips of a vehicle may be others from a time on.
-    pub fn trips_changed(&mut self, vehicle: VehicleKey, from: i64, why: Why) {
+    /// Trips of a vehicle, or rules for it, may be others from a time on.
+    pub fn vehicle_changed(&mut self, vehicle: VehicleKey, from: i64, why: Why) {
         for fence in self.fences_of.get(&vehicle).cloned().unwrap_or_default() {
             self.note((fence, vehicle), from, NEVER, why);
         }
@@ -183,11 +183,11 @@ impl Entries {
     }
 
     /// A rule changed from a time on.
-    pub fn rule_changed(&mut self, scope: ScopeKey, from: i64, why: Why) {
-        match scope {
-            ScopeKey::Fence(fence) => self.fence_changed(fence, from, why),
-            ScopeKey::Vehicle(vehicle) => self.trips_changed(vehicle, from, why),
-            ScopeKey::Fleet => self.all_changed(from, why),
+    pub fn rule_changed(&mut self, whom: &Whom, from: i64, why: Why) {
+        match whom {
+            Whom::In(fence) => self.fence_changed(*fence, from, why),
+            Whom::Vehicles(of) => of.iter().for_each(|vehicle| self.vehicle_changed(*vehicle, from, why)),
+            Whom::All => self.all_changed(from, why),
         }
     }
 

@@ -17,6 +17,8 @@
 //! 3. What a trip gave up is told with its old vehicle's reasons, what it gained with its new one's: these may be on
 //!    different workers.
 
+use std::collections::BTreeMap;
+
 use differential_dataflow::{AsCollection, VecCollection};
 use model::{AlertKind, Cause, GraphSettings, Why};
 use timely::dataflow::StreamVec;
@@ -30,6 +32,7 @@ use super::entries::{Entries, Judges};
 use super::rows::AlertFacts;
 use super::rules::{Change, RuleBook};
 use super::trips::TripBook;
+use crate::presence::VehicleKey;
 use crate::rows::{Delta, net};
 use crate::ticks::each_tick;
 use crate::trips::{TripControl, TripDetail, TripOut};
@@ -55,6 +58,8 @@ struct EventsWork {
     trips: TripBook,
     entries: Entries,
     delays: Delays,
+    /// In this tick, vehicles that another company's rules are for: from when on, and why.
+    moved: BTreeMap<VehicleKey, (i64, Why)>,
     max_absence_ms: i64,
     instant: i64,
 }
@@ -66,6 +71,7 @@ impl EventsWork {
             trips: TripBook::default(),
             entries: Entries::default(),
             delays: Delays::default(),
+            moved: BTreeMap::new(),
             max_absence_ms: settings.max_absence_ms,
             instant: 0,
         }
@@ -96,26 +102,38 @@ impl EventsWork {
             }
         }
         net(&mut stays);
-        let EventsWork { rules, trips, entries, delays, instant, .. } = self;
+        let EventsWork { rules, trips, entries, delays, moved, instant, .. } = self;
+        if !moved.is_empty() {
+            // Many at once: the trips are gone through once.
+            delays.rules_changed(|vehicle| moved.get(&vehicle).copied());
+        }
+        for (vehicle, (from, why)) in std::mem::take(moved) {
+            entries.vehicle_changed(vehicle, from, why);
+        }
         for (vehicle, changed) in trips.take_changed() {
-            entries.trips_changed(vehicle, changed.from, changed.why);
+            entries.vehicle_changed(vehicle, changed.from, changed.why);
         }
         entries.fire_timers(*instant, last_seq);
         entries.judge(&stays, &Judges { rules, trips, instant: *instant }, &mut emit);
         delays.judge(rules, *instant, last_seq, &mut emit);
     }
 
-    /// Takes a rule, a fence or the settings in, and notes what is to be judged anew.
+    /// Takes a rule, a company, a fence or the settings in, and notes what is to be judged anew.
     fn apply(&mut self, control: &AlertControl) {
         let changed = self.rules.apply(control);
         match (control, changed) {
-            (AlertControl::Rule { seq, .. }, Some(Change::Rule { kind, scope, from })) => {
+            (AlertControl::Rule { seq, .. }, Some(Change::Rule { kind, whom, from })) => {
                 let why = Why::first(*seq);
                 if is_one_of(kind, &[AlertKind::GeofenceEntry, AlertKind::GeofenceExit]) {
-                    self.entries.rule_changed(scope, from, why);
+                    self.entries.rule_changed(&whom, from, why);
                 } else if is_one_of(kind, &[AlertKind::TripDelay]) {
-                    self.delays.rule_changed(scope, from, why);
+                    self.delays.rule_changed(&whom, from, why);
                 }
+            }
+            (AlertControl::Company { seq, .. }, Some(Change::Company { vehicle, from })) => {
+                let why = Why::first(*seq);
+                let moved = self.moved.entry(vehicle).or_insert((from, why));
+                *moved = (moved.0.min(from), moved.1.stronger(why));
             }
             (AlertControl::Fence { seq, edit, .. }, Some(Change::Fence { fence, from })) => {
                 self.entries.fence_changed(fence, from, Why { cause: edit.cause(), seq: *seq });

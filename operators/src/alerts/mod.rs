@@ -22,6 +22,7 @@
 //!    without the fixes before it. A change at a time is judged from there on, until all is as it was.
 //! 3. A timer is set for no later than the next instant that makes a difference.
 
+mod companies;
 mod control;
 mod delays;
 mod entries;
@@ -32,7 +33,7 @@ mod rows;
 mod rules;
 mod trips;
 
-pub use control::{AlertControl, KindKey, ProviderIn, ScopeKey, TextKey, kind_key};
+pub use control::{AlertControl, CompanyKey, KindKey, ProviderIn, ScopeKey, TextKey, kind_key};
 pub use events::event_alerts;
 pub use motion::{MotionWork, motion_alerts};
 pub use rows::{AlertFacts, Details, Subject};

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   fence    |        |   off   |                 the narrowest scope that has a rule says whether it is on;
-//!   vehicle  |             70           |         what a rule leaves open, the next wider scope says
-//!   fleet    |   60   |       50        |
+//!   vehicle  |             70           |         what a rule leaves open, the next wider scope says; a company's
+//!   fleet    |   60   |       50        |         is between vehicle and fleet
 //!            |- 70 ---|- off ---|- 70 --|- 50     what holds
 //! ```
 
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use model::{AlertKind, AlertRule, GraphSettings, Severity};
 use rustc_hash::FxHashMap;
 
+use super::companies::Companies;
 use super::control::{AlertControl, KindKey, ScopeKey, kind_key};
 use super::fences::FenceBook;
 use crate::fences::{Edit, FenceKey};
@@ -66,32 +67,50 @@ impl Ruling {
 /// A rule, and from when on it holds.
 type Dated = (i64, Arc<AlertRule>);
 
-/// What changed of rules and fences, and the first time for which it did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// For whom a rule is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// Whoever is in a fence.
+    In(FenceKey),
+    /// These, in order.
+    Vehicles(Vec<VehicleKey>),
+    All,
+}
+
+/// What changed of rules, companies and fences, and the first time for which it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// What is said of a kind and scope.
-    Rule { kind: KindKey, scope: ScopeKey, from: i64 },
+    /// What is said of a kind, and for whom.
+    Rule { kind: KindKey, whom: Whom, from: i64 },
     /// The versions of a fence.
     Fence { fence: FenceKey, from: i64 },
+    /// Whose a vehicle is, where a rule is about that.
+    Company { vehicle: VehicleKey, from: i64 },
     /// When fences are active.
     Schedules { from: i64 },
 }
 
-/// What all records so far have said of rules and of fences.
+/// What all records so far have said of rules, of companies and of fences.
 pub(super) struct RuleBook {
     /// In the order of the times from which on they hold.
     rules: FxHashMap<(KindKey, ScopeKey), Vec<Dated>>,
     /// All those times, in order.
     dates: Vec<i64>,
+    companies: Companies,
     pub fences: FenceBook,
 }
 
 impl RuleBook {
     pub fn new(settings: &GraphSettings) -> RuleBook {
-        RuleBook { rules: FxHashMap::default(), dates: Vec::new(), fences: FenceBook::new(settings) }
+        RuleBook {
+            rules: FxHashMap::default(),
+            dates: Vec::new(),
+            companies: Companies::default(),
+            fences: FenceBook::new(settings),
+        }
     }
 
-    /// Takes in what a control says of rules and fences; tells what to judge anew.
+    /// Takes in what a control says of rules, companies and fences; tells what to judge anew.
     pub fn apply(&mut self, control: &AlertControl) -> Option<Change> {
         match control {
             AlertControl::Rule { from, kind, scope, rule, .. } => {
@@ -101,7 +120,17 @@ impl RuleBook {
                 if let Err(at) = self.dates.binary_search(from) {
                     self.dates.insert(at, *from);
                 }
-                Some(Change::Rule { kind: *kind, scope: *scope, from: *from })
+                let whom = match *scope {
+                    ScopeKey::Fence(fence) => Whom::In(fence),
+                    ScopeKey::Vehicle(vehicle) => Whom::Vehicles(vec![vehicle]),
+                    ScopeKey::Company(company) => Whom::Vehicles(self.companies.rule(company)),
+                    ScopeKey::Fleet => Whom::All,
+                };
+                Some(Change::Rule { kind: *kind, whom, from: *from })
+            }
+            AlertControl::Company { edge, vehicle, company, .. } => {
+                let matters = self.companies.change(*vehicle, *company, *edge);
+                matters.then_some(Change::Company { vehicle: *vehicle, from: *edge })
             }
             AlertControl::Fence { edge, fence, edit, .. } => {
                 self.fences.edit(*fence, edit, *edge);
@@ -129,8 +158,9 @@ impl RuleBook {
         if self.rules.is_empty() {
             return of_fence.unwrap_or(Ruling::NONE);
         }
-        let wider = [ScopeKey::Vehicle(vehicle), ScopeKey::Fleet];
-        let of_wider = wider.into_iter().map(|scope| self.rule_at(kind, scope, time));
+        let company = self.companies.at(vehicle, time).map(ScopeKey::Company);
+        let wider = [Some(ScopeKey::Vehicle(vehicle)), company, Some(ScopeKey::Fleet)];
+        let of_wider = wider.into_iter().flatten().map(|scope| self.rule_at(kind, scope, time));
         let narrowest_first = std::iter::once(of_fence).chain(of_wider).flatten();
         narrowest_first.reduce(Ruling::or).unwrap_or(Ruling::NONE)
     }
@@ -169,8 +199,9 @@ impl RuleBook {
         Some(Ruling { limiting_fence: ruling.threshold_milli.map(|_| fence), ..ruling })
     }
 
-    /// The first time after one from which on a rule holds.
-    pub fn next_date_after(&self, time: i64) -> Option<i64> {
-        self.dates.get(self.dates.partition_point(|from| *from <= time)).copied()
+    /// The first time after one from which on another rule may hold for a vehicle, wherever it is.
+    pub fn next_date_after(&self, vehicle: VehicleKey, time: i64) -> Option<i64> {
+        let of_rules = self.dates.get(self.dates.partition_point(|from| *from <= time)).copied();
+        of_rules.into_iter().chain(self.companies.next_after(vehicle, time)).min()
     }
 }

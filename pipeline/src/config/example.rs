@@ -41,6 +41,9 @@ no_show_h = 24
 no_arrival_h = 72
 # How far ahead of now a trip must be scheduled that is planned over HTTP, minutes. No record holds this one.
 min_notice_min = 30
+# Whether such a trip needs a driver, who is assigned to its vehicle at the departure or named in driver_id: "auto"
+# (where any assignment is known), "always" or "never". No record holds this one either.
+needs_driver = "auto"
 
 [history]
 # How long history can be corrected: hours, or "unlimited". By default as long as cleaning.horizon_h in a

@@ -34,6 +34,9 @@ pub enum ConfigError {
 const MIN_NOTICE: &str = "min_notice_min";
 const DEFAULT_MIN_NOTICE_MIN: i64 = 30;
 const MAX_MIN_NOTICE_MIN: i64 = 100_000;
+/// When a trip that is planned over HTTP needs a driver: a rule of the door, too.
+const NEEDS_DRIVER: &str = "needs_driver";
+const NEEDS_DRIVER_NAMES: [&str; 3] = ["auto", "always", "never"];
 
 /// Prefix of environment variables: `WATCHTOWER__VISITS__MIN_DWELL_S=600`.
 const ENVIRONMENT_PREFIX: &str = "WATCHTOWER__";
@@ -66,6 +69,7 @@ impl Config {
         })?;
         config.graph_settings()?;
         config.trip_min_notice_min()?;
+        config.trip_needs_driver()?;
         Ok(config)
     }
 
@@ -76,6 +80,17 @@ impl Config {
         minutes.ok_or_else(|| ConfigError::Value {
             origin: format!("setting trips.{MIN_NOTICE}"),
             message: format!("it must be whole minutes from 0 to {MAX_MIN_NOTICE_MIN}, and is {value}"),
+        })
+    }
+
+    /// `trips.needs_driver`: `auto`, `always` or `never`.
+    pub fn trip_needs_driver(&self) -> Result<&'static str, ConfigError> {
+        let [default, ..] = NEEDS_DRIVER_NAMES;
+        let Some(value) = self.trips.get(NEEDS_DRIVER) else { return Ok(default) };
+        let known = NEEDS_DRIVER_NAMES.into_iter().find(|name| value.as_str() == Some(name));
+        known.ok_or_else(|| ConfigError::Value {
+            origin: format!("setting trips.{NEEDS_DRIVER}"),
+            message: format!("it must be one of {}, and is {value}", NEEDS_DRIVER_NAMES.join(", ")),
         })
     }
 
@@ -113,9 +128,8 @@ impl Config {
             ("history", &self.history),
         ];
         for (section, table) in sections {
-            for (key, value) in
-                table.iter().filter(|(key, _)| (section, key.as_str()) != ("trips", MIN_NOTICE))
-            {
+            let is_of_the_door = |key: &str| section == "trips" && [MIN_NOTICE, NEEDS_DRIVER].contains(&key);
+            for (key, value) in table.iter().filter(|(key, _)| !is_of_the_door(key)) {
                 values.push((format!("{section}.{key}"), setting_value(value)));
             }
         }
@@ -134,6 +148,8 @@ impl Config {
         }
         let min_notice_min = self.trip_min_notice_min().unwrap_or(DEFAULT_MIN_NOTICE_MIN);
         shown.trips.insert(MIN_NOTICE.to_owned(), min_notice_min.into());
+        let needs_driver = self.trip_needs_driver().unwrap_or(NEEDS_DRIVER_NAMES[0]);
+        shown.trips.insert(NEEDS_DRIVER.to_owned(), needs_driver.into());
         toml::to_string_pretty(&shown).unwrap_or_else(|error| format!("# cannot be shown: {error}\n"))
     }
 
@@ -329,6 +345,19 @@ mod tests {
         for wrong in ["-1", "0.5", "soon", "100001"] {
             let error = load("", &[], &[&format!("trips.min_notice_min={wrong}")]).unwrap_err().to_string();
             assert!(error.contains("trips.min_notice_min") && error.contains("whole minutes"), "{error}");
+        }
+    }
+
+    #[test]
+    fn whether_trips_need_a_driver_is_no_setting_of_the_arithmetic() {
+        let config = load(EXAMPLE, &[], &["trips.needs_driver=always"]).unwrap();
+        assert_eq!(config.trip_needs_driver().unwrap(), "always");
+        assert!(config.graph_values().iter().all(|(name, _)| !name.contains("driver")));
+        assert!(config.to_masked_toml().contains("needs_driver = \"always\""));
+        assert_eq!(load(EXAMPLE, &[], &[]).unwrap().trip_needs_driver().unwrap(), "auto");
+        for wrong in ["true", "Always", "\"\""] {
+            let error = load("", &[], &[&format!("trips.needs_driver={wrong}")]).unwrap_err().to_string();
+            assert!(error.contains("trips.needs_driver") && error.contains("auto, always, never"), "{error}");
         }
     }
 

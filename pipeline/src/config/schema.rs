@@ -30,7 +30,7 @@ pub struct Config {
     /// Settings `visits.*`.
     #[serde(skip_serializing_if = "toml::Table::is_empty")]
     pub visits: toml::Table,
-    /// Settings `trips.*`, and `trips.min_notice_min`, which is none of the arithmetic.
+    /// Settings `trips.*`; `trips.min_notice_min` and `trips.needs_driver` are none of the arithmetic.
     #[serde(skip_serializing_if = "toml::Table::is_empty")]
     pub trips: toml::Table,
     /// Settings `history.*`.

@@ -145,6 +145,31 @@ fn what_is_said_changes_what_is_told() {
 }
 
 #[test]
+fn whose_a_vehicle_is_changes_what_is_told() {
+    // An entry, a delay and what the provider tells: nothing of it waits for a fix.
+    assert_eq!(
+        causes(&format!(
+            "rule geofence_entry company VPC severity warning\nrule trip_delay company VPC off\nrule dtc company VPC severity info
+             {GATE}provider T1 dtc started 08:00 severity warning\ntrip t T1 depot shop 06:00\nvehicle T1 operational of VPC
+             vehicle T1 maintenance of VPC\nvehicle T1 maintenance of FM"
+        ))
+        .split_off(3),
+        [
+            "8 - dtc warning open first 8",
+            "8 + dtc info open first 8",
+            "8 - geofence_entry info open first 8",
+            "8 + geofence_entry warning open first 8",
+            "8 - trip_delay warning open first 8",
+            "10 - dtc info open first 10",
+            "10 + dtc warning open first 10",
+            "10 - geofence_entry warning open first 10",
+            "10 + geofence_entry info open first 10",
+            "10 + trip_delay warning open first 10",
+        ]
+    );
+}
+
+#[test]
 fn a_delay_becomes_critical_by_time() {
     assert_eq!(
         causes(

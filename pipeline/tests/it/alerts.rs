@@ -15,22 +15,30 @@ use proptest::test_runner::TestRunner;
 use crate::backfill::records::{line, stamped};
 use crate::generated::{cases, hold};
 use crate::steps::at;
-use crate::trips::{TIMES, VEHICLES, text, trips, trips_with};
+use crate::trips::{Arrival, COMPANIES, TIMES, VEHICLES, text, trips, trips_with, vehicle};
 
 /// Kinds that the provider has, under our names, and whether they have no length.
 const OF_PROVIDER: [(&str, bool); 4] =
     [("crash", true), ("dtc", false), ("harsh_braking", true), ("provider_idle", false)];
 
 /// Rules of all kinds and scopes whose thresholds and durations decide something.
-fn rule() -> impl Strategy<Value = (i64, Input)> {
-    let own = AlertKind::ALL.map(AlertKind::as_str);
-    let kinds: Vec<&str> = own.into_iter().chain(OF_PROVIDER.map(|(kind, _)| kind)).collect();
+fn rule() -> impl Strategy<Value = Arrival> {
     let scope = prop_oneof![
         2 => Just(RuleScope::Fleet),
-        1 => Just(RuleScope::Company("VPC".into())),
+        1 => company(),
         2 => (0..VEHICLES).prop_map(|n| RuleScope::Vehicle(text('T', n).into())),
         3 => (0..4_u8).prop_map(|n| RuleScope::Fence(text('f', n).into())),
     ];
+    rule_for(scope)
+}
+
+fn company() -> impl Strategy<Value = RuleScope> {
+    prop::sample::select(COMPANIES.to_vec()).prop_map(|id| RuleScope::Company(id.into()))
+}
+
+fn rule_for(scope: impl Strategy<Value = RuleScope>) -> impl Strategy<Value = Arrival> {
+    let own = AlertKind::ALL.map(AlertKind::as_str);
+    let kinds: Vec<&str> = own.into_iter().chain(OF_PROVIDER.map(|(kind, _)| kind)).collect();
     let says = (
         prop::option::weighted(0.6, 0..12_i64),
         prop::option::weighted(0.6, 0..20_i64),
@@ -57,7 +65,7 @@ fn rule() -> impl Strategy<Value = (i64, Input)> {
 }
 
 /// Halves of alerts, of which some have an id, and some no times.
-fn provider_alert() -> impl Strategy<Value = (i64, Input)> {
+fn provider_alert() -> impl Strategy<Value = Arrival> {
     let times = (prop::option::weighted(0.8, TIMES), prop::option::weighted(0.5, TIMES));
     let says = (prop::option::weighted(0.7, 0..3_u8), prop::option::weighted(0.4, 0..9_u8), any::<bool>());
     (TIMES, prop::sample::select(OF_PROVIDER.to_vec()), 0..VEHICLES, times, says).prop_map(
@@ -80,7 +88,7 @@ fn provider_alert() -> impl Strategy<Value = (i64, Input)> {
 }
 
 /// How long a vehicle may be away and has not left.
-fn absence() -> impl Strategy<Value = (i64, Input)> {
+fn absence() -> impl Strategy<Value = Arrival> {
     (TIMES, 0..6_u8).prop_map(|(arrives, half_minutes)| {
         let absence_s = SettingValue::Number(f64::from(half_minutes) * 30.0);
         let values = vec![("visits.max_absence_s".to_owned(), absence_s)];
@@ -106,17 +114,31 @@ fn motions() -> impl Strategy<Value = Motions> {
 /// The trips of [`trips`] on the move: fixes with speeds, fences with limits, plans with corridors, rules, and what the
 /// provider tells.
 pub fn alerts() -> impl Strategy<Value = Vec<Input>> {
-    alerts_of(trips())
+    alerts_of(trips(), said())
 }
 
-fn alerts_of(trips: impl Strategy<Value = Vec<Input>>) -> impl Strategy<Value = Vec<Input>> {
+/// What is said of rules, absences and vehicles.
+fn said() -> impl Strategy<Value = Vec<Arrival>> {
+    prop::collection::vec(prop_oneof![5 => rule(), 1 => absence(), 1 => vehicle()], 0..7)
+}
+
+/// Rules of which most are for companies, and vehicles that change hands.
+fn said_of_companies() -> impl Strategy<Value = Vec<Arrival>> {
+    let said = prop_oneof![5 => rule_for(company()), 1 => rule(), 5 => vehicle()];
+    prop::collection::vec(said, 4..16)
+}
+
+fn long_trips() -> impl Strategy<Value = Vec<Input>> {
+    trips_with(30..60, (1..3_u8).prop_map(Some))
+}
+
+fn alerts_of(
+    trips: impl Strategy<Value = Vec<Input>>,
+    said: impl Strategy<Value = Vec<Arrival>>,
+) -> impl Strategy<Value = Vec<Input>> {
     // Hours later what is late is critical, if it has not failed.
     let late = prop::option::weighted(0.4, TIMES.end..9 * TIMES.end);
-    let others = (
-        prop::collection::vec(prop_oneof![5 => rule(), 1 => absence()], 0..6),
-        prop::collection::vec(provider_alert(), 0..5),
-        late,
-    );
+    let others = (said, prop::collection::vec(provider_alert(), 0..5), late);
     (trips, motions(), others).prop_map(|(trips, motions, (rules, of_provider, late))| {
         let mut moving = Vec::new();
         for (i, input) in trips.into_iter().enumerate() {
@@ -183,8 +205,34 @@ fn alerts_equal_the_oracles_after_every_tick() {
 /// Whole blocks of fixes are forgotten, and what they said is not.
 #[test]
 fn alerts_outlast_the_fixes_that_they_follow_from() {
-    let long_trips = trips_with(30..60, (1..3_u8).prop_map(Some));
-    hold(100, cases(alerts_of(long_trips), 1_usize..=2));
+    hold(100, cases(alerts_of(long_trips(), said()), 1_usize..=2));
+}
+
+#[test]
+fn vehicles_that_change_hands_are_under_the_rules_of_their_companies() {
+    hold(400, cases(alerts_of(trips(), said_of_companies()), 1_usize..=3));
+    hold(100, cases(alerts_of(long_trips(), said_of_companies()), 1_usize..=2));
+}
+
+/// In many cases it makes a difference whose a vehicle is, and in some when that became known.
+#[test]
+fn companies_make_a_difference() {
+    let mut runner = TestRunner::deterministic();
+    let all = alerts_of(trips(), said_of_companies());
+    let with_edge = alerts_of(long_trips(), said_of_companies());
+    let is_vehicle = |input: &Input| matches!(input, Input::Vehicle { .. });
+    let (mut by_company, mut by_time) = (0, 0);
+    for _ in 0..300 {
+        let inputs = all.new_tree(&mut runner).unwrap().current();
+        let others: Vec<Input> = inputs.iter().filter(|input| !is_vehicle(input)).cloned().collect();
+        by_company += usize::from(rows(&inputs).alerts != rows(&others).alerts);
+    }
+    for _ in 0..300 {
+        let inputs = with_edge.new_tree(&mut runner).unwrap().current();
+        let (vehicles, others): (Vec<Input>, Vec<Input>) = inputs.iter().cloned().partition(is_vehicle);
+        by_time += usize::from(rows(&inputs).alerts != rows(&[vehicles, others].concat()).alerts);
+    }
+    assert!(by_company >= 60 && by_time >= 20, "{by_company}, {by_time}");
 }
 
 /// As lines of a journal they read as they were generated.
@@ -262,12 +310,25 @@ fn assert_consistent(row: &AlertRow) {
 /// is dated by its arrival comes in its order.
 #[test]
 fn it_does_not_matter_when_plans_and_the_providers_alerts_come() {
+    order_makes_nothing(alerts(), is_timeless);
+}
+
+/// Nor whose vehicles are, where all history is kept.
+#[test]
+fn it_does_not_matter_when_it_is_told_whose_a_vehicle_is() {
+    let all_kept = trips_with(3..12, Just(None));
+    order_makes_nothing(alerts_of(all_kept, said_of_companies()), |input| {
+        is_timeless(input) || matches!(input, Input::Vehicle { .. })
+    });
+}
+
+fn is_timeless(input: &Input) -> bool {
+    let is_plan = matches!(input, Input::Trip { edit: TripEdit::Plan(_), .. });
+    is_plan || matches!(input, Input::Location { .. } | Input::ProviderAlert { .. })
+}
+
+fn order_makes_nothing(strategy: impl Strategy<Value = Vec<Input>>, is_timeless: fn(&Input) -> bool) {
     let mut runner = TestRunner::deterministic();
-    let strategy = alerts();
-    let is_timeless = |input: &Input| {
-        let is_plan = matches!(input, Input::Trip { edit: TripEdit::Plan(_), .. });
-        is_plan || matches!(input, Input::Location { .. } | Input::ProviderAlert { .. })
-    };
     for _ in 0..150 {
         let mut inputs = strategy.new_tree(&mut runner).unwrap().current();
         // What says no time is dated by its arrival, and an instant of its own would move that of all behind it.

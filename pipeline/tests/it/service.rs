@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bench::oracle::{self, Collector, recompute};
 use journal::{ChangeBytes, Cursor, Log, Options, Store, StoredChange, Tick};
 use model::{
-    AlertMarkRecord, Cause, ClosedTick, GraphSettings, PositionRef, Record, RecordSink, SettingValue, Table,
-    Tables, TimeMs,
+    AlertMarkRecord, Cause, ClosedTick, EntityRecord, GraphSettings, PositionRef, Record, RecordSink,
+    SettingValue, Table, Tables, TimeMs,
 };
 use pipeline::{Driver, Observer, Service, VerifyReport};
 
@@ -279,7 +279,7 @@ impl Observer for StopsAt<'_> {
     }
 }
 
-/// Notes what is said of alerts, and in which tick.
+/// Notes what is said of alerts and of master data, and in which tick.
 struct Hears {
     ready: mpsc::Sender<()>,
     closed: u64,
@@ -289,6 +289,11 @@ struct Hears {
 impl Observer for Hears {
     fn closed(&mut self, closed: &ClosedTick, _: bool) {
         self.closed = closed.tick;
+        let said = |record: &EntityRecord| match record {
+            EntityRecord::Vehicle { id, edit, .. } => format!("{id} {edit:?}"),
+            EntityRecord::Other { kind, json } => format!("{kind} {json}"),
+        };
+        self.heard.extend(closed.entity_records.iter().map(|record| (closed.tick, said(record))));
     }
     fn marked(&mut self, tick: u64, marks: Vec<AlertMarkRecord>) {
         assert_eq!(tick, self.closed + 1, "before its tick, and after all others");
@@ -302,7 +307,7 @@ impl Observer for Hears {
 }
 
 #[test]
-fn what_people_say_of_alerts_is_told_in_its_tick_and_again_after_a_start() {
+fn what_people_say_of_alerts_and_master_data_is_told_in_its_tick_and_again_after_a_start() {
     let dir = tempfile::tempdir().unwrap();
     let start = some_hours_ago();
     let mark =
@@ -336,6 +341,8 @@ fn what_people_say_of_alerts_is_told_in_its_tick_and_again_after_a_start() {
             running.join().unwrap().unwrap()
         })
     };
+    let upsert_vehicle = r#"{"type":"vehicle","op":"upsert","vehicle":{"id":"T1","status":"maintenance"}}"#;
+    let upsert_driver = r#"{"type":"driver","op":"upsert","driver":{"id":"ada"}}"#;
     let first = hear(&|log| {
         post(log, &fix("T1", start, 3.305));
         post(
@@ -346,6 +353,7 @@ fn what_people_say_of_alerts_is_told_in_its_tick_and_again_after_a_start() {
         // It has all ticks computed once more, its own among them.
         post(log, &[backfill(-9 * day_ms), mark("acknowledge", "cleo")].join("\n"));
         post(log, &mark("resolve", "dora"));
+        post(log, &[upsert_vehicle, upsert_driver].join("\n"));
     });
     let said: Vec<&str> = first.iter().map(|(_, said)| said.as_str()).collect();
     let of = "00c0ffee00c0ffee";
@@ -355,7 +363,9 @@ fn what_people_say_of_alerts_is_told_in_its_tick_and_again_after_a_start() {
             format!("acknowledge {of} ada"),
             format!("resolve {of} ben"),
             format!("acknowledge {of} cleo"),
-            format!("resolve {of} dora")
+            format!("resolve {of} dora"),
+            "T1 Upsert { company: None, is_operational: false }".to_owned(),
+            format!("driver {upsert_driver}"),
         ]
     );
     assert!(first[0].0 == first[1].0 && first[1].0 < first[2].0 && first[2].0 < first[3].0);

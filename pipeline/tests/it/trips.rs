@@ -21,12 +21,13 @@ use crate::steps::{Area, Odd, Step, any_time, at, delete, fence, inputs};
 /// Where the places are along a road, on the grid of [`Step::Fix`]: far enough apart to leave one for the other.
 const PLACES: [i8; 3] = [-12, 0, 12];
 pub const VEHICLES: u8 = 2;
+pub const COMPANIES: [&str; 2] = ["VPC", "FM"];
 const TRIPS: u8 = 5;
 /// Nearly an hour: twelve steps are a tenth of an hour.
 pub const TIMES: std::ops::Range<i64> = 0..100;
 
 /// An input and when it arrives, in steps of time.
-type Arrival = (i64, Input);
+pub type Arrival = (i64, Input);
 
 fn one(step: Step) -> Input {
     inputs(&[step]).remove(0)
@@ -103,11 +104,13 @@ fn location() -> impl Strategy<Value = Arrival> {
 }
 
 /// What becomes of a vehicle, or of one that sends nothing.
-fn vehicle() -> impl Strategy<Value = Arrival> {
-    let company = prop::option::of(Just("VPC".into()));
+pub fn vehicle() -> impl Strategy<Value = Arrival> {
+    let company = prop::option::weighted(0.8, prop::sample::select(COMPANIES.to_vec()));
     let edit = prop_oneof![
-        3 => (company, any::<bool>())
-            .prop_map(|(company, is_operational)| VehicleEdit::Upsert { company, is_operational }),
+        3 => (company, any::<bool>()).prop_map(|(company, is_operational)| VehicleEdit::Upsert {
+            company: company.map(Into::into),
+            is_operational,
+        }),
         1 => Just(VehicleEdit::Delete),
     ];
     (TIMES, 0..=VEHICLES, edit)

@@ -38,6 +38,15 @@ pub(in crate::http) struct TripRowDoc {
 pub(in crate::http) struct TripDoc {
     #[serde(flatten)]
     row: TripRowDoc,
+    /// When it is expected at its delivery; null unless it is in transit and that can be told.
+    #[schema(format = DateTime)]
+    eta: Option<String>,
+    /// Hardly before.
+    #[schema(format = DateTime)]
+    eta_low: Option<String>,
+    /// Hardly after.
+    #[schema(format = DateTime)]
+    eta_high: Option<String>,
     /// The status by what is seen, where another one was set by hand; else null.
     inferred_status: Option<String>,
     /// The last plan, with all fields that it was given.
@@ -111,6 +120,8 @@ pub(in crate::http) struct TripPlanDoc {
     scheduled_arrival: Option<String>,
     /// Locations on the way.
     waypoints: Option<Vec<String>>,
+    /// Who drives, where it is not who is assigned to the vehicle.
+    driver_id: Option<String>,
     /// The container's number.
     container_no: Option<String>,
     /// Who plans it; stays beside the plan.
@@ -128,6 +139,8 @@ pub(in crate::http) struct TripChangeDoc {
     scheduled_departure: Option<String>,
     #[schema(format = DateTime)]
     scheduled_arrival: Option<String>,
+    /// Who drives.
+    driver_id: Option<String>,
     /// The status by hand, with `by`; null goes back to the inferred one.
     status: Option<String>,
     /// True is the status `cancelled`.
@@ -155,7 +168,8 @@ pub(in crate::http) struct RuleProblemDoc {
     status: u16,
     /// What is wrong, and what to do.
     detail: String,
-    /// `readable`, `vehicle_known`, `place_has_fence`, `min_notice`, `new_trip` or `signed_status`.
+    /// `readable`, `vehicle_known`, `truck_operational`, `driver_assigned`, `place_has_fence`, `min_notice`,
+    /// `new_trip` or `signed_status`.
     rule: String,
     /// Which field; null where that cannot be told.
     field: Option<String>,

@@ -3,6 +3,7 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use data_encoding::HEXLOWER;
@@ -18,12 +19,19 @@ pub(in crate::http) struct LinkKey {
     file: Option<PathBuf>,
     /// Held while it is made.
     making: Mutex<()>,
+    /// The log says that it cannot be used.
+    is_told: AtomicBool,
 }
 
 impl LinkKey {
     pub fn new(config: &ApiConfig) -> LinkKey {
         let known = config.tracking_secret.clone().map_or_else(OnceLock::new, OnceLock::from);
-        LinkKey { known, file: config.tracking_key_file.clone(), making: Mutex::default() }
+        LinkKey {
+            known,
+            file: config.tracking_key_file.clone(),
+            making: Mutex::default(),
+            is_told: AtomicBool::default(),
+        }
     }
 
     /// The key to sign with, made where there is none yet. It may read and write a file.
@@ -44,6 +52,12 @@ impl LinkKey {
             },
         };
         Ok(self.known.get_or_init(|| key))
+    }
+
+    /// Whether it is to be said that it cannot be used: once, and not for each request of a page that asks again and
+    /// again.
+    pub fn is_to_be_told(&self) -> bool {
+        !self.is_told.swap(true, Ordering::Relaxed)
     }
 
     /// The key to check with; `None` where none was ever made: then nobody can have a link.
@@ -135,5 +149,6 @@ mod tests {
         let key = of_file(&file);
         assert!(key.to_check().is_err());
         assert!(key.to_sign().unwrap_err().to_string().contains("is no key"));
+        assert_eq!([(); 3].map(|()| key.is_to_be_told()), [true, false, false], "in one line");
     }
 }

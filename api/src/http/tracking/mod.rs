@@ -105,7 +105,7 @@ pub(super) async fn post_tracking_link(
     let link = Link { trip_id: trip.row.trip_id.to_string(), expires_unix_s };
     let shared_too = shared.clone();
     let token = run_aside(move || Ok(token::sign(shared_too.link_key.to_sign()?, &link))).await?;
-    let token = token.map_err(key_problem)?;
+    let token = token.map_err(|err| key_problem(&shared.link_key, &err))?;
     let base_url = shared.api.config.tracking_base_url.as_deref().unwrap_or_default().trim_end_matches('/');
     let mut out = begin_object(stamp);
     out.extend_from_slice(b",\"url\":");
@@ -166,7 +166,7 @@ async fn read_link(shared: &Arc<Shared>, token: String) -> Result<Link, Problem>
         let key = shared_too.link_key.to_check()?;
         Ok(key.and_then(|key| token::verify(key, &token)))
     });
-    let link = verified.await?.map_err(key_problem)?.ok_or_else(no_link)?;
+    let link = verified.await?.map_err(|err| key_problem(&shared.link_key, &err))?.ok_or_else(no_link)?;
     if link.expires_unix_s <= (now_ms() / 1000).cast_unsigned() {
         let detail =
             format!("the link expired at {}; ask who gave it for another one", seconds(link.expires_unix_s));
@@ -181,8 +181,10 @@ fn no_link() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
 }
 
-fn key_problem(err: io::Error) -> Problem {
-    tracing::error!(error = %err, "the key of tracking links cannot be used");
+fn key_problem(key: &LinkKey, err: &io::Error) -> Problem {
+    if key.is_to_be_told() {
+        tracing::error!(error = %err, "the key of tracking links cannot be used; this is said once");
+    }
     Problem::internal("the key of tracking links cannot be used; the log tells more")
 }
 

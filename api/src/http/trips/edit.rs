@@ -82,7 +82,12 @@ fn judge_new(shared: &Shared, fields: &mut Fields) -> Result<String, Problem> {
         let detail = format!("there is a trip {id:?}; PATCH it, or give an id of its own");
         return Err(Problem::conflict(detail));
     }
+    let driver_id = driver_of(fields).map_err(Broken::problem)?;
     let judged = rules::vehicle_is_known(&state, &plan)
+        .and_then(|()| rules::truck_is_operational(&state, &plan))
+        .and_then(|()| {
+            rules::driver_is_assigned(&state, &plan, driver_id.as_deref(), shared.api.config.trip_driver)
+        })
         .and_then(|()| rules::place_has_fence(&state, "pickup", &plan.pickup, &plan))
         .and_then(|()| rules::place_has_fence(&state, "delivery", &plan.delivery, &plan))
         .and_then(|()| rules::is_ahead(&plan, shared.api.config.trip_min_notice_ms, now_ms()));
@@ -154,6 +159,7 @@ fn judge_changed(shared: &Shared, trip: &TripView, changes: Fields) -> Result<Fi
     let mut fields = serde_json::from_str::<Fields>(&trip.plan.json)
         .map_err(|err| Problem::internal(format!("the kept plan of {:?}: {err}", trip.row.trip_id)))?;
     let names_vehicle = changes.contains_key("vehicle_id");
+    let names_driver = changes.contains_key("driver_id");
     for (name, value) in changes {
         if value.get() == "null" {
             fields.remove(&name);
@@ -167,9 +173,22 @@ fn judge_changed(shared: &Shared, trip: &TripView, changes: Fields) -> Result<Fi
     }
     let (_, plan) = rules::read_plan(&upsert_record(&fields, None)).map_err(Broken::problem)?;
     let before = &trip.plan;
+    let driver_id = driver_of(&fields).map_err(Broken::problem)?;
     let judge = || {
-        if plan.vehicle_id != trip.row.vehicle_id {
+        let now = now_ms();
+        let is_of_the_past = plan.scheduled_departure.0 <= now;
+        let is_of_another_time = plan.scheduled_departure != before.schedule.departure;
+        let is_of_another_vehicle = plan.vehicle_id != trip.row.vehicle_id;
+        if is_of_another_vehicle {
             rules::vehicle_is_known(&state, &plan)?;
+        }
+        // What is known of a truck and its driver is of the present.
+        if is_of_another_vehicle && !is_of_the_past {
+            rules::truck_is_operational(&state, &plan)?;
+        }
+        if (is_of_another_vehicle || is_of_another_time || names_driver) && !is_of_the_past {
+            let rule = shared.api.config.trip_driver;
+            rules::driver_is_assigned(&state, &plan, driver_id.as_deref(), rule)?;
         }
         if plan.pickup != before.pickup {
             rules::place_has_fence(&state, "pickup", &plan.pickup, &plan)?;
@@ -177,9 +196,7 @@ fn judge_changed(shared: &Shared, trip: &TripView, changes: Fields) -> Result<Fi
         if plan.delivery != before.delivery {
             rules::place_has_fence(&state, "delivery", &plan.delivery, &plan)?;
         }
-        let now = now_ms();
-        let is_of_the_past = plan.scheduled_departure.0 <= now;
-        if plan.scheduled_departure != before.schedule.departure && !is_of_the_past {
+        if is_of_another_time && !is_of_the_past {
             rules::is_ahead(&plan, shared.api.config.trip_min_notice_ms, now)?;
         }
         Ok(())
@@ -285,13 +302,23 @@ fn refuse_odd_id(id: &str, field: &str) -> Result<(), Problem> {
 /// People spell a truck's number as they like; the trip is that of the truck that is known by it.
 fn name_vehicle(state: &ViewState, fields: &mut Fields) -> Result<(), Problem> {
     let Some(spelled) = fields.get("vehicle_id").and_then(|raw| text_of(raw)) else { return Ok(()) };
-    if state.trucks.is_known(&spelled) {
+    if rules::is_known(state, &spelled) {
         return Ok(());
     }
-    if let Some(truck) = state.trucks.get(&model::normalise_vehicle_number(&spelled)) {
-        fields.insert("vehicle_id".to_owned(), raw_text(&truck.vehicle_id));
+    let number = model::normalise_vehicle_number(&spelled);
+    if rules::is_known(state, &number) {
+        fields.insert("vehicle_id".to_owned(), raw_text(&number));
     }
     Ok(())
+}
+
+/// Who drives, where the plan says it.
+fn driver_of(fields: &Fields) -> Result<Option<String>, Broken> {
+    let Some(raw) = fields.get("driver_id").filter(|raw| raw.get() != "null") else { return Ok(None) };
+    match text_of(raw).filter(|driver| !driver.trim().is_empty()) {
+        Some(driver) => Ok(Some(driver)),
+        None => Err(Broken::of("readable", "driver_id", "driver_id must be the text of a driver's id")),
+    }
 }
 
 fn container_of(fields: &Fields) -> Option<String> {

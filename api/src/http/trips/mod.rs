@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 
 use super::openapi::{LiveTripDoc, ProblemDoc, TripPageDoc};
 use super::params::{self, Id, LiveParams, Params};
-use super::{Shared, begin_object, json, list, read_cursor, write_row_members, write_text};
+use super::{Shared, begin_object, json, list, read_cursor, write_row_members, write_text, write_time};
 use crate::problem::Problem;
 use crate::views::{CursorWriter, State as ViewState, TrackFix, TripFilter, TripView};
 
@@ -131,9 +131,19 @@ pub(super) fn find_trip(state: &ViewState, id: &str) -> Result<TripView, Problem
     state.trips.get(id).ok_or_else(|| Problem::not_found("trip", id))
 }
 
-/// Writes the members of a trip: those of its row, and behind them its other status and its plan.
+/// Writes the members of a trip: those of its row, and behind them its ETA, its other status and its plan.
 fn write_trip(out: &mut Vec<u8>, trip: &TripView, as_of: TimeMs) {
     write_row_members(out, &Row::Trip(trip.row.clone()));
+    let eta = trip.eta.as_ref();
+    let times = [
+        ("eta", eta.map(|eta| eta.eta)),
+        ("eta_low", eta.map(|eta| eta.eta_low)),
+        ("eta_high", eta.map(|eta| eta.eta_high)),
+    ];
+    for (name, time) in times {
+        out.extend_from_slice(format!(",\"{name}\":").as_bytes());
+        write_time(out, time);
+    }
     out.extend_from_slice(b",\"inferred_status\":");
     write_text(out, hidden_status(trip, as_of).map(TripStatus::as_str));
     out.extend_from_slice(b",\"plan\":");

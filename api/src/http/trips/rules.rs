@@ -8,8 +8,9 @@ use model::{PositionRef, Record, RecordSink, TimeMs, TimeZone, TripEdit, TripPla
 use sources::records::Backfill;
 use sources::{BodyError, code};
 
+use crate::config::DriverRule;
 use crate::problem::Problem;
-use crate::views::State as ViewState;
+use crate::views::{EntityKind, Standing, State as ViewState};
 
 /// A rule that is broken, and by which field.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,14 +90,65 @@ pub(super) fn made_id(plan: &TripPlan, container_no: Option<&str>, zone: &TimeZo
     format!("{day}-{}-{last}", plan.vehicle_id)
 }
 
-/// `vehicle_known`: a position of the vehicle has come.
+/// `vehicle_known`: a position of the vehicle has come, or a record of it.
 pub(super) fn vehicle_is_known(state: &ViewState, plan: &TripPlan) -> Result<(), Broken> {
-    if state.trucks.is_known(&plan.vehicle_id) {
+    if is_known(state, &plan.vehicle_id) {
         return Ok(());
     }
-    let why =
-        format!("vehicle_id {:?} is not known: no position of such a vehicle has come", plan.vehicle_id);
+    let why = format!(
+        "vehicle_id {:?} is not known: neither a position nor a record of such a vehicle has come",
+        plan.vehicle_id
+    );
     Err(Broken::of("vehicle_known", "vehicle_id", why))
+}
+
+/// Whether a vehicle has sent a position, or has a record.
+pub(super) fn is_known(state: &ViewState, vehicle_id: &str) -> bool {
+    state.trucks.is_known(vehicle_id)
+        || state.entities.standing(EntityKind::Vehicle, vehicle_id) == Standing::Kept
+}
+
+/// `truck_operational`: the record of the vehicle, if it has one, says nothing else.
+pub(super) fn truck_is_operational(state: &ViewState, plan: &TripPlan) -> Result<(), Broken> {
+    let vehicle_id = &plan.vehicle_id;
+    let what = if state.entities.is_in_maintenance(vehicle_id) {
+        "in maintenance"
+    } else if state.entities.standing(EntityKind::Vehicle, vehicle_id) == Standing::Deleted {
+        "deleted"
+    } else {
+        return Ok(());
+    };
+    let why = format!(
+        "vehicle_id {vehicle_id:?} is {what}, as its record says; plan another vehicle, or change that"
+    );
+    Err(Broken::of("truck_operational", "vehicle_id", why))
+}
+
+/// `driver_assigned`: the plan names its driver, or somebody is assigned to the vehicle at the departure.
+pub(super) fn driver_is_assigned(
+    state: &ViewState,
+    plan: &TripPlan,
+    driver_id: Option<&str>,
+    rule: DriverRule,
+) -> Result<(), Broken> {
+    let is_needed = match rule {
+        DriverRule::WhereAssigned => state.entities.has_assignments(),
+        DriverRule::Always => true,
+        DriverRule::Never => false,
+    };
+    let broken = |why: String| Err(Broken::of("driver_assigned", "driver_id", why));
+    match driver_id {
+        _ if !is_needed => Ok(()),
+        Some(driver_id) if state.entities.standing(EntityKind::Driver, driver_id) == Standing::Deleted => {
+            broken(format!("driver_id {driver_id:?} is deleted, as the record says"))
+        }
+        Some(_) => Ok(()),
+        None if state.entities.is_driven_at(&plan.vehicle_id, plan.scheduled_departure) => Ok(()),
+        None => broken(format!(
+            "nobody is assigned to {:?} at {}; assign a driver, or name one in driver_id",
+            plan.vehicle_id, plan.scheduled_departure
+        )),
+    }
 }
 
 /// `place_has_fence`: it is a location with a fence, or a fence, and the fence is valid now or at the departure.

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{AlertKind, AlertRule, ProviderAlert, RuleScope, Severity, TimeMs};
+use model::{AlertKind, AlertRule, ProviderAlert, RuleScope, Severity, TimeMs, VehicleEdit};
 
 use super::{Evidence, Vehicle};
 use crate::oracle::timeline::valid_version_at;
@@ -18,11 +18,16 @@ use crate::oracle::timeline::valid_version_at;
 /// A rule, and from when on it holds.
 type Dated = (TimeMs, Arc<AlertRule>);
 
+/// Whose a vehicle is, and from when on.
+type Whose = (TimeMs, Option<Arc<str>>);
+
 /// What all records so far have said of alerts.
 #[derive(Default)]
 pub(in crate::oracle) struct Said {
     /// By kind and scope, in the order of the times from which on they hold.
     rules: BTreeMap<(Arc<str>, RuleScope), Vec<Dated>>,
+    /// By vehicle, whose it is, in the order of the times from which on that holds.
+    companies: BTreeMap<String, Vec<Whose>>,
     /// In order of arrival, with their instants.
     pub(super) of_provider: Vec<(TimeMs, Arc<ProviderAlert>)>,
 }
@@ -70,6 +75,18 @@ impl Said {
         versions.push((from, rule.clone()));
     }
 
+    /// A vehicle is whose its last record says, for all time that is in the reach of a correction.
+    pub fn of_vehicle(&mut self, id: &str, edit: &VehicleEdit, edge: Option<TimeMs>) {
+        let company = match edit {
+            VehicleEdit::Upsert { company, .. } => company.clone(),
+            VehicleEdit::Delete => None,
+        };
+        let from = edge.unwrap_or(TimeMs(i64::MIN));
+        let versions = self.companies.entry(id.to_owned()).or_default();
+        versions.retain(|(other_from, _)| *other_from < from);
+        versions.push((from, company));
+    }
+
     pub fn of_provider(&mut self, alert: &Arc<ProviderAlert>, instant: TimeMs) {
         self.of_provider.push((instant, alert.clone()));
     }
@@ -78,11 +95,12 @@ impl Said {
         let versions = self.rules.get(&(kind.into(), scope))?;
         versions.iter().rfind(|(from, _)| *from <= time).map(|(_, rule)| Ruling::of_rule(rule))
     }
-}
 
-/// The company that a vehicle belongs to. No record says it yet.
-fn company_of(_vehicle_id: &str) -> Option<Arc<str>> {
-    None
+    /// The company that a vehicle belongs to.
+    fn company_at(&self, vehicle_id: &str, time: TimeMs) -> Option<Arc<str>> {
+        let versions = self.companies.get(vehicle_id)?;
+        versions.iter().rfind(|(from, _)| *from <= time).and_then(|(_, company)| company.clone())
+    }
 }
 
 impl Evidence<'_> {
@@ -94,7 +112,7 @@ impl Evidence<'_> {
         of_fence: Option<Ruling>,
         time: TimeMs,
     ) -> Ruling {
-        let company = company_of(vehicle_id).map(RuleScope::Company);
+        let company = self.admitted.alerts.company_at(vehicle_id, time).map(RuleScope::Company);
         let wider = [Some(RuleScope::Vehicle(vehicle_id.clone())), company, Some(RuleScope::Fleet)];
         let of_wider = wider.into_iter().flatten().map(|s| self.admitted.alerts.rule_at(kind, s, time));
         let narrowest_first = std::iter::once(of_fence).chain(of_wider).flatten();

@@ -9,6 +9,7 @@ use super::parse;
 use crate::oracle::scenario::print_alerts;
 use crate::oracle::{Input, recompute_rows};
 
+mod companies;
 mod corrections;
 mod fences;
 mod harsh;

@@ -15,9 +15,9 @@ use super::provider::{Providers, SAME_WITHIN_MS};
 use super::runs::What;
 use super::terms::{Judge, KINDS, OFFLINE_ON_TRIP_MS};
 use super::vehicle::{Anew, Newest, OfVehicle, Turns};
-use crate::alerts::control::{AlertControl, ScopeKey, kind_key};
+use crate::alerts::control::{AlertControl, kind_key};
 use crate::alerts::rows::{AlertFacts, Subject};
-use crate::alerts::rules::{Change, RuleBook};
+use crate::alerts::rules::{Change, RuleBook, Whom};
 use crate::alerts::trips::TripBook;
 use crate::fences::{ALWAYS, FenceKey, NEVER};
 use crate::presence::{Interval, StepEnd, Tracks, VehicleKey};
@@ -144,11 +144,11 @@ impl MotionWork {
         &mut self.vehicles[place]
     }
 
-    /// Rules, fences and settings, and what the provider tells.
+    /// Rules, companies, fences and settings, and what the provider tells.
     fn obey(&mut self, control: &AlertControl, changes: &mut Changes) {
         let why = match control {
             AlertControl::Fence { seq, edit, .. } => Why { cause: edit.cause(), seq: *seq },
-            AlertControl::Rule { seq, .. } => Why::first(*seq),
+            AlertControl::Rule { seq, .. } | AlertControl::Company { seq, .. } => Why::first(*seq),
             AlertControl::Settings { seq, .. } => Why { cause: Cause::Settings, seq: *seq },
             AlertControl::Provider { seq, instant, alert } => {
                 if self.is_here(alert.vehicle) {
@@ -159,20 +159,26 @@ impl MotionWork {
             AlertControl::Tick { .. } => return,
         };
         match self.book.apply(control) {
-            Some(Change::Rule { kind, scope, from }) => {
+            Some(Change::Rule { kind, whom, from }) => {
                 self.providers.note_rule(kind, why);
                 let Some(own) = KINDS.into_iter().find(|own| kind_key(*own) == kind) else { return };
                 if own == AlertKind::DeviceOffline {
                     self.shortest_silence_ms = 0;
                 }
                 self.generation = self.generation.wrapping_add(1);
-                match scope {
-                    ScopeKey::Vehicle(vehicle) if !self.is_here(vehicle) => {}
-                    ScopeKey::Vehicle(vehicle) => changes.note(vehicle, from, NEVER, why),
-                    ScopeKey::Fleet => self.all().for_each(|vehicle| changes.note(vehicle, from, NEVER, why)),
-                    ScopeKey::Fence(fence) => self.note_fence(fence, from, why, changes),
+                let note = |vehicle| changes.note(vehicle, from, NEVER, why);
+                match whom {
+                    Whom::In(fence) => self.note_fence(fence, from, why, changes),
+                    Whom::Vehicles(of) => of.into_iter().filter(|of| self.is_here(*of)).for_each(note),
+                    Whom::All => self.all().for_each(note),
                 }
             }
+            // What it rests on is taken anew for this vehicle, and is as it was for all others.
+            Some(Change::Company { vehicle, from }) if self.is_here(vehicle) => {
+                self.providers.note(vehicle, why);
+                changes.note(vehicle, from, NEVER, why);
+            }
+            Some(Change::Company { .. }) => {}
             Some(Change::Fence { fence, from }) => {
                 if self.book.fences.has_limits(fence) {
                     self.generation = self.generation.wrapping_add(1);

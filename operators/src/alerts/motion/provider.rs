@@ -83,7 +83,7 @@ impl Providers {
         self.note(half.vehicle, why);
     }
 
-    /// A vehicle's own alerts of harsh driving changed.
+    /// A vehicle's own alerts of harsh driving changed, or the rules for it.
     pub fn note(&mut self, vehicle: VehicleKey, why: Why) {
         if self.vehicles.contains_key(&vehicle) {
             let known = self.changed.entry(vehicle).or_insert(why);

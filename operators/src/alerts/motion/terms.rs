@@ -63,7 +63,8 @@ impl Judge<'_> {
         let ends = self.there.iter().flat_map(|interval| [interval.entered, interval.exited()]);
         let here = self.there.iter().filter(|interval| interval.holds(time));
         let versions = here.filter_map(|interval| self.book.fences.next_version_after(interval.fence, time));
-        let turns = ends.filter(|&at| at > time).chain(versions).chain(self.book.next_date_after(time));
+        let turns =
+            ends.filter(|&at| at > time).chain(versions).chain(self.book.next_date_after(self.vehicle, time));
         Terms {
             until: turns.min().unwrap_or(NEVER),
             overspeed: self.ruling(AlertKind::Overspeed, time),

@@ -25,12 +25,6 @@ fn the_narrowest_scope_has_its_say() {
         &at_65("rule overspeed vehicle T2 limit 70"),
         &too_fast("08:00..08:10", "08:00:30", "60"),
     );
-    // No record says yet which company a vehicle belongs to.
-    check(
-        "overspeed",
-        &at_65("rule overspeed company VPC limit 70"),
-        &too_fast("08:00..08:10", "08:00:30", "60"),
-    );
 }
 
 #[test]

@@ -227,7 +227,7 @@ pub struct SendArgs {
 /// `bench`
 #[derive(ClapArgs, Clone)]
 pub struct BenchArgs {
-    /// Which: graph, late, edit, memory, ingest, replay, trips.
+    /// Which: graph, late, edit, memory, ingest, query, replay, backfill, trips, eta, oracle.
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,
     /// One JSON object a figure.
@@ -245,6 +245,9 @@ pub struct BenchArgs {
     /// How many fixes are kept while fences are edited (edit); only the case with so many a vehicle (memory).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub fixes: Option<u64>,
+    /// How many days are put right (backfill).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=366))]
+    pub days: Option<u32>,
 }
 
 /// `dead-letters`

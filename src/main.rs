@@ -127,6 +127,7 @@ fn dispatch(args: Args) -> anyhow::Result<Outcome> {
                 fences: options.fences,
                 only: options.only,
                 fixes: options.fixes,
+                days: options.days,
                 program: std::env::current_exe()?,
             })?;
             Ok(Outcome::Done)

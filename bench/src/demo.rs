@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::bail;
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use model::{Position, TimeMs};
+use model::TimeMs;
 use tokio::time::sleep;
 
 use crate::send::client::{Answer, Client, Target};
@@ -185,7 +185,7 @@ impl Driver {
             let mut body = Vec::with_capacity(batch.len() * 256);
             for (index, next) in batch.iter().enumerate() {
                 body.push(if index == 0 { b'[' } else { b',' });
-                push_location(&mut body, &self.names[next.truck as usize], &position(next));
+                push_location(&mut body, &self.names[next.truck as usize], &next.fix.position());
             }
             body.push(b']');
             self.ask(Method::POST, LOCATION_PATH, body.into()).await?;
@@ -236,19 +236,6 @@ fn known_ids(answer: &Answer) -> HashSet<String> {
     let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let listed = body["features"].as_array().or_else(|| body["items"].as_array());
     listed.into_iter().flatten().filter_map(|feature| feature["id"].as_str().map(str::to_owned)).collect()
-}
-
-fn position(arrived: &Arrived) -> Position {
-    let fix = &arrived.fix;
-    Position {
-        event_time: fix.time,
-        lon: fix.at.lon_degrees(),
-        lat: fix.at.lat_degrees(),
-        speed_kmh: Some(f64::from(fix.speed_tenths) / 10.0),
-        heading: Some(f64::from(fix.heading)),
-        ignition: Some(fix.ignition),
-        ..Position::default()
-    }
 }
 
 /// A local day as `2026-01-05`.

@@ -3,7 +3,7 @@
 use model::TimeMs;
 
 use super::TRUCKS;
-use crate::simulate::{Act, Planning, TripAct, TripStream, World, local_day};
+use crate::simulate::{Planning, TripAct, TripStream, World, local_day};
 
 /// The acts still to come.
 pub(super) struct Plans {
@@ -36,6 +36,5 @@ impl Plans {
 /// A service dates what is set by hand by its arrival. So of trips of earlier days only the plan is told that
 /// holds in the end, and nothing of those that were cancelled.
 fn can_be_told_now(act: &TripAct, today: i64) -> bool {
-    let is_last_plan = || *act.act() == Act::Plan(act.trip.plan);
-    act.trip.day >= today || (is_last_plan() && !act.trip.is_cancelled())
+    act.trip.day >= today || act.is_plan_that_holds()
 }

@@ -1,10 +1,9 @@
 //! A running service under load over HTTP on the same machine: durable webhooks a second, and how long
 //! until what was sent is visible to a reader.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +16,8 @@ use super::folder::Folder;
 use super::probe::{PROBE_CONNECTIONS, PROBES_A_SECOND, Probes};
 use super::quantiles::Quantiles;
 use super::report::{Figure, Report};
-use super::wire::{Answers, SECRET, request, wall_clock};
+use super::service::Service;
+use super::wire::{Answers, request, wall_clock};
 use crate::send::loconav::push_location;
 use crate::simulate::{FleetOptions, FleetPosition, Layout, fleet};
 
@@ -115,43 +115,6 @@ pub(super) struct Outcome {
     latencies: Vec<Duration>,
 }
 
-/// A service of its own, in a folder of its own.
-struct Service {
-    process: Child,
-    address: String,
-    _dir: tempfile::TempDir,
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
-
-fn start(program: &Path, folder: &Folder) -> anyhow::Result<Service> {
-    let dir = folder.new_inside()?;
-    let mut process = Command::new(program)
-        .args(["run", "--listen", "127.0.0.1:0", "--set"])
-        .arg(format!("sources.loconav.hmac_secret={SECRET}"))
-        .arg("--data")
-        .arg(dir.path())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start {}", program.display()))?;
-    let stderr = process.stderr.take().context("no standard error")?;
-    let mut lines = BufReader::new(stderr).lines();
-    let address = loop {
-        let line = lines.next().context("the service ended before it listened")??;
-        if let Some((_, rest)) = line.split_once("http://") {
-            break rest.split('/').next().unwrap_or_default().to_owned();
-        }
-    };
-    // What it says later must be read, or it would wait for its own log.
-    std::thread::spawn(move || lines.for_each(drop));
-    Ok(Service { process, address, _dir: dir })
-}
-
 /// Loads a service of its own. `beside` connects to its address, and is run beside the load with when it began and for
 /// how many seconds it goes on.
 pub(super) fn run_once<T: Send + 'static, F>(
@@ -163,7 +126,8 @@ pub(super) fn run_once<T: Send + 'static, F>(
 where
     F: FnOnce(Instant, f64) -> anyhow::Result<T> + Send + 'static,
 {
-    let service = start(program, folder)?;
+    let dir = folder.new_inside()?;
+    let service = Service::start(program, dir.path())?;
     post_fences(&service.address)?;
     let wanted = match load.rate {
         Some(rate) => (rate * load.seconds) as usize,

@@ -105,17 +105,23 @@ fn one(case: &Case, quick: bool, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the kernel says of this process.
-struct Memory {
+/// What the kernel says of a process.
+pub(super) struct Memory {
     resident_bytes: u64,
-    peak_bytes: u64,
+    pub peak_bytes: u64,
 }
 
 impl Memory {
     fn now() -> anyhow::Result<Memory> {
-        let status = std::fs::read_to_string("/proc/self/status")
-            .context("memory is measured through /proc/self/status, which only Linux has")?;
-        Memory::from_status(&status).context("/proc/self/status does not tell the resident set")
+        Memory::of(std::process::id())
+    }
+
+    /// Of a process that is running.
+    pub fn of(process_id: u32) -> anyhow::Result<Memory> {
+        let path = format!("/proc/{process_id}/status");
+        let status = std::fs::read_to_string(&path)
+            .with_context(|| format!("memory is measured through {path}, which only Linux has"))?;
+        Memory::from_status(&status).with_context(|| format!("{path} does not tell the resident set"))
     }
 
     fn from_status(status: &str) -> Option<Memory> {

@@ -1,5 +1,6 @@
 //! Named benchmarks: each prints its machine, its sizes and every run.
 
+mod backfill;
 mod bare;
 mod country;
 mod edit;
@@ -10,11 +11,13 @@ mod hauls;
 mod ingest;
 mod late;
 mod memory;
+mod oracle;
 mod probe;
 mod quantiles;
 mod query;
 mod replay;
 mod report;
+mod service;
 mod trips;
 mod truck;
 mod wire;
@@ -26,7 +29,8 @@ use anyhow::bail;
 pub use report::{Figure, Report};
 
 /// The names that [`run`] knows.
-pub const NAMES: [&str; 9] = ["graph", "late", "edit", "memory", "ingest", "query", "replay", "trips", "eta"];
+pub const NAMES: [&str; 11] =
+    ["graph", "late", "edit", "memory", "ingest", "query", "replay", "backfill", "trips", "eta", "oracle"];
 
 /// What to measure, and how.
 #[derive(Clone, Debug)]
@@ -44,6 +48,8 @@ pub struct Options {
     /// How many fixes are kept while fences are edited (edit); only the case with so many fixes a vehicle
     /// (memory).
     pub fixes: Option<u64>,
+    /// How many days are put right (backfill).
+    pub days: Option<u32>,
     /// The program to start as the service under load.
     pub program: PathBuf,
 }
@@ -63,6 +69,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             "ingest" => ingest::measure(options, &mut report)?,
             "query" => query::measure(options, &mut report)?,
             "replay" => replay::measure(options, &mut report)?,
+            "backfill" => backfill::measure(options, &mut report)?,
+            "oracle" => oracle::measure(options, &mut report)?,
             "eta" => eta::measure(options, &mut report)?,
             _ => trips::measure(options, &mut report)?,
         }

@@ -1,11 +1,11 @@
-//! How right trips are: the rows of a replay of noisy fixes, some of them late and some twice, against what the
+//! How right trips and alerts are: the rows of a replay of noisy fixes, some of them late and some twice, against what the
 //! simulated trucks did, which a perfect observer saw at the moments of their fixes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Context;
-use model::{ClosedTick, GraphSettings, Row, TimeMs, TripRow};
+use model::{AlertId, AlertKind, AlertRow, ClosedTick, GraphSettings, Row, TimeMs, TripRow};
 use pipeline::{BadLine, Follower, ReplayOptions};
 use serde_json::{Value, json};
 
@@ -13,19 +13,25 @@ use super::Options;
 use super::report::{Figure, Report};
 use crate::simulate::{self, FIX_INTERVAL_MS};
 
-/// Rows of trips as they stand.
+/// Rows of trips and alerts as they stand.
 #[derive(Default)]
-struct Trips(BTreeMap<String, TripRow>);
+struct Standing {
+    trips: BTreeMap<String, TripRow>,
+    alerts: BTreeMap<AlertId, AlertRow>,
+}
 
-impl Follower for Trips {
+impl Follower for Standing {
     fn closed(&mut self, closed: &ClosedTick) -> anyhow::Result<()> {
         // Of one key what goes is listed before what comes.
         for change in &closed.changes {
-            let Row::Trip(row) = &change.row else { continue };
-            if change.diff > 0 {
-                self.0.insert(row.trip_id.to_string(), row.clone());
-            } else {
-                self.0.remove(&*row.trip_id);
+            match &change.row {
+                Row::Trip(row) if change.diff > 0 => {
+                    self.trips.insert(row.trip_id.to_string(), row.clone());
+                }
+                Row::Trip(row) => drop(self.trips.remove(&*row.trip_id)),
+                Row::Alert(row) if change.diff > 0 => drop(self.alerts.insert(row.alert_id, row.clone())),
+                Row::Alert(row) => drop(self.alerts.remove(&row.alert_id)),
+                _ => {}
             }
         }
         Ok(())
@@ -46,6 +52,11 @@ struct Counts {
     departures_right: u64,
     arrivals_right: u64,
     phases_right: u64,
+    /// Alerts that there should be.
+    alerts: u64,
+    alerts_told: u64,
+    /// Told of what should be, within 30 s.
+    alerts_right: u64,
 }
 
 pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
@@ -73,6 +84,12 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
             ("missed", "% of arrivals", share(counts.missed, counts.arrived)),
             ("false", "% of trips", share(counts.false_arrivals, counts.trips)),
             ("phase right", "% of trips", share(counts.phases_right, counts.trips)),
+            ("alerts missed", "% of alerts", share(counts.alerts - counts.alerts_right, counts.alerts)),
+            (
+                "alerts false, or begun more than 30 s off",
+                "% of those told",
+                share(counts.alerts_told - counts.alerts_right, counts.alerts_told),
+            ),
         ] {
             report.add(&Figure {
                 bench: "trips",
@@ -83,6 +100,7 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
                     ("days", json!(days)),
                     ("trips", json!(counts.trips)),
                     ("arrived", json!(counts.arrived)),
+                    ("alerts", json!(counts.alerts)),
                 ],
                 runs: vec![value],
             });
@@ -102,9 +120,60 @@ fn count(fleet: &simulate::Options) -> anyhow::Result<Counts> {
         workers: 1,
         strict: true,
     };
-    let mut rows = Trips::default();
+    let mut rows = Standing::default();
     pipeline::replay(&replay, &mut rows)?;
-    compare(&rows.0, &fleet.out.join("truth").join("trips.ndjson"))
+    let truth = fleet.out.join("truth");
+    let mut counts = compare(&rows.trips, &truth.join("trips.ndjson"))?;
+    compare_alerts(&rows.alerts, &truth.join("alerts.ndjson"), &mut counts)?;
+    Ok(counts)
+}
+
+/// Kind, vehicle, and what else an alert is about.
+type Subject = [String; 3];
+
+/// An alert is right where one of the same kind and subject should begin within the time of a fix.
+fn compare_alerts(
+    rows: &BTreeMap<AlertId, AlertRow>,
+    truth: &Path,
+    counts: &mut Counts,
+) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(truth).with_context(|| format!("cannot read {}", truth.display()))?;
+    // By subject: when alerts should begin, and when those begin that are told.
+    let mut begins: BTreeMap<Subject, [Vec<TimeMs>; 2]> = BTreeMap::new();
+    for line in text.lines() {
+        let truth: Value = serde_json::from_str(line)?;
+        let field = |name: &str| truth[name].as_str().unwrap_or_default().to_owned();
+        let started = TimeMs::parse_rfc3339(&field("started"))?;
+        let subject = subject(&field("kind"), &field("vehicle_id"), &field("fence_id"), &field("trip_id"));
+        begins.entry(subject).or_default()[0].push(started);
+        counts.alerts += 1;
+    }
+    for row in rows.values() {
+        let about = |id: &Option<std::sync::Arc<str>>| id.as_deref().unwrap_or_default().to_owned();
+        let subject = subject(&row.kind, &row.vehicle_id, &about(&row.fence_id), &about(&row.trip_id));
+        begins.entry(subject).or_default()[1].push(row.started);
+        counts.alerts_told += 1;
+    }
+    counts.alerts_right += begins.into_values().map(|[truth, told]| pairs(truth, told)).sum::<u64>();
+    Ok(())
+}
+
+fn subject(kind: &str, vehicle_id: &str, fence_id: &str, trip_id: &str) -> Subject {
+    // Other kinds tell of a trip besides.
+    let about = if kind == AlertKind::TripDelay.as_str() { trip_id } else { fence_id };
+    [kind, vehicle_id, about].map(str::to_owned)
+}
+
+/// How many of some times have one of the others close by, each for one.
+fn pairs(mut truth: Vec<TimeMs>, mut told: Vec<TimeMs>) -> u64 {
+    truth.sort_unstable();
+    told.sort_unstable();
+    let mut told = told.into_iter().peekable();
+    let is_paired = |truth: &TimeMs| {
+        while told.next_if(|told| told.0 < truth.0 - FIX_INTERVAL_MS).is_some() {}
+        told.next_if(|told| told.0 <= truth.0 + FIX_INTERVAL_MS).is_some()
+    };
+    truth.iter().map(is_paired).filter(|is_paired| *is_paired).count() as u64
 }
 
 fn compare(rows: &BTreeMap<String, TripRow>, truth: &Path) -> anyhow::Result<Counts> {
@@ -150,8 +219,8 @@ mod tests {
 
     #[test]
     fn without_noise_every_trip_is_right_and_with_it_almost() {
-        let Counts { trips, arrived, departed, .. } = counted(false);
-        assert!(arrived > 10 && departed > 10 && trips > arrived);
+        let Counts { trips, arrived, departed, alerts, .. } = counted(false);
+        assert!(arrived > 10 && departed > 10 && trips > arrived && alerts > 100);
         let right = Counts {
             trips,
             arrived,
@@ -159,11 +228,24 @@ mod tests {
             departures_right: departed,
             arrivals_right: arrived,
             phases_right: trips,
+            alerts,
+            alerts_told: alerts,
+            alerts_right: alerts,
             ..Counts::default()
         };
         assert_eq!(counted(false), right);
         let noisy = counted(true);
         assert!(noisy.arrivals_right * 10 >= noisy.arrived * 9, "{noisy:?}");
+        assert!(noisy.alerts_right * 10 >= noisy.alerts * 9, "{noisy:?}");
+    }
+
+    #[test]
+    fn alerts_that_begin_close_by_are_pairs() {
+        let times = |seconds: &[i64]| seconds.iter().map(|&second| TimeMs(second * 1000)).collect();
+        let pairs = |truth: &[i64], told: &[i64]| super::pairs(times(truth), times(told));
+        assert_eq!(pairs(&[100, 200, 300], &[130, 231, 270]), 2);
+        assert_eq!(pairs(&[100, 110], &[105]), 1);
+        assert_eq!(pairs(&[], &[105]) + pairs(&[100], &[]), 0);
     }
 
     #[test]
@@ -202,6 +284,7 @@ mod tests {
             departures_right: 1,
             arrivals_right: 1,
             phases_right: 3,
+            ..Counts::default()
         };
         assert_eq!(counts, wanted);
     }

@@ -141,6 +141,11 @@ fn spans_and_kinds() -> impl Iterator<Item = (KpiSpan, KpiSliceKind)> {
     KpiSpan::ALL.into_iter().flat_map(of_span).filter(|(span, kind)| span.has(*kind))
 }
 
+/// All rows in key order, brought up to date.
+pub(super) fn rows_of_all(facts: &Facts<'_>) -> Vec<KpiRow> {
+    sorted(spans_and_kinds().flat_map(|(span, kind)| rows_of(facts, span, kind)).collect())
+}
+
 fn sorted(rows: Vec<KpiRow>) -> Vec<KpiRow> {
     let mut rows: Vec<Row> = rows.into_iter().map(Row::Kpi).collect();
     rows.sort_by(Row::cmp_key);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{GraphSettings, RejectReason, RejectRow, TimeMs, VisitRow};
+use model::{EtaRow, GraphSettings, RejectReason, RejectRow, TimeMs, VisitRow};
 
 use super::admission::{Admitted, Fix};
 use super::backfill::{Backfill, Opening};
@@ -131,11 +131,22 @@ impl Log {
         self.rows_and_courses().0
     }
 
-    fn rows_and_courses(&self) -> (Rows, Vec<trips::Course>) {
+    fn fences(&self) -> Vec<(Arc<str>, Vec<Version>)> {
+        let ids = self.admitted.fence_edits.keys();
+        ids.map(|id| (Arc::from(id.as_str()), self.versions(id))).collect()
+    }
+
+    /// The ETAs of trips, which may be others than those of this log.
+    pub fn etas(&self, courses: &[trips::Course], good_fixes: &dyn Fn(&str) -> Vec<Fix>) -> Vec<EtaRow> {
+        let (instant, edge) = (self.admitted.instant(), self.edge.now());
+        etas::rows(&etas::Evidence { courses, fences: &self.fences(), good_fixes, instant, edge })
+    }
+
+    /// All rows, and what has become of trips.
+    pub fn rows_and_courses(&self) -> (Rows, Vec<trips::Course>) {
         let mut rows = Rows::default();
         let mut rejects = self.admitted.rejects.clone();
-        let fences: Vec<(Arc<str>, Vec<Version>)> =
-            self.admitted.fence_edits.keys().map(|id| (Arc::from(id.as_str()), self.versions(id))).collect();
+        let fences = self.fences();
         let mut vehicles = Vec::new();
         for vehicle_id in self.admitted.fixes.keys() {
             let vehicle: Arc<str> = Arc::from(vehicle_id.as_str());
@@ -159,13 +170,7 @@ impl Log {
         rows.rejects = rejects.into_values().collect();
         let courses = self.trips(&rows.visits);
         rows.trips = courses.iter().map(|course| course.row.clone()).collect();
-        rows.etas = etas::rows(&etas::Evidence {
-            courses: &courses,
-            fences: &fences,
-            good_fixes: &|vehicle_id| self.good_fixes(vehicle_id),
-            instant: self.admitted.instant(),
-            edge: self.edge.now(),
-        });
+        rows.etas = self.etas(&courses, &|vehicle_id| self.good_fixes(vehicle_id));
         let fences = alerts::Fences { now: &fences, before: &self.fences_before };
         let evidence = alerts::Evidence { admitted: &self.admitted, vehicles, fences, courses };
         rows.alerts = alerts::rows(&evidence);
@@ -179,6 +184,17 @@ impl Log {
     fn good_fixes(&self, vehicle_id: &str) -> Vec<Fix> {
         let (fixes, is_good) = self.flagged(vehicle_id);
         good(&fixes, &is_good)
+    }
+
+    /// Those of all vehicles that have any.
+    pub fn good_fixes_by_vehicle(&self) -> BTreeMap<String, Vec<Fix>> {
+        let good_fixes = self.admitted.fixes.keys().map(|id| (id.clone(), self.good_fixes(id)));
+        good_fixes.filter(|(_, fixes)| !fixes.is_empty()).collect()
+    }
+
+    /// What the records say.
+    pub fn admitted(&self) -> &Admitted {
+        &self.admitted
     }
 
     /// That of the last record.

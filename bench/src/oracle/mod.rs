@@ -34,6 +34,7 @@ mod alerts;
 mod backfill;
 mod crossing;
 mod etas;
+mod fleet;
 mod geometry;
 mod jumps;
 mod kpis;
@@ -49,6 +50,7 @@ mod trips;
 mod vectors;
 mod vehicles;
 
+pub use fleet::{Fleet, OfVehicle};
 pub use geometry::Geometry;
 pub use kpis::{recompute_kpis, recompute_kpis_after, recompute_kpis_after_each};
 

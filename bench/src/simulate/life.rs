@@ -4,7 +4,7 @@
 //! can be produced on its own. Leave, drive to a terminal, load, drive to a client, unload, perhaps once
 //! more, drive to where the night is spent. On most Sundays, and now and then, a truck stays where it is.
 
-use model::{Coord, TimeMs};
+use model::{Coord, Position, TimeMs};
 
 use super::plane::Point;
 use super::prng::{Prng, key, signed16, unit};
@@ -265,6 +265,22 @@ pub(crate) struct Fix {
     pub speed_tenths: u16,
     pub heading: u16,
     pub ignition: bool,
+}
+
+impl Fix {
+    /// As records give it.
+    #[must_use]
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            event_time: self.time,
+            lon: self.at.lon_degrees(),
+            lat: self.at.lat_degrees(),
+            speed_kmh: Some(f64::from(self.speed_tenths) / 10.0),
+            heading: Some(f64::from(self.heading)),
+            ignition: Some(self.ignition),
+            ..Position::default()
+        }
+    }
 }
 
 /// How far a fix is from the truth at most, without noise, metres each way.

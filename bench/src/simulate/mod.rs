@@ -9,7 +9,7 @@
 //!   |      |
 //!   |    trips     what people plan for it               a pure function of (seed, truck, day), too
 //!   |   /  |
-//! truth  files                                           truck by truck; truth_files, write
+//! truth  files                                           truck by truck; truth_alerts, _kpis, _files, write
 //! ```
 //!
 //! Truth is known by construction: every fix keeps 50 m from each border that decides (a
@@ -35,7 +35,9 @@ mod shapes;
 mod tests;
 mod trips;
 mod truth;
+mod truth_alerts;
 mod truth_files;
+mod truth_kpis;
 mod world;
 mod write;
 
@@ -53,9 +55,9 @@ pub use fleet::{Fleet, FleetOptions, FleetPosition, fences, fleet};
 pub use layout::Layout;
 
 pub(crate) use arrivals::{ArrivalRules, Arrivals, Arrived};
-pub(crate) use life::{day_start, local_day, truck_name};
+pub(crate) use life::{Fix, Sample, TruckLife, day_start, local_day, truck_name};
 pub(crate) use shapes::feature_json;
-pub(crate) use trips::{Act, Planning, TripAct, TripStream, push_location_upsert, push_trip_act};
+pub(crate) use trips::{Planning, TripAct, TripStream, push_location_upsert, push_trip_act};
 pub(crate) use world::{World, WorldOptions};
 pub(crate) use write::push_fence_upsert;
 
@@ -135,6 +137,10 @@ pub struct Summary {
     pub visits: u64,
     /// Lines of `truth/trips.ndjson`.
     pub trips: u64,
+    /// Lines of `truth/alerts.ndjson`.
+    pub alerts: u64,
+    /// Lines of `truth/kpis.ndjson`.
+    pub kpis: u64,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -149,10 +155,12 @@ impl fmt::Display for Summary {
         let seconds = self.elapsed.as_secs_f64().max(1e-9);
         write!(
             f,
-            "truth: {} presences, {} visits, {} trips; {seconds:.1} s, {:.0} records/s",
+            "truth: {} presences, {} visits, {} trips, {} alerts, {} KPIs; {seconds:.1} s, {:.0} records/s",
             self.presences,
             self.visits,
             self.trips,
+            self.alerts,
+            self.kpis,
             self.records as f64 / seconds
         )
     }
@@ -168,6 +176,15 @@ const MS_PER_HOUR: f64 = 3_600_000.0;
 ///
 /// `progress` is told how much of the work is done, in an arbitrary unit.
 pub fn run(options: &Options, progress: &dyn Fn(u64, u64)) -> anyhow::Result<Summary> {
+    run_seen_at(options, |last| last, progress)
+}
+
+/// The same, with the truth as it is when a clock has gone on: `seen_at` gives that instant, from the last record's.
+fn run_seen_at(
+    options: &Options,
+    seen_at: impl FnOnce(TimeMs) -> TimeMs,
+    progress: &dyn Fn(u64, u64),
+) -> anyhow::Result<Summary> {
     let started = Instant::now();
     check(options)?;
     let end = options.start.plus_ms((options.hours * MS_PER_HOUR).round() as i64);
@@ -185,8 +202,9 @@ pub fn run(options: &Options, progress: &dyn Fn(u64, u64)) -> anyhow::Result<Sum
     let mut summary = Summary::default();
     let planning =
         Planning { trucks: options.vehicles, noise: options.noise, from: options.start, by: Some(end) };
-    let instant =
+    let last =
         write_records(options, &planning, end, &world, &names, &mut summary, &|done| progress(done, total))?;
+    let instant = seen_at(last);
     let seen = truth::Observation { from: options.start, to: end, instant, noise: options.noise };
     let mut files = TruthFiles::create(&truth_dir)?;
     files.write(&world, &names, &planning, &seen, &mut summary, &|done| progress(total / 2 + done, total))?;

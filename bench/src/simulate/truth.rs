@@ -1,4 +1,4 @@
-//! What is true by construction: presences and visits of one truck, from its life and the final fences.
+//! What is true by construction: presences, stays and visits of one truck, from its life and the final fences.
 //!
 //! Nothing here is incremental and nothing is shared with the code that it checks: one walk over the fixes in
 //! event-time order, with the simulator's own geometry, then one pass over the presences.
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use model::{EndReason, PresenceRow, TimeMs, VisitRow};
 
-use super::life::TruckLife;
+use super::life::{Fix, TruckLife};
 use super::plane::Point;
 use super::world::World;
 
@@ -25,11 +25,24 @@ pub(crate) struct Observation {
     pub noise: bool,
 }
 
-/// The rows of one truck, each table in key order.
+/// The rows of one truck, each table in key order, and what they rest on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TruckTruth {
     pub presences: Vec<PresenceRow>,
     pub visits: Vec<VisitRow>,
+    /// In the order of fences' ids, of one fence in that of time.
+    pub stays: Vec<Stay>,
+    /// What the device reported, in order.
+    pub fixes: Vec<Fix>,
+}
+
+/// A truck was in a fence, long enough for a visit or not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Stay {
+    pub fence: u32,
+    pub arrived: TimeMs,
+    pub departed: Option<TimeMs>,
+    presences: u32,
 }
 
 /// The fence's number and when the truck entered it.
@@ -39,8 +52,10 @@ type Spell = (u32, TimeMs, Option<(TimeMs, EndReason)>);
 
 /// Tells the truth of one truck.
 pub(crate) fn of_truck(world: &World, truck: u32, name: &Arc<str>, seen: &Observation) -> TruckTruth {
-    let spells = spells(world, truck, seen, None);
-    let visits = visits(world, name, &spells, seen.instant);
+    let mut fixes = Vec::new();
+    let spells = spells(world, truck, seen, None, &mut |fix| fixes.push(fix));
+    let stays = stays(world, &spells);
+    let visits = visits(world, name, &stays, seen.instant);
     let presences = spells
         .into_iter()
         .map(|(fence, entered, end)| PresenceRow {
@@ -50,7 +65,7 @@ pub(crate) fn of_truck(world: &World, truck: u32, name: &Arc<str>, seen: &Observ
             end,
         })
         .collect();
-    TruckTruth { presences, visits }
+    TruckTruth { presences, visits, stays, fixes }
 }
 
 /// One truck's visits to some fences, the same that [`of_truck`] tells of.
@@ -61,11 +76,19 @@ pub(crate) fn visits_among(
     seen: &Observation,
     among: &[u32],
 ) -> Vec<VisitRow> {
-    visits(world, name, &spells(world, truck, seen, Some(among)), seen.instant)
+    let spells = spells(world, truck, seen, Some(among), &mut |_| {});
+    visits(world, name, &stays(world, &spells), seen.instant)
 }
 
-/// One truck's presences in key order: in all fences, or in some.
-fn spells(world: &World, truck: u32, seen: &Observation, among: Option<&[u32]>) -> Vec<Spell> {
+/// One truck's presences in key order: in all fences, or in some. `reported` is told what the device reported, where
+/// it matters.
+fn spells(
+    world: &World,
+    truck: u32,
+    seen: &Observation,
+    among: Option<&[u32]>,
+    reported: &mut dyn FnMut(Fix),
+) -> Vec<Spell> {
     let mut life = TruckLife::starting(world, truck, seen.from);
     let mut closed: Vec<Spell> = Vec::new();
     let mut open: Vec<Open> = Vec::new();
@@ -76,9 +99,10 @@ fn spells(world: &World, truck: u32, seen: &Observation, among: Option<&[u32]>) 
             measured_at = None;
             continue;
         }
-        let Some((_, reported_at)) = sample.observe(world, seen.noise) else {
+        let Some((fix, reported_at)) = sample.observe(world, seen.noise) else {
             continue;
         };
+        reported(fix);
         let is_where_it_was = sample.parked.is_some_and(|place| {
             measured_at == Some(place) && (seen.noise || world.places[place as usize].is_clear)
         });
@@ -124,32 +148,39 @@ fn is_far_from(world: &World, among: &[u32], at: Point) -> bool {
     areas.all(|area| area.centre.distance_m(at) > area.reach_m * 1.01 + FAR_M)
 }
 
-/// Joins presences, in key order, to stays, and keeps the stays that are long enough.
-fn visits(world: &World, name: &Arc<str>, presences: &[Spell], instant: TimeMs) -> Vec<VisitRow> {
-    let mut visits = Vec::new();
-    let mut rest = presences;
-    while let Some(&(fence, arrived, mut end)) = rest.first() {
-        let label = &world.fences[fence as usize].label;
-        let mut count = 1;
-        while let (Some(&(next_fence, entered, next_end)), Some((exited, _))) = (rest.get(count), end) {
-            if next_fence != fence || entered.0 - exited.0 > label.terms.max_absence_ms() {
-                break;
-            }
-            end = next_end;
-            count += 1;
-        }
-        rest = &rest[count..];
+/// Joins presences, in key order, to stays.
+fn stays(world: &World, presences: &[Spell]) -> Vec<Stay> {
+    let mut stays: Vec<Stay> = Vec::new();
+    for &(fence, entered, end) in presences {
+        let max_absence_ms = world.fences[fence as usize].label.terms.max_absence_ms();
         let departed = end.map(|(exited, _)| exited);
-        if departed.unwrap_or(instant).0 - arrived.0 >= label.terms.min_dwell_ms() {
-            visits.push(VisitRow {
-                vehicle_id: name.clone(),
-                fence_id: label.id.clone(),
-                arrived,
-                departed,
-                confirmed_at: arrived.plus_ms(label.terms.min_dwell_ms()),
-                presences: count as u32,
-            });
+        let is_back = |stay: &Stay| {
+            stay.fence == fence && stay.departed.is_some_and(|left| entered.0 - left.0 <= max_absence_ms)
+        };
+        match stays.last_mut() {
+            Some(stay) if is_back(stay) => {
+                (stay.departed, stay.presences) = (departed, stay.presences + 1);
+            }
+            _ => stays.push(Stay { fence, arrived: entered, departed, presences: 1 }),
         }
     }
-    visits
+    stays
+}
+
+/// The stays that are long enough.
+fn visits(world: &World, name: &Arc<str>, stays: &[Stay], instant: TimeMs) -> Vec<VisitRow> {
+    let visit = |stay: &Stay| {
+        let label = &world.fences[stay.fence as usize].label;
+        let min_dwell_ms = label.terms.min_dwell_ms();
+        let is_long = stay.departed.unwrap_or(instant).0 - stay.arrived.0 >= min_dwell_ms;
+        is_long.then(|| VisitRow {
+            vehicle_id: name.clone(),
+            fence_id: label.id.clone(),
+            arrived: stay.arrived,
+            departed: stay.departed,
+            confirmed_at: stay.arrived.plus_ms(min_dwell_ms),
+            presences: stay.presences,
+        })
+    };
+    stays.iter().filter_map(visit).collect()
 }

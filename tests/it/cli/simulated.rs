@@ -30,9 +30,11 @@ fn assert_true(replay: &Replay, dir: &Path, what: &str) {
 /// As [`assert_true`], where the trips' plans were replayed too.
 #[track_caller]
 fn assert_true_of_trips(replay: &Replay, dir: &Path, what: &str) {
-    let truth = fs::read_to_string(dir.join("truth").join("trips.ndjson")).expect("the truth");
-    assert!(!truth.is_empty(), "{what}: no trips");
-    assert!(replay.output("trips.ndjson") == truth, "{what}: trips.ndjson is not the truth");
+    for table in ["trips.ndjson", "alerts.ndjson"] {
+        let truth = fs::read_to_string(dir.join("truth").join(table)).expect("the truth");
+        assert!(!truth.is_empty(), "{what}: nothing in {table}");
+        assert!(replay.output(table) == truth, "{what}: {table} is not the truth");
+    }
 }
 
 #[test]

@@ -23,9 +23,9 @@ use std::sync::Arc;
 
 use model::{GraphSettings, TimeMs, TripStatus, VisitRow};
 
-pub(crate) use records::{push_location_upsert, push_trip_act};
+pub(crate) use records::{client, location_id, push_location_upsert, push_trip_act};
 pub(crate) use stream::{TripAct, TripStream};
-pub(crate) use truth::{of_truck, trips_of};
+pub(crate) use truth::{Outcome, of_truck, thousandth, trips_of};
 
 use super::life::truck_name;
 use super::truth::{Observation, visits_among};
@@ -106,7 +106,8 @@ pub(crate) struct SimTrip {
 }
 
 impl SimTrip {
-    fn opens(&self) -> TimeMs {
+    /// From when on it may be under way.
+    pub(crate) fn opens(&self) -> TimeMs {
         self.plan.scheduled_departure.plus_ms(-GraphSettings::default().early_window_ms)
     }
 
@@ -132,7 +133,7 @@ impl SimTrip {
     }
 
     /// Which fences it is about.
-    fn fences(&self, world: &World) -> Option<(u32, u32)> {
+    pub(crate) fn fences(&self, world: &World) -> Option<(u32, u32)> {
         Some((site(world, self.plan.pickup)?, site(world, self.plan.delivery)?))
     }
 }

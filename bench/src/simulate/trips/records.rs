@@ -1,5 +1,7 @@
 //! The bytes of records of trips and locations.
 
+use std::sync::Arc;
+
 use model::{TimeMs, push_json_string};
 
 use super::super::life::truck_name;
@@ -56,8 +58,8 @@ pub(crate) fn push_trip_act(records: &mut Vec<u8>, world: &World, next: &TripAct
 fn push_plan(records: &mut Vec<u8>, world: &World, trip: &SimTrip, plan: &Plan) {
     push_text(records, ",\"trip\":{\"id\":", &trip.id);
     push_text(records, ",\"vehicle_id\":", &truck_name(plan.truck));
-    if let Some(fence) = world.places[plan.delivery as usize].fence {
-        push_text(records, ",\"client\":", &world.fences[fence as usize].label.name);
+    if let Some(client) = client(world, plan) {
+        push_text(records, ",\"client\":", client);
     }
     push_text(records, ",\"pickup\":", &location_id(world, plan.pickup));
     push_text(records, ",\"delivery\":", &location_id(world, plan.delivery));
@@ -72,8 +74,14 @@ fn push_plan(records: &mut Vec<u8>, world: &World, trip: &SimTrip, plan: &Plan) 
     push_raw(records, "}");
 }
 
+/// Whose load it is: that of the place where it is unloaded.
+pub(crate) fn client<'a>(world: &'a World, plan: &Plan) -> Option<&'a Arc<str>> {
+    let fence = world.places[plan.delivery as usize].fence?;
+    Some(&world.fences[fence as usize].label.name)
+}
+
 /// A location's id is another than its fence's.
-fn location_id(world: &World, place: u32) -> String {
+pub(crate) fn location_id(world: &World, place: u32) -> String {
     let fence = world.places[place as usize].fence.map(|fence| &world.fences[fence as usize].label.id);
     format!("site-{}", fence.map_or("", |id| id))
 }

@@ -29,6 +29,12 @@ impl TripAct {
         &self.trip.acts[self.number].1
     }
 
+    /// Whether it is the plan that holds in the end, of a trip that is not cancelled: what can be told later as well.
+    #[must_use]
+    pub(crate) fn is_plan_that_holds(&self) -> bool {
+        *self.act() == Act::Plan(self.trip.plan) && !self.trip.is_cancelled()
+    }
+
     fn order(&self) -> (TimeMs, &str, usize) {
         (self.received, &self.trip.id, self.number)
     }

@@ -23,18 +23,29 @@ pub(crate) fn trips_of(world: &World, planning: &Planning, truck: u32, end: Time
     trips
 }
 
-/// The rows of a truck's trips, which are in the order of their schedules. `visits` are all of its visits.
+/// What became of a trip.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome<'a> {
+    pub trip: &'a SimTrip,
+    pub row: TripRow,
+    /// The end that somebody set, and as what.
+    pub ended_by_hand: Option<(TimeMs, TripStatus)>,
+    /// Nobody came to the pickup until then.
+    pub failed_at: Option<TimeMs>,
+}
+
+/// What became of a truck's trips, which are in the order of their schedules. `visits` are all of its visits.
 #[must_use]
-pub(crate) fn of_truck(
+pub(crate) fn of_truck<'a>(
     world: &World,
     name: &Arc<str>,
-    trips: &[SimTrip],
+    trips: &'a [SimTrip],
     visits: &[VisitRow],
     seen: &Observation,
-) -> Vec<TripRow> {
+) -> Vec<Outcome<'a>> {
     let mut has_current = false;
-    let row = |trip: &SimTrip| {
-        let hand = ByHand::of(trip, seen.to);
+    let outcome = |trip: &'a SimTrip| {
+        let hand = ByHand::of(trip, seen);
         let mut times = Times::of(world, trip, visits);
         let is_served = times.arrival.is_some_and(|arrival| hand.end.is_none_or(|end| end.0 > arrival));
         let has_failed =
@@ -57,7 +68,7 @@ pub(crate) fn of_truck(
             _ => times.phase(),
         };
         let (departure, arrival) = (times.actual_departure, times.arrival);
-        TripRow {
+        let row = TripRow {
             trip_id: trip.id.clone(),
             vehicle_id: name.clone(),
             phase,
@@ -72,9 +83,10 @@ pub(crate) fn of_truck(
                 .zip(arrival)
                 .map(|(from, to)| thousandth(travelled_mm(world, trip.truck, (from, to), seen.noise))),
             departure_unobserved: is_served && matches!(trip.fate, Fate::PickupUnseen { .. }),
-        }
+        };
+        Outcome { trip, row, ended_by_hand: hand.end, failed_at: has_failed.then(|| trip.limit()) }
     };
-    trips.iter().map(row).collect()
+    trips.iter().map(outcome).collect()
 }
 
 /// What people have set.
@@ -86,9 +98,11 @@ struct ByHand {
 }
 
 impl ByHand {
-    fn of(trip: &SimTrip, by: TimeMs) -> ByHand {
+    fn of(trip: &SimTrip, seen: &Observation) -> ByHand {
         let mut hand = ByHand { end: None, status: None };
-        for &(at, act) in trip.acts.iter().filter(|act| act.0 <= by) {
+        for &(at, act) in trip.acts.iter().filter(|act| act.0 <= seen.to) {
+            // What was done before the beginning is told at the beginning, and dated so.
+            let at = at.max(seen.from);
             hand.status = match act {
                 Act::Plan(_) => continue,
                 Act::Cancel => Some(TripStatus::Cancelled),
@@ -193,6 +207,6 @@ fn travelled_mm(world: &World, truck: u32, (from, to): (TimeMs, TimeMs), noise: 
 }
 
 /// Thousandths to whole ones, half to even.
-fn thousandth(thousandths: i64) -> i64 {
+pub(crate) fn thousandth(thousandths: i64) -> i64 {
     (thousandths as f64 / 1000.0).round_ties_even() as i64
 }

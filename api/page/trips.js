@@ -28,11 +28,13 @@ const state = { trips: new Map(), asOf: Date.now(), tick: 0, open: null, search:
 const words = (name) => String(name).replaceAll('_', ' ');
 const isOver = (trip) => OVER.has(trip.phase) || OVER.has(trip.status);
 const isLate = (trip) => !isOver(trip) && (trip.status === 'delayed' || trip.inferred_status === 'delayed');
-const departure = (trip) => ms(trip.plan.scheduled_departure);
+/** Of a trip that nobody planned there is no plan, and its row says from where to where it went. */
+const placesOf = (trip) => trip.plan ?? trip;
+const departure = (trip) => ms(trip.plan ? trip.plan.scheduled_departure : trip.actual_departure);
 
 /** How much too late it is by now; null where its times do not say. */
 function lateness(trip) {
-  const due = trip.actual_departure || trip.arrival ? ms(trip.plan.scheduled_arrival) : departure(trip);
+  const due = trip.actual_departure || trip.arrival ? ms(trip.plan?.scheduled_arrival) : departure(trip);
   return due == null || due > state.asOf ? null : state.asOf - due;
 }
 
@@ -45,8 +47,9 @@ function isOfToday(trip) {
 const columnOf = (trip) => (!isOver(trip) ? trip.phase : isOfToday(trip) ? 'over' : null);
 
 function matches(trip) {
-  const texts = [trip.trip_id, trip.vehicle_id, trip.plan.pickup, trip.plan.delivery, trip.plan.container_no, trip.plan.client];
-  return !state.search || texts.some((text) => String(text ?? '').toLowerCase().includes(state.search));
+  const { pickup, delivery, container_no: container, client } = placesOf(trip);
+  const texts = [trip.trip_id, trip.vehicle_id, pickup, delivery, container, client, !trip.plan && 'unplanned'];
+  return !state.search || texts.some((text) => String(text || '').toLowerCase().includes(state.search));
 }
 
 // ---- the board -------------------------------------------------------------------------------------
@@ -73,9 +76,10 @@ function summary(trip) {
 
 function card(trip) {
   const when = make('time', 'quiet', clock(departure(trip), state.asOf));
-  const route = make('span', '', `${trip.plan.pickup} → ${trip.plan.delivery}`);
+  const { pickup, delivery } = placesOf(trip);
+  const route = make('span', '', `${pickup} → ${delivery}`);
   const expected = trip.eta && ` · expected ${clock(ms(trip.eta), state.asOf)}`;
-  const what = make('small', '', isLate(trip) && make('em', 'badge', summary(trip)), !isLate(trip) && summary(trip), expected);
+  const what = make('small', '', isLate(trip) && make('em', 'badge', summary(trip)), !isLate(trip) && `${trip.plan ? '' : 'unplanned, '}${summary(trip)}`, expected);
   const made = button('card', () => openTrip(trip.trip_id), make('b', '', trip.vehicle_id), when, route, what);
   made.title = trip.trip_id;
   made.dataset.trip = trip.trip_id;
@@ -159,15 +163,16 @@ const at = (text) => (text == null ? null : clock(ms(text), state.asOf));
 
 function showTrip(trip, more = {}) {
   if (!trip) return;
-  const { plan } = trip;
+  const plan = trip.plan ?? {};
+  const { pickup, delivery } = placesOf(trip);
   const hand = trip.status_by === 'inferred' ? null : `set by ${trip.status_by}; by what is seen: ${words(trip.inferred_status)}`;
   const metres = trip.distance_m ?? trip.distance_so_far_m;
   const rest = Object.entries(plan).filter(([name]) => !['id', 'vehicle_id', 'pickup', 'delivery', 'scheduled_departure', 'scheduled_arrival'].includes(name));
   $('trip-name').textContent = trip.trip_id;
   $('trip-state').replaceChildren(make('b', '', `${words(trip.phase)}, ${words(trip.status)} `), isLate(trip) ? make('em', 'badge', summary(trip)) : '');
   $('trip-facts').replaceChildren(...factsOf([
-    ['Truck', trip.vehicle_id], ['From', more.pickup_name ?? plan.pickup], ['To', more.delivery_name ?? plan.delivery],
-    ['Status', hand],
+    ['Truck', trip.vehicle_id], ['From', more.pickup_name ?? pickup], ['To', more.delivery_name ?? delivery],
+    ['Status', hand], ['Plan', trip.plan ? null : 'none: it is made of what was seen'],
     ['To leave', at(plan.scheduled_departure), fullTime(departure(trip))], ['To be there', at(plan.scheduled_arrival)],
     ['At the pickup', at(trip.pickup_arrival)],
     ['Departed', trip.departure_unobserved ? 'nobody saw it' : at(trip.actual_departure)],
@@ -205,7 +210,7 @@ function storyEntry(event) {
   const said = (before, after) => lines.push([before, after]);
   const changed = (name) => now && old?.[name] !== now[name];
   if (!now) said(null, 'taken back');
-  if (now && !old) said(null, `planned for ${now.vehicle_id}`);
+  if (now && !old) said(null, now.source === 'auto' ? `seen of ${now.vehicle_id}` : `planned for ${now.vehicle_id}`);
   else if (changed('vehicle_id')) said(old.vehicle_id, `now ${now.vehicle_id} drives it`);
   let isTakenBack = !now;
   for (const [name, verb] of Object.entries(TIMES)) {
@@ -294,9 +299,13 @@ function takeEta({ diff, row: { trip_id: id, eta, eta_low, eta_high } }) {
 function take(changes) {
   const etas = changes.filter((change) => change.table === 'etas');
   etas.forEach(takeEta);
-  const rows = changes.filter((change) => change.table === 'trips' && change.diff > 0).map((change) => change.row);
-  if (!rows.length && !etas.length) return;
+  const ofTrips = changes.filter((change) => change.table === 'trips');
+  if (!ofTrips.length && !etas.length) return;
+  const rows = ofTrips.filter((change) => change.diff > 0).map((change) => change.row);
   state.asOf = Math.max(state.asOf, ms(changes[0].instant));
+  // What nobody planned is not kept as a plan is: it goes when it turns out otherwise.
+  const stands = new Set(rows.map((row) => row.trip_id));
+  for (const { row } of ofTrips) if (!stands.has(row.trip_id)) state.trips.delete(row.trip_id);
   for (const row of rows) {
     const known = state.trips.get(row.trip_id);
     if (!known) continue;

@@ -55,6 +55,8 @@ pub use text::{MAX_ID_BYTES, normalise_vehicle_number, push_json_string};
 pub use tick::{AlertMarkRecord, ClosedTick, EntityRecord, FenceEdit, Fix, LocationRecord, TripRecord};
 pub use time::{TimeError, TimeMs};
 pub use timeline::{ALWAYS, NEVER, Timeline, Version};
-pub use trip::{LocationEdit, TripEdit, TripPhase, TripPlan, TripRow, TripSchedule, TripStatus};
+pub use trip::{
+    AutoPlaces, LocationEdit, LocationKind, TripEdit, TripPhase, TripPlan, TripRow, TripSchedule, TripStatus,
+};
 pub use vehicle::VehicleEdit;
 pub use zone::{TimeZone, UnknownZone, day_text, time_zone};

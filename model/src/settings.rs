@@ -55,6 +55,8 @@ pub struct GraphSettings {
     /// `trips.no_arrival_h`: how long after its departure, or its scheduled arrival, a trip fails that nobody
     /// saw at the delivery.
     pub no_arrival_ms: i64,
+    /// `trips.auto`: whether trips are made of visits that no plan accounts for.
+    pub auto_trips: bool,
     /// `history.keep_h`; `None` keeps all.
     pub keep_ms: Option<i64>,
     /// `zone`: of the calendar, and of schedules that name none; by its IANA name.
@@ -72,6 +74,7 @@ impl Default for GraphSettings {
             early_window_ms: 12 * 3_600_000,
             no_show_ms: 24 * 3_600_000,
             no_arrival_ms: 72 * 3_600_000,
+            auto_trips: false,
             keep_ms: None,
             zone: time_zone("Africa/Lagos").expect("the zone is built in"),
         }
@@ -80,7 +83,7 @@ impl Default for GraphSettings {
 
 impl GraphSettings {
     /// All names, as TOML keys.
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 11] = [
         "cleaning.max_speed_kmh",
         "cleaning.horizon_h",
         "presence.exit_buffer_m",
@@ -89,6 +92,7 @@ impl GraphSettings {
         "trips.early_window_h",
         "trips.no_show_h",
         "trips.no_arrival_h",
+        "trips.auto",
         "history.keep_h",
         "zone",
     ];
@@ -118,6 +122,13 @@ impl GraphSettings {
             "trips.early_window_h" => self.early_window_ms = hours()?,
             "trips.no_show_h" => self.no_show_ms = hours()?,
             "trips.no_arrival_h" => self.no_arrival_ms = hours()?,
+            "trips.auto" => {
+                let SettingValue::Bool(is_on) = value else {
+                    let (name, value) = (name.to_owned(), value.to_string());
+                    return Err(SettingError::BadValue { name, value, expected: "true or false" });
+                };
+                self.auto_trips = *is_on;
+            }
             "history.keep_h" => {
                 self.keep_ms = match value {
                     SettingValue::Text(t) if t == "unlimited" => None,
@@ -154,6 +165,7 @@ impl GraphSettings {
             hours(self.early_window_ms),
             hours(self.no_show_ms),
             hours(self.no_arrival_ms),
+            SettingValue::Bool(self.auto_trips),
             self.keep_ms.map_or(SettingValue::Text("unlimited".to_owned()), hours),
             SettingValue::Text(self.zone.iana_name().unwrap_or("UTC").to_owned()),
         ];
@@ -170,6 +182,7 @@ mod tests {
         let mut changed = GraphSettings::default();
         changed.apply("cleaning.horizon_h", &SettingValue::Number(192.0)).unwrap();
         changed.apply("history.keep_h", &SettingValue::Number(0.1)).unwrap();
+        changed.apply("trips.auto", &SettingValue::Bool(true)).unwrap();
         changed.apply("zone", &SettingValue::Text("europe/london".to_owned())).unwrap();
         let mut again = GraphSettings::default();
         for (name, value) in changed.values() {
@@ -187,6 +200,8 @@ mod tests {
         assert!(settings.apply("visits.min_dwell_s", &SettingValue::Number(-1.0)).is_err());
         assert!(settings.apply("visits.min_dwell_s", &SettingValue::Number(f64::NAN)).is_err());
         assert!(settings.apply("zone", &SettingValue::Bool(true)).is_err());
+        let number = settings.apply("trips.auto", &SettingValue::Number(1.0)).unwrap_err();
+        assert!(number.to_string().contains("true or false"), "{number}");
         let nowhere = settings.apply("zone", &SettingValue::Text("Mars/Base".to_owned())).unwrap_err();
         assert!(nowhere.to_string().contains("IANA"), "{nowhere}");
         assert_eq!(settings, GraphSettings::default(), "what is refused changes nothing");

@@ -47,9 +47,55 @@ pub enum LocationEdit {
     Upsert {
         /// Its fence, where it has one.
         fence_id: Option<Arc<str>>,
+        /// What it is for, where that is known.
+        kind: Option<LocationKind>,
     },
     /// It is gone.
     Delete,
+}
+
+/// What a location is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LocationKind {
+    /// Containers are loaded here.
+    Terminal,
+    /// Containers are brought here.
+    Client,
+    /// On the way.
+    ServiceArea,
+    /// Trucks live here.
+    Depot,
+    /// On the way.
+    Checkpoint,
+}
+
+impl LocationKind {
+    /// All kinds.
+    pub const ALL: [LocationKind; 5] = [
+        LocationKind::Terminal,
+        LocationKind::Client,
+        LocationKind::ServiceArea,
+        LocationKind::Depot,
+        LocationKind::Checkpoint,
+    ];
+
+    /// The name in records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LocationKind::Terminal => "terminal",
+            LocationKind::Client => "client",
+            LocationKind::ServiceArea => "service_area",
+            LocationKind::Depot => "depot",
+            LocationKind::Checkpoint => "checkpoint",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<LocationKind> {
+        LocationKind::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
 }
 
 /// How far a trip has come.
@@ -190,6 +236,15 @@ impl TripPlan {
     }
 }
 
+/// Between which locations a trip went that nobody planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AutoPlaces {
+    /// The terminal that it left.
+    pub pickup: Arc<str>,
+    /// The client that it came to.
+    pub delivery: Arc<str>,
+}
+
 /// Where a trip is, by the evidence of its vehicle's visits and by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TripRow {
@@ -217,11 +272,21 @@ pub struct TripRow {
     pub distance_m: Option<i64>,
     /// It was served, and nobody saw its vehicle at the pickup.
     pub departure_unobserved: bool,
+    /// Of a trip that is made of visits alone; `None`: it was planned.
+    pub auto: Option<AutoPlaces>,
 }
 
 impl TripRow {
     /// Stands for a person where a status follows from the evidence.
     pub const INFERRED: &'static str = "inferred";
+    /// What the ids of trips begin with that are made of visits alone. No plan has such an id.
+    pub const AUTO_ID: &'static str = "auto:";
+
+    /// The id of the trip that a vehicle made without a plan when it departed then. No other one has that.
+    #[must_use]
+    pub fn auto_id(vehicle_id: &str, departure: TimeMs) -> Arc<str> {
+        format!("{}{vehicle_id}:{}", TripRow::AUTO_ID, departure.0).into()
+    }
 
     /// A trip that is planned, and of which nothing has been seen or said.
     #[must_use]
@@ -239,6 +304,7 @@ impl TripRow {
             tat_s: None,
             distance_m: None,
             departure_unobserved: false,
+            auto: None,
         }
     }
 
@@ -272,6 +338,11 @@ impl TripRow {
             out.extend_from_slice(value.map_or("null".to_owned(), |value| value.to_string()).as_bytes());
         }
         out.extend_from_slice(format!(",\"departure_unobserved\":{}", self.departure_unobserved).as_bytes());
+        if let Some(AutoPlaces { pickup, delivery }) = &self.auto {
+            text_field(out, b",\"source\":", "auto");
+            text_field(out, b",\"pickup\":", pickup);
+            text_field(out, b",\"delivery\":", delivery);
+        }
     }
 }
 
@@ -307,6 +378,17 @@ mod tests {
             Row::Trip(done).to_json(),
             r#"{"trip_id":"t","vehicle_id":"T1","phase":"done","status":"completed","status_by":"ada","pickup_arrival":"1970-01-01T00:00:00Z","actual_departure":"1970-01-01T00:01:00Z","arrival":"1970-01-01T00:01:01.001Z","offload":"1970-01-01T01:00:00Z","tat_s":3540,"distance_m":0,"departure_unobserved":true}"#
         );
+    }
+
+    #[test]
+    fn a_row_without_a_plan_says_from_where_to_where() {
+        let trip_id = TripRow::auto_id("T:1", TimeMs(60_000));
+        let auto = Some(AutoPlaces { pickup: "site-\"1\"".into(), delivery: "B".into() });
+        let row = TripRow { auto, ..TripRow::planned(trip_id, "T:1".into()) };
+        let json = Row::Trip(row).to_json();
+        assert!(json.starts_with(r#"{"trip_id":"auto:T:1:60000","vehicle_id":"T:1","#), "{json}");
+        let end = r#""departure_unobserved":false,"source":"auto","pickup":"site-\"1\"","delivery":"B"}"#;
+        assert!(json.ends_with(end), "{json}");
     }
 
     #[test]
@@ -355,6 +437,9 @@ mod tests {
         }
         for status in TripStatus::ALL {
             assert_eq!(TripStatus::from_name(status.as_str()), Some(status));
+        }
+        for kind in LocationKind::ALL {
+            assert_eq!(LocationKind::from_name(kind.as_str()), Some(kind));
         }
         assert_eq!((TripPhase::from_name("Done"), TripStatus::from_name("")), (None, None));
     }

@@ -19,7 +19,7 @@ use operators::alerts::{AlertControl, AlertFacts, event_alerts, motion_alerts};
 use operators::etas::{EtaFacts, etas};
 use operators::kpis::{KpiFacts, kpis};
 use operators::presence::{FixIn, presence};
-use operators::trips::{TripControl, TripDelta, TripOut, trips};
+use operators::trips::{AutoTrip, TripControl, TripDelta, TripOut, trips};
 use operators::visits::visits;
 use operators::{Control, Delta};
 use timely::dataflow::operators::{Inspect, Probe};
@@ -49,6 +49,7 @@ pub(crate) struct Inputs<'scope> {
 pub(crate) struct Given {
     pub deltas: Vec<Delta>,
     pub trips: Vec<TripDelta>,
+    pub auto_trips: Vec<Delta<AutoTrip>>,
     pub etas: Vec<Delta<EtaFacts>>,
     pub kpis: Vec<Delta<KpiFacts>>,
     pub alerts: Vec<Delta<AlertFacts>>,
@@ -60,6 +61,7 @@ impl Given {
         let room = Given {
             deltas: Vec::with_capacity(self.deltas.len()),
             trips: Vec::with_capacity(self.trips.len()),
+            auto_trips: Vec::with_capacity(self.auto_trips.len()),
             etas: Vec::with_capacity(self.etas.len()),
             kpis: Vec::with_capacity(self.kpis.len()),
             alerts: Vec::with_capacity(self.alerts.len()),
@@ -86,16 +88,17 @@ pub(crate) fn build(
     let trips = trips(visits.clone(), trip_controls.clone(), tracks.clone(), settings);
     let etas = etas(trips.clone(), trip_controls.clone(), tracks.clone());
     let controls = (alert_controls.clone(), trip_controls.clone());
-    let motion = motion_alerts(presences, trips.clone(), controls, tracks.clone(), settings);
-    let events = event_alerts(stays, trips.clone(), trip_controls.clone(), alert_controls, settings);
+    let motion = motion_alerts(presences, trips.planned.clone(), controls, tracks.clone(), settings);
+    let events = event_alerts(stays, trips.planned.clone(), trip_controls.clone(), alert_controls, settings);
     let alerts = motion.concat(events);
     if computes == Computes::All {
         let kpis = kpis(visits, trips.clone(), alerts.clone(), trip_controls, tracks, settings);
         give(kpis, given, probe, |given, delta| given.kpis.push(delta));
     }
-    give(trips, given, probe, |given, Delta { row: TripOut { row, .. }, diff, why }| {
+    give(trips.planned, given, probe, |given, Delta { row: TripOut { row, .. }, diff, why }| {
         given.trips.push(Delta { row, diff, why });
     });
+    give(trips.auto, given, probe, |given, delta| given.auto_trips.push(delta));
     give(etas, given, probe, |given, delta| given.etas.push(delta));
     give(alerts, given, probe, |given, delta| given.alerts.push(delta));
 }

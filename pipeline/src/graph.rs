@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use model::{
-    Change, ClosedTick, CrossingRow, EtaRow, GraphSettings, PresenceRow, RejectRow, Row, Table, TimeMs,
-    TripRow, VisitRow, Why,
+    AutoPlaces, Change, ClosedTick, CrossingRow, EtaRow, GraphSettings, PresenceRow, RejectRow, Row, Table,
+    TimeMs, TripPhase, TripRow, TripStatus, VisitRow, Why,
 };
 use operators::alerts::AlertControl;
 use operators::etas::EtaFacts;
 use operators::presence::FixIn;
-use operators::trips::{TripControl, TripFacts};
+use operators::trips::{AutoTrip, TripControl, TripFacts};
 use operators::{Control, Derived, net};
 use timely::WorkerConfig;
 use timely::dataflow::{InputHandle, ProbeHandle};
@@ -217,9 +217,10 @@ impl Graph {
         }
         let mut given = self.given.iter_mut().filter_map(VecDeque::pop_front);
         let mut all = given.next().unwrap_or_default();
-        for Given { deltas, trips, etas, kpis, alerts } in given {
+        for Given { deltas, trips, auto_trips, etas, kpis, alerts } in given {
             all.deltas.extend(deltas);
             all.trips.extend(trips);
+            all.auto_trips.extend(auto_trips);
             all.etas.extend(etas);
             all.kpis.extend(kpis);
             all.alerts.extend(alerts);
@@ -232,8 +233,8 @@ impl Graph {
     }
 
     fn close(&self, pending: Pending, given: Given) -> ClosedTick {
-        let Given { deltas, trips, etas, kpis, alerts } = given;
-        let of_graph = deltas.len() + trips.len() + etas.len() + alerts.len();
+        let Given { deltas, trips, auto_trips, etas, kpis, alerts } = given;
+        let of_graph = deltas.len() + trips.len() + auto_trips.len() + etas.len() + alerts.len();
         let mut changes: Vec<Change> = Vec::with_capacity(of_graph + pending.rejects.len());
         let names = self.names.read();
         for delta in deltas {
@@ -242,6 +243,10 @@ impl Graph {
         }
         for delta in trips {
             let row = Row::Trip(trip_row(&delta.row, &names));
+            changes.push(Change { diff: delta.diff, row, why: delta.why });
+        }
+        for delta in auto_trips {
+            let row = Row::Trip(auto_trip_row(&delta.row, &names));
             changes.push(Change { diff: delta.diff, row, why: delta.why });
         }
         for delta in etas {
@@ -327,6 +332,29 @@ fn trip_row(facts: &TripFacts, names: &Guards<'_>) -> TripRow {
         tat_s: facts.tat_s,
         distance_m: facts.distance_m,
         departure_unobserved: facts.departure_unobserved,
+        auto: None,
+    }
+}
+
+fn auto_trip_row(trip: &AutoTrip, names: &Guards<'_>) -> TripRow {
+    let vehicle_id = names.vehicles[trip.vehicle as usize].clone();
+    let (pickup, delivery) =
+        (names.fences[trip.pickup as usize].clone(), names.fences[trip.delivery as usize].clone());
+    let (phase, status) = match trip.offload {
+        Some(_) => (TripPhase::Done, TripStatus::Completed),
+        None => (TripPhase::AtDelivery, TripStatus::Ongoing),
+    };
+    TripRow {
+        phase,
+        status,
+        pickup_arrival: Some(TimeMs(trip.pickup_arrival)),
+        actual_departure: Some(TimeMs(trip.departure)),
+        arrival: Some(TimeMs(trip.arrival)),
+        offload: trip.offload.map(TimeMs),
+        tat_s: trip.tat_s(),
+        distance_m: Some(trip.distance_m),
+        auto: Some(AutoPlaces { pickup, delivery }),
+        ..TripRow::planned(TripRow::auto_id(&vehicle_id, TimeMs(trip.departure)), vehicle_id)
     }
 }
 

@@ -285,12 +285,15 @@ impl Intake {
     }
 
     fn edit_location(&mut self, id: &str, edit: &LocationEdit) {
-        let location = self.fences.number(id);
-        let fence = match edit {
-            LocationEdit::Upsert { fence_id } => Some(fence_id.as_ref().map(|id| self.place(id))),
-            LocationEdit::Delete => None,
+        let location = self.place(id);
+        let (fence, kind) = match edit {
+            LocationEdit::Upsert { fence_id, kind } => {
+                (Some(fence_id.as_ref().map(|id| self.place(id))), *kind)
+            }
+            LocationEdit::Delete => (None, None),
         };
-        self.tick.trip_controls.push(TripControl::Location { seq: self.records, location, fence });
+        let control = TripControl::Location { seq: self.records, location, fence, kind };
+        self.tick.trip_controls.push(control);
     }
 
     fn edit_vehicle(&mut self, id: &str, edit: &VehicleEdit) {

@@ -30,7 +30,7 @@ pub(crate) use kpis::{KpiFilter, KpiKey, KpiPoint, KpiView, Kpis, WeekBefore};
 pub(crate) use pages::{BadCursor, CursorReader, CursorWriter, MAX_STEPS, Page};
 pub(crate) use rejects::{ReasonCounts, RejectCounts};
 pub(crate) use rows::{SpanFilter, SpanKey, SpanRow, SpanTable};
-pub(crate) use trips::{TripFilter, TripView, Trips};
+pub(crate) use trips::{KeptPlan, TripFilter, TripView, Trips};
 pub(crate) use trucks::{Near, NearKey, TrackFix, TruckView, Trucks};
 
 /// Which state an answer is exact for.

@@ -31,7 +31,8 @@ pub(crate) struct KeptPlan {
 #[derive(Clone, Debug)]
 pub(crate) struct TripView {
     pub row: TripRow,
-    pub plan: Arc<KeptPlan>,
+    /// `None`: it is made of visits alone.
+    pub plan: Option<Arc<KeptPlan>>,
     /// When it is expected, where it is in transit.
     pub eta: Option<EtaRow>,
 }
@@ -39,7 +40,19 @@ pub(crate) struct TripView {
 impl TripView {
     /// The status by the evidence, where another may be set by hand.
     pub fn inferred_status(&self, as_of: TimeMs) -> TripStatus {
-        self.row.inferred_status(self.plan.schedule, as_of)
+        let of_plan = |plan: &Arc<KeptPlan>| self.row.inferred_status(plan.schedule, as_of);
+        self.plan.as_ref().map_or(self.row.status, of_plan)
+    }
+
+    /// From where to where: as its plan names the places, else the terminal and the client.
+    pub fn places(&self) -> Option<(&Arc<str>, &Arc<str>)> {
+        let planned = self.plan.as_ref().map(|plan| (&plan.pickup, &plan.delivery));
+        planned.or_else(|| self.row.auto.as_ref().map(|auto| (&auto.pickup, &auto.delivery)))
+    }
+
+    /// When it was to leave; where it has no plan, when it did.
+    fn departure(&self) -> Option<TimeMs> {
+        self.plan.as_ref().map(|plan| plan.schedule.departure).or(self.row.actual_departure)
     }
 
     /// Whether it is still to be driven to its end, by what is seen and by what people say.
@@ -58,7 +71,7 @@ impl TripView {
 
     /// What changes whenever somebody edits it: the plan, or the status by hand. What is seen of it does not count.
     pub fn fingerprint(&self) -> Fingerprint {
-        let planned = Fingerprint::of(self.plan.json.as_bytes());
+        let planned = Fingerprint::of(self.plan.as_ref().map_or("", |plan| &*plan.json).as_bytes());
         if !self.row.is_set_by_hand() {
             return planned;
         }
@@ -85,7 +98,7 @@ pub(crate) struct TripFilter {
     pub status: Option<TripStatus>,
     pub pickup: Option<Arc<str>>,
     pub delivery: Option<Arc<str>>,
-    /// Trips whose scheduled departure is in `[from, to)`.
+    /// Trips whose scheduled departure, or actual one where they have no plan, is in `[from, to)`.
     pub from: Option<TimeMs>,
     pub to: Option<TimeMs>,
     pub is_late: bool,
@@ -93,20 +106,22 @@ pub(crate) struct TripFilter {
 
 impl TripFilter {
     fn meets(&self, trip: &TripView, as_of: TimeMs) -> bool {
-        let TripView { row, plan, .. } = trip;
-        let departure = plan.schedule.departure;
+        let row = &trip.row;
+        let departure = trip.departure();
+        let (pickup, delivery) = trip.places().unzip();
         self.vehicle_id.as_ref().is_none_or(|wanted| *wanted == row.vehicle_id)
             && self.phase.is_none_or(|wanted| wanted == row.phase)
             && self.status.is_none_or(|wanted| wanted == row.status)
-            && self.pickup.as_ref().is_none_or(|wanted| *wanted == plan.pickup)
-            && self.delivery.as_ref().is_none_or(|wanted| *wanted == plan.delivery)
-            && self.from.is_none_or(|from| departure >= from)
-            && self.to.is_none_or(|to| departure < to)
+            && self.pickup.as_ref().is_none_or(|wanted| Some(wanted) == pickup)
+            && self.delivery.as_ref().is_none_or(|wanted| Some(wanted) == delivery)
+            && self.from.is_none_or(|from| departure >= Some(from))
+            && self.to.is_none_or(|to| departure < Some(to))
             && (!self.is_late || trip.is_late(as_of))
     }
 }
 
-/// A trip's row, its plan and its ETA. They come in one tick, and a trip that has a plan has a row.
+/// A trip's row, its plan and its ETA. They come in one tick, and a trip that has a plan has a row. What is made of
+/// visits has no plan.
 #[derive(Default)]
 struct Kept {
     row: Option<TripRow>,
@@ -116,7 +131,9 @@ struct Kept {
 
 impl Kept {
     fn view(&self) -> Option<TripView> {
-        Some(TripView { row: self.row.clone()?, plan: self.plan.clone()?, eta: self.eta.clone() })
+        let row = self.row.clone()?;
+        let is_complete = self.plan.is_some() || row.auto.is_some();
+        is_complete.then(|| TripView { row, plan: self.plan.clone(), eta: self.eta.clone() })
     }
 }
 
@@ -125,6 +142,7 @@ impl Kept {
 pub(crate) struct Trips {
     by_id: BTreeMap<Arc<str>, Kept>,
     of_vehicle: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    /// Scheduled; actual where nothing was planned.
     by_departure: BTreeSet<(TimeMs, Arc<str>)>,
     locations: BTreeMap<Arc<str>, LocationView>,
     /// Ids of places that plans name: there are few, and many plans.
@@ -182,6 +200,15 @@ impl Trips {
 
     /// A row came or went.
     pub fn apply(&mut self, row: &TripRow, came: bool) {
+        if let Some(departure) = row.actual_departure.filter(|_| row.auto.is_some()) {
+            let departure = (departure, row.trip_id.clone());
+            if came {
+                self.by_departure.insert(departure);
+            } else {
+                self.by_departure.remove(&departure);
+                self.by_id.remove(&row.trip_id);
+            }
+        }
         if came {
             let kept = self.by_id.entry(row.trip_id.clone()).or_default();
             kept.row = Some(row.clone());
@@ -210,7 +237,7 @@ impl Trips {
             LocationEdit::Delete => {
                 self.locations.remove(&record.id);
             }
-            LocationEdit::Upsert { fence_id } => {
+            LocationEdit::Upsert { fence_id, .. } => {
                 let named = serde_json::from_str::<NamedRecord>(&record.json).ok();
                 let name = named.and_then(|record| Some(record.location.name?.as_str()?.into()));
                 let location = LocationView { fence_id: fence_id.clone(), name };
@@ -285,7 +312,7 @@ impl Trips {
             }
             let wanted = self.get(id).filter(|trip| filter.meets(trip, as_of));
             if let Some(trip) = wanted {
-                bytes += trip.plan.json.len();
+                bytes += trip.plan.as_ref().map_or(0, |plan| plan.json.len());
                 if rows.len() == limit || (bytes > MAX_PAGE_BYTES && !rows.is_empty()) {
                     return Page { rows, next: last_seen };
                 }

@@ -1,7 +1,7 @@
 //! Trips: what is shown of them, their stories, and what people plan and change.
 
 use api::ApiConfig;
-use model::{Cause, Change, EtaRow, Row, TimeMs, TripPhase, TripRow, TripStatus, Why};
+use model::{AutoPlaces, Cause, Change, EtaRow, Row, TimeMs, TripPhase, TripRow, TripStatus, Why};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, START_MS, Service, Wiring, fix, position_line, trip, trip_change};
@@ -80,6 +80,50 @@ fn a_trip_says_when_it_is_expected() {
     assert_eq!(times("/api/v1/trips/t"), told(["00:25:00Z", "00:30:00Z", "00:40:00Z"]));
     service.close(vec![], vec![eta(-1, 1800)], vec![]);
     assert_eq!(times("/api/v1/trips/t"), [None, None, None]);
+}
+
+#[test]
+fn what_nobody_planned_is_listed_and_cannot_be_changed() {
+    let service = Service::start(ApiConfig::default());
+    let auto = Some(AutoPlaces { pickup: "port".into(), delivery: "shop".into() });
+    let id = "auto:T1:1767571205000";
+    let made = TripRow {
+        phase: TripPhase::AtDelivery,
+        status: TripStatus::Ongoing,
+        actual_departure: at(5),
+        arrival: at(60),
+        auto,
+        ..trip(id)
+    };
+    let (record, row) = planned("t");
+    service.close_said(&record, vec![], vec![trip_change(1, &row), trip_change(1, &made)]);
+    let shown = service.get_json(&format!("/api/v1/trips/{id}"));
+    let of = |name: &str| shown[name].as_str().unwrap().to_owned();
+    assert_eq!([of("source"), of("pickup"), of("delivery")], ["auto", "port", "shop"]);
+    assert_eq!((&shown["plan"], &shown["inferred_status"]), (&Value::Null, &Value::Null));
+    let planned = service.get_json("/api/v1/trips/t");
+    assert_eq!((planned.get("source"), planned.get("pickup")), (None, None));
+    let ids = |query: &str| -> Vec<String> {
+        let rows = service.read_all(&format!("/api/v1/trips?{query}"));
+        rows.iter().map(|row| row["trip_id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids("limit=1"), [id, "t"]);
+    assert_eq!(ids("pickup=port&delivery=shop"), [id]);
+    assert_eq!(ids("from=2026-01-05T00:00:05Z"), [id]);
+    assert_eq!(ids("late=true&phase=at_delivery").len(), 0);
+    let tracking = service.get_json(&format!("/api/v1/trips/{id}/tracking"));
+    assert_eq!(
+        (&tracking["scheduled_departure"], &tracking["arrival"]),
+        (&Value::Null, &json!("2026-01-05T00:01:00Z"))
+    );
+    for change in [json!({"delivery": "mall"}), json!({"cancel": true, "by": "ada"})] {
+        let why = patch(&service, id, None, &change).problem(409);
+        assert!(why.contains("nobody planned") && why.contains("/api/v1/records"), "{why}");
+    }
+    // It turns out otherwise.
+    service.close(vec![], vec![trip_change(-1, &made)], vec![]);
+    service.get(&format!("/api/v1/trips/{id}")).problem(404);
+    assert_eq!(ids("from=2026-01-05T00:00:05Z").len(), 0);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use model::{EtaRow, TimeMs, TripPhase, geodesic_mm};
 
 use super::admission::Fix;
 use super::timeline::{Version, valid_version_at};
-use super::trips::Course;
+use super::trips::{AutoTrip, Course};
 
 const HOP_MS: i64 = 300_000;
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -27,6 +27,7 @@ const MIN_MOVING_MS: i64 = 60_000;
 /// What there is to go by.
 pub(super) struct Evidence<'a> {
     pub courses: &'a [Course],
+    pub auto_trips: &'a [AutoTrip],
     pub fences: &'a [(Arc<str>, Vec<Version>)],
     /// By vehicle, in event-time order.
     pub good_fixes: &'a dyn Fn(&str) -> Vec<Fix>,
@@ -67,15 +68,13 @@ impl Evidence<'_> {
     /// like hour, else all.
     fn by_history(&self, course: &Course, departure: TimeMs, now: TimeMs, mark: TimeMs) -> Option<Quantiles> {
         let places = |course: &Course| (course.plan.pickup.clone(), course.plan.delivery.clone());
-        let mut earlier: Vec<(TimeMs, i64)> = self
-            .courses
-            .iter()
-            .filter(|other| places(other) == places(course))
-            .filter_map(|other| {
-                let (from, to) = other.row.actual_departure.zip(other.row.arrival)?;
-                (from < to && to < mark).then_some((to, to.0 - from.0))
-            })
-            .collect();
+        let planned = self.courses.iter().filter(|other| places(other) == places(course));
+        let planned = planned.filter_map(|other| other.row.actual_departure.zip(other.row.arrival));
+        let auto = self.auto_trips.iter();
+        let auto = auto.filter(|other| (other.pickup.clone(), other.delivery.clone()) == places(course));
+        let auto = auto.map(|other| (other.departure, other.arrival));
+        let arrived = planned.chain(auto).filter(|(from, to)| from < to && *to < mark);
+        let mut earlier: Vec<(TimeMs, i64)> = arrived.map(|(from, to)| (to, to.0 - from.0)).collect();
         earlier.sort_unstable();
         let earlier = &earlier[earlier.len().saturating_sub(NEWEST_TRIPS)..];
         let elapsed_ms = now.0 - departure.0;

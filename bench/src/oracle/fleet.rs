@@ -17,7 +17,7 @@ use model::{EtaRow, GraphSettings, KpiRow, TimeMs};
 use super::admission::Fix;
 use super::kpis::{DueAlert, Facts, rows_of_all};
 use super::log::Log;
-use super::trips::Course;
+use super::trips::Trips;
 use super::{Input, Rows};
 
 /// What all vehicles of a fleet share.
@@ -34,7 +34,7 @@ pub struct Fleet {
 pub struct OfVehicle {
     /// Its rows, but for ETAs; rejects count the common records first, then the vehicle's own.
     pub rows: Rows,
-    courses: Vec<Course>,
+    trips: Trips,
     /// Of each vehicle that the records are about.
     good_fixes: BTreeMap<String, Vec<Fix>>,
 }
@@ -44,30 +44,34 @@ impl Fleet {
     #[must_use]
     pub fn vehicle(&self, records: &[Input]) -> OfVehicle {
         let log = self.log(records);
-        let (mut rows, courses) = log.rows_and_courses();
+        let (mut rows, trips) = log.rows_and_trips();
         rows.etas.clear();
         let good_fixes = log.good_fixes_by_vehicle();
-        OfVehicle { rows, courses, good_fixes }
+        OfVehicle { rows, trips, good_fixes }
     }
 
     /// Recomputes what rests on several vehicles, as a replay ends.
     #[must_use]
     pub fn etas_and_kpis(&self, vehicles: Vec<OfVehicle>) -> (Vec<EtaRow>, Vec<KpiRow>) {
         let log = self.log(&[]);
-        let mut courses = Vec::new();
+        let (mut planned, mut auto) = (Vec::new(), Vec::new());
         let (mut visits, mut alerts, mut good_fixes) = (Vec::new(), Vec::new(), BTreeMap::new());
         for vehicle in vehicles {
-            courses.extend(vehicle.courses);
+            planned.extend(vehicle.trips.planned);
+            auto.extend(vehicle.trips.auto);
             visits.extend(vehicle.rows.visits);
             alerts.extend(vehicle.rows.alerts.into_iter().map(DueAlert::from));
             good_fixes.extend(vehicle.good_fixes);
         }
-        courses.sort_by(|a: &Course, b: &Course| a.row.trip_id.cmp(&b.row.trip_id));
+        planned.sort_by(|a, b| a.row.trip_id.cmp(&b.row.trip_id));
+        auto.sort_by(|a, b| a.row.trip_id.cmp(&b.row.trip_id));
+        let trips = Trips { planned, auto };
         let of_vehicle = |id: &str| good_fixes.get(id).cloned().unwrap_or_default();
-        let etas = log.etas(&courses, &of_vehicle);
+        let etas = log.etas(&trips, &of_vehicle);
         let names: Vec<Arc<str>> = good_fixes.keys().map(|id| id.as_str().into()).collect();
         let good_fixes = names.iter().map(AsRef::as_ref).zip(good_fixes.into_values()).collect();
-        let facts = Facts { admitted: log.admitted(), trips: courses, visits, alerts, good_fixes };
+        let Trips { planned: trips, auto: auto_trips } = trips;
+        let facts = Facts { admitted: log.admitted(), trips, auto_trips, visits, alerts, good_fixes };
         (etas, rows_of_all(&facts))
     }
 

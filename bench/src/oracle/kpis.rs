@@ -21,7 +21,7 @@ use super::Input;
 use super::admission::{Admitted, Fix};
 use super::backfill::{self, Backfill};
 use super::log::Log;
-use super::trips::Course;
+use super::trips::{AutoTrip, Course};
 use tally::Tally;
 
 mod arithmetic;
@@ -36,7 +36,9 @@ mod work;
 /// What there is to count, as of an instant.
 pub(super) struct Facts<'a> {
     pub admitted: &'a Admitted,
+    /// Those that were planned.
     pub trips: Vec<Course>,
+    pub auto_trips: Vec<AutoTrip>,
     pub visits: Vec<VisitRow>,
     pub alerts: Vec<DueAlert>,
     /// By vehicle, in event-time order; those without any are left out.
@@ -206,6 +208,9 @@ fn happenings(facts: &Facts<'_>) -> Vec<Window> {
     let alerts = facts.alerts.iter().map(|alert| moment(alert.due_at));
     let trips = facts.trips.iter().flat_map(of_trips::moments).map(moment);
     let on_trips = facts.trips.iter().filter_map(of_trips::on_trip);
+    let on_auto_trips = facts.auto_trips.iter().map(of_trips::on_auto_trip);
+    let offloads = facts.auto_trips.iter().filter_map(|trip| trip.row.offload).map(moment);
+    let on_trips = on_trips.chain(on_auto_trips).chain(offloads);
     fixes.chain(legs).chain(visits).chain(alerts).chain(trips).chain(on_trips).collect()
 }
 
@@ -213,6 +218,7 @@ fn happenings(facts: &Facts<'_>) -> Vec<Window> {
 fn tallies(facts: &Facts<'_>, kind: KpiSliceKind, passed: Window) -> Tallies {
     let mut tallies = BTreeMap::new();
     of_trips::count(facts, kind, passed, &mut tallies);
+    of_trips::count_auto(facts, kind, passed, &mut tallies);
     count_visits(facts, kind, passed, &mut tallies);
     work::count(facts, kind, passed, &mut tallies);
     count_alerts(facts, kind, passed, &mut tallies);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{EtaRow, GraphSettings, RejectReason, RejectRow, TimeMs, VisitRow};
+use model::{EtaRow, GraphSettings, RejectReason, RejectRow, TimeMs};
 
 use super::admission::{Admitted, Fix};
 use super::backfill::{Backfill, Opening};
@@ -128,7 +128,7 @@ impl Log {
 
     /// All rows, as of the last record.
     pub fn rows(&self) -> Rows {
-        self.rows_and_courses().0
+        self.rows_and_trips().0
     }
 
     fn fences(&self) -> Vec<(Arc<str>, Vec<Version>)> {
@@ -137,13 +137,19 @@ impl Log {
     }
 
     /// The ETAs of trips, which may be others than those of this log.
-    pub fn etas(&self, courses: &[trips::Course], good_fixes: &dyn Fn(&str) -> Vec<Fix>) -> Vec<EtaRow> {
-        let (instant, edge) = (self.admitted.instant(), self.edge.now());
-        etas::rows(&etas::Evidence { courses, fences: &self.fences(), good_fixes, instant, edge })
+    pub fn etas(&self, trips: &trips::Trips, good_fixes: &dyn Fn(&str) -> Vec<Fix>) -> Vec<EtaRow> {
+        etas::rows(&etas::Evidence {
+            courses: &trips.planned,
+            auto_trips: &trips.auto,
+            fences: &self.fences(),
+            good_fixes,
+            instant: self.admitted.instant(),
+            edge: self.edge.now(),
+        })
     }
 
     /// All rows, and what has become of trips.
-    pub fn rows_and_courses(&self) -> (Rows, Vec<trips::Course>) {
+    pub fn rows_and_trips(&self) -> (Rows, trips::Trips) {
         let mut rows = Rows::default();
         let mut rejects = self.admitted.rejects.clone();
         let fences = self.fences();
@@ -168,17 +174,19 @@ impl Log {
             vehicles.push(alerts::Vehicle::new(vehicle, good_fixes, in_fences));
         }
         rows.rejects = rejects.into_values().collect();
-        let courses = self.trips(&rows.visits);
+        let good_fixes_of = |vehicle_id: &str| self.good_fixes(vehicle_id);
+        let trips::Trips { planned: courses, auto } =
+            trips::trips(&self.admitted, &rows.visits, good_fixes_of);
         rows.trips = courses.iter().map(|course| course.row.clone()).collect();
-        rows.etas = self.etas(&courses, &|vehicle_id| self.good_fixes(vehicle_id));
+        rows.trips.extend(auto.iter().map(|trip| trip.row.clone()));
+        rows.trips.sort_by(|a, b| a.trip_id.cmp(&b.trip_id));
+        let trips = trips::Trips { planned: courses, auto };
+        rows.etas = self.etas(&trips, &good_fixes_of);
+        let trips::Trips { planned: courses, auto } = trips;
         let fences = alerts::Fences { now: &fences, before: &self.fences_before };
         let evidence = alerts::Evidence { admitted: &self.admitted, vehicles, fences, courses };
         rows.alerts = alerts::rows(&evidence);
-        (rows, evidence.courses)
-    }
-
-    fn trips(&self, visits: &[VisitRow]) -> Vec<trips::Course> {
-        trips::courses(&self.admitted, visits, |vehicle_id| self.good_fixes(vehicle_id))
+        (rows, trips::Trips { planned: evidence.courses, auto })
     }
 
     fn good_fixes(&self, vehicle_id: &str) -> Vec<Fix> {
@@ -204,11 +212,12 @@ impl Log {
 
     /// What KPIs count, as of the last record.
     pub fn facts(&self) -> Facts<'_> {
-        let (rows, trips) = self.rows_and_courses();
+        let (rows, trips) = self.rows_and_trips();
         let good_fixes = self.admitted.fixes.keys().map(|id| (id.as_str(), self.good_fixes(id)));
         Facts {
             admitted: &self.admitted,
-            trips,
+            trips: trips.planned,
+            auto_trips: trips.auto,
             visits: rows.visits,
             alerts: rows.alerts.into_iter().map(DueAlert::from).collect(),
             good_fixes: good_fixes.filter(|(_, fixes)| !fixes.is_empty()).collect(),

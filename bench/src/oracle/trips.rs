@@ -10,17 +10,20 @@
 //! ```
 //!
 //! Visits to deliveries are taken in order, each serves one trip or none. What is left over then is judged by
-//! the instant: ended by hand, failed, current or planned.
+//! the instant: ended by hand, failed, current or planned. What plans leave of the visits may make trips, too: see
+//! `auto`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::{LocationEdit, TimeMs, TripEdit, TripPlan, TripRow, TripStatus, VisitRow};
+use model::{LocationEdit, LocationKind, TimeMs, TripEdit, TripPlan, TripRow, TripStatus, VisitRow};
 
 use super::admission::{Admitted, Fix};
+pub(super) use auto::AutoTrip;
 use moments::{Moments, moments};
 use row::{Outcome, Times, row};
 
+mod auto;
 pub(super) mod moments;
 mod row;
 
@@ -31,8 +34,8 @@ pub(super) struct Said {
     plans: BTreeMap<String, Arc<TripPlan>>,
     /// By trip, in order of arrival.
     statuses: BTreeMap<String, Vec<HandStatus>>,
-    /// By location, its fence.
-    locations: BTreeMap<String, Option<Arc<str>>>,
+    /// By location, its fence and its kind.
+    locations: BTreeMap<String, (Option<Arc<str>>, Option<LocationKind>)>,
 }
 
 /// A status that was set by hand; `None` is back to the inferred one.
@@ -58,7 +61,9 @@ impl Said {
 
     pub fn of_location(&mut self, id: &str, edit: &LocationEdit) {
         match edit {
-            LocationEdit::Upsert { fence_id } => self.locations.insert(id.to_owned(), fence_id.clone()),
+            LocationEdit::Upsert { fence_id, kind } => {
+                self.locations.insert(id.to_owned(), (fence_id.clone(), *kind))
+            }
             LocationEdit::Delete => self.locations.remove(id),
         };
     }
@@ -66,9 +71,8 @@ impl Said {
     /// The places at a fence: the locations there; where there are none, the fence itself, unless that is the
     /// id of a location elsewhere.
     pub fn places_at(&self, fence_id: &str) -> Vec<Arc<str>> {
-        let is_there = |(_, fence): &(&String, &Option<Arc<str>>)| fence.as_deref() == Some(fence_id);
-        let places: Vec<Arc<str>> =
-            self.locations.iter().filter(is_there).map(|(id, _)| id.as_str().into()).collect();
+        let here = self.locations.iter().filter(|(_, (fence, _))| fence.as_deref() == Some(fence_id));
+        let places: Vec<Arc<str>> = here.map(|(id, _)| id.as_str().into()).collect();
         if places.is_empty() && !self.locations.contains_key(fence_id) {
             return vec![fence_id.into()];
         }
@@ -78,7 +82,7 @@ impl Said {
     /// The fence of a location; where no location has that id, it is that of a fence. `None`: a location
     /// without a fence.
     fn fence_of(&self, place: &Arc<str>) -> Option<Arc<str>> {
-        self.locations.get(&**place).map_or_else(|| Some(place.clone()), Clone::clone)
+        self.locations.get(&**place).map_or_else(|| Some(place.clone()), |(fence, _)| fence.clone())
     }
 }
 
@@ -122,15 +126,25 @@ pub(super) struct Course {
     pub moments: Moments,
 }
 
-/// All trips in the order of their ids. `visits` are those of all vehicles.
-pub(super) fn courses(
+/// All trips.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trips {
+    /// Those that were planned, in the order of their ids.
+    pub planned: Vec<Course>,
+    /// Those that were not.
+    pub auto: Vec<AutoTrip>,
+}
+
+/// What follows from the `visits` of all vehicles.
+pub(super) fn trips(
     admitted: &Admitted,
     visits: &[VisitRow],
     good_fixes: impl Fn(&str) -> Vec<Fix>,
-) -> Vec<Course> {
+) -> Trips {
     let said = &admitted.said;
-    let vehicles: BTreeSet<&Arc<str>> = said.plans.values().map(|plan| &plan.vehicle_id).collect();
-    let mut courses = Vec::new();
+    let mut vehicles: BTreeSet<&Arc<str>> = said.plans.values().map(|plan| &plan.vehicle_id).collect();
+    vehicles.extend(visits.iter().map(|visit| &visit.vehicle_id));
+    let (mut courses, mut auto) = (Vec::new(), Vec::new());
     for vehicle_id in vehicles {
         let mut trips: Vec<Trip<'_>> = said
             .plans
@@ -146,9 +160,12 @@ pub(super) fn courses(
         let instant = admitted.instant();
         let judged = judge(&trips, &visits, instant);
         courses.extend(judged.iter().map(|(trip, outcome)| trip.course(outcome, instant, &good_fixes)));
+        if admitted.settings.auto_trips {
+            auto.extend(auto::trips(&visits, &judged, admitted, &good_fixes));
+        }
     }
     courses.sort_by(|a, b| a.row.trip_id.cmp(&b.row.trip_id));
-    courses
+    Trips { planned: courses, auto }
 }
 
 /// What has become of each of a vehicle's trips, which are in their order, as are its visits.

@@ -18,7 +18,7 @@ use crate::presence::{Tracks, VehicleKey};
 use crate::rows::{Delta, Keyed};
 use crate::spatial::leg_mm;
 use crate::ticks::rows_each_tick;
-use crate::trips::{TripControl, TripKey, TripOut};
+use crate::trips::{AutoTrip, TripControl, TripKey, TripOut, Trips};
 
 /// Speed is that of so long.
 const SPEED_OF_MS: i64 = 30 * 60_000;
@@ -253,22 +253,32 @@ impl Fact {
 
     /// What it says of how long trips took.
     fn of_arrival((TripOut { row, detail }, why): (TripOut, Why), diff: isize) -> Option<Fact> {
-        let (departure, arrival) =
-            row.times.on_the_road().filter(|(departure, arrival)| departure < arrival)?;
+        Fact::arrived((detail.pickup, detail.delivery), row.times.on_the_road()?, diff, why)
+    }
+
+    /// What a trip that nobody planned says of it.
+    fn of_auto_arrival((trip, why): (AutoTrip, Why), diff: isize) -> Option<Fact> {
+        Fact::arrived((trip.pickup, trip.delivery), (trip.departure, trip.arrival), diff, why)
+    }
+
+    fn arrived(places: Places, (departure, arrival): (i64, i64), diff: isize, why: Why) -> Option<Fact> {
         let took = Took { arrival, took_ms: arrival - departure };
-        Some(Fact::Arrived { places: (detail.pickup, detail.delivery), took, diff: diff as i8, why })
+        (departure < arrival).then_some(Fact::Arrived { places, took, diff: diff as i8, why })
     }
 }
 
 /// The ETA operator: trip rows and controls in, ETAs out, each with the reason of its change.
 pub fn etas<'scope>(
-    trips: VecCollection<'scope, u64, (TripOut, Why), isize>,
+    trips: Trips<'scope>,
     controls: StreamVec<'scope, u64, TripControl>,
     tracks: Tracks,
 ) -> VecCollection<'scope, u64, (EtaFacts, Why), isize> {
     tracks.tell_all_steps();
-    let transits = trips.clone().inner.flat_map(|(trip, _, diff)| Fact::of_transit(trip, diff));
-    let arrivals = trips.inner.flat_map(|(trip, _, diff)| Fact::of_arrival(trip, diff)).broadcast();
+    let Trips { planned, auto } = trips;
+    let transits = planned.clone().inner.flat_map(|(trip, _, diff)| Fact::of_transit(trip, diff));
+    let arrivals = planned.inner.flat_map(|(trip, _, diff)| Fact::of_arrival(trip, diff));
+    let auto_arrivals = auto.inner.flat_map(|(trip, _, diff)| Fact::of_auto_arrival(trip, diff));
+    let arrivals = arrivals.concat(auto_arrivals).broadcast();
     let mut work = EtaWork::new(tracks);
     rows_each_tick("Etas", transits.concat(arrivals), Pipeline, controls, move |controls, facts, emit| {
         work.tick(controls, facts, emit);

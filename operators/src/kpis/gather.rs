@@ -11,7 +11,7 @@ use crate::alerts::{AlertFacts, KindKey};
 use crate::fences::{FenceKey, NEVER};
 use crate::presence::{Step, VehicleKey};
 use crate::rows::Visit;
-use crate::trips::{TripDetail, TripKey};
+use crate::trips::{AutoTrip, TripDetail, TripKey};
 
 /// `[from, until)`.
 type Period = (i64, i64);
@@ -39,6 +39,8 @@ pub(super) struct Truck {
     /// In order of arrival: from when on it is operational; `None`: it is gone.
     said: Vec<(i64, Option<bool>)>,
     trips: BTreeSet<TripKey>,
+    /// When it was on trips that nobody planned.
+    on_auto_trips: BTreeSet<Period>,
     /// What was counted of it.
     operational: Vec<Period>,
     on_trip: Vec<Period>,
@@ -238,6 +240,32 @@ impl Gather {
         }
     }
 
+    /// A trip that nobody planned came or went: it has no client, and no schedule to be on time by.
+    pub fn auto_trip(&mut self, trip: &AutoTrip, diff: i8, why: Why) {
+        let AutoTrip { vehicle, departure, pickup, delivery, offload, .. } = *trip;
+        let on_auto_trips = &mut self.truck(vehicle).on_auto_trips;
+        if diff > 0 {
+            on_auto_trips.insert(trip.on_trip());
+        } else {
+            on_auto_trips.remove(&trip.on_trip());
+        }
+        self.note(vehicle, why);
+        let of = |place| [SliceKey::Fleet, SliceKey::Location(place), SliceKey::Truck(vehicle)];
+        let diff = i64::from(diff);
+        let mut add = |slice: SliceKey, time: i64, field: Field| {
+            self.parts.push(Part::new(slice, time, field, diff, why));
+        };
+        for slice in of(pickup) {
+            add(slice, departure, Field::Sum(Sum::Started));
+        }
+        if let Some((offload, tat_s)) = offload.zip(trip.tat_s()) {
+            for slice in of(delivery) {
+                add(slice, offload, Field::Sum(Sum::Completed));
+                add(slice, offload, Field::Sample(Sample::Tat, tat_s));
+            }
+        }
+    }
+
     /// Somebody says whether a vehicle is operational; `None`: it is gone.
     pub fn vehicle(&mut self, vehicle: VehicleKey, instant: i64, is_operational: Option<bool>, why: Why) {
         let truck = self.truck(vehicle);
@@ -262,7 +290,8 @@ impl Gather {
                 .filter(|(_, is_operational)| *is_operational)
                 .map(|(period, _)| period)
                 .collect();
-            let on_trips = truck.trips.iter().filter_map(|trip| self.trips.get(trip)?.on_trip()).collect();
+            let on_trips = truck.trips.iter().filter_map(|trip| self.trips.get(trip)?.on_trip());
+            let on_trips = on_trips.chain(truck.on_auto_trips.iter().copied()).collect();
             let on_trip = common(&joined(on_trips), &operational);
             let known = [
                 (

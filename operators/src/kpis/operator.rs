@@ -18,13 +18,14 @@ use crate::alerts::AlertFacts;
 use crate::presence::{Step, Tracks};
 use crate::rows::{Delta, Derived};
 use crate::ticks::each_tick;
-use crate::trips::{TripControl, TripOut};
+use crate::trips::{AutoTrip, TripControl, TripOut, Trips};
 
 /// What the counting operator is given.
 #[derive(Clone)]
 enum Fact {
     Visit(Delta),
     Trip(Box<Delta<TripOut>>),
+    AutoTrip(Delta<AutoTrip>),
     Alert(Delta<DueAlert>),
 }
 
@@ -115,6 +116,7 @@ impl CountWork {
                     }
                 }
                 Fact::Trip(delta) => gather.trip(&delta.row.detail, delta.diff, delta.why),
+                Fact::AutoTrip(delta) => gather.auto_trip(&delta.row, delta.diff, delta.why),
                 Fact::Alert(delta) => gather.alert(&delta.row, delta.diff, delta.why),
             }
         }
@@ -146,9 +148,9 @@ impl CountWork {
                     self.instant = self.instant.max(*instant);
                     last_seq = *seq;
                 }
-                TripControl::Location { seq, location, fence } => {
+                TripControl::Location { seq, location, fence, .. } => {
                     let fence = fence.as_ref().map(|fence| fence.as_ref().map(|place| place.key));
-                    gather.locate(*location, fence, Why::first(*seq));
+                    gather.locate(location.key, fence, Why::first(*seq));
                 }
                 // Each worker counts its own.
                 TripControl::Vehicle { seq, instant, vehicle, is_operational }
@@ -179,7 +181,7 @@ impl CountWork {
 /// The KPI operators: visits, trips, alerts, controls and steps in, rows out, each with the reason of its change.
 pub fn kpis<'scope>(
     visits: VecCollection<'scope, u64, (Derived, Why), isize>,
-    trips: VecCollection<'scope, u64, (TripOut, Why), isize>,
+    trips: Trips<'scope>,
     alerts: VecCollection<'scope, u64, (AlertFacts, Why), isize>,
     controls: StreamVec<'scope, u64, TripControl>,
     tracks: Tracks,
@@ -192,11 +194,14 @@ pub fn kpis<'scope>(
     let of_trip = |((row, why), _, diff): ((TripOut, Why), u64, isize)| {
         Fact::Trip(Delta { row, diff: diff as i8, why }.into())
     };
+    let of_auto_trip = |((row, why), _, diff): ((AutoTrip, Why), u64, isize)| {
+        Fact::AutoTrip(Delta { row, diff: diff as i8, why })
+    };
     let of_alert = |((row, why), _, diff): ((AlertFacts, Why), u64, isize)| {
         Fact::Alert(Delta { row: row.into(), diff: diff as i8, why })
     };
-    let facts = visits.inner.map(of_visit).concat(trips.inner.map(of_trip));
-    let facts = facts.concat(alerts.inner.map(of_alert));
+    let facts = visits.inner.map(of_visit).concat(trips.planned.inner.map(of_trip));
+    let facts = facts.concat(trips.auto.inner.map(of_auto_trip)).concat(alerts.inner.map(of_alert));
     let counted = count(facts, controls.clone(), tracks, settings);
     let of_trucks = counted.clone().flat_map(|counted| match counted {
         Counted::Row(delta, tick) => Some(((delta.row, delta.why), tick, isize::from(delta.diff))),

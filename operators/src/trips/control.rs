@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{GraphSettings, TripSchedule, TripStatus};
+use model::{GraphSettings, LocationKind, TripSchedule, TripStatus};
 
 use crate::fences::FenceKey;
 use crate::presence::VehicleKey;
@@ -81,10 +81,12 @@ pub enum TripControl {
     Location {
         /// Its record.
         seq: u64,
-        /// Which, by the number of its id.
-        location: FenceKey,
+        /// Which.
+        location: Place,
         /// `None`: there is no such location. `Some(None)`: it has no fence.
         fence: Option<Option<Place>>,
+        /// What it is for, where that is known.
+        kind: Option<LocationKind>,
     },
     /// Somebody says of a vehicle whether it is operational.
     Vehicle {

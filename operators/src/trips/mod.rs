@@ -1,7 +1,7 @@
 //! Trips: which visit served which, and where the others are.
 //!
 //! ```text
-//!   visit rows ± ---------> [ trips and visits per vehicle | timers by instant ] --> trip rows ±
+//!   visit rows ± ---------> [ trips and visits per vehicle | timers by instant ] --> trip rows ±, planned and not
 //!   trip controls -------/    ^
 //!   plans, statuses, places,  | how far it went
 //!   instants, settings        tracks of presence
@@ -18,16 +18,20 @@
 //!    change at a time leaves what was served before it alone.
 //! 3. What is not served is judged by the instant, after each change and when a timer says that the instant
 //!    makes a difference.
+//! 4. Trips that nobody planned are made last of all: they depend on what plans account for, and no plan depends on
+//!    them.
 
+mod auto;
 mod control;
 mod detail;
 mod operator;
 mod plans;
 mod rows;
 mod serve;
+mod sites;
 mod vehicle;
 
 pub use control::{ClientKey, PersonKey, Place, Plan, TripControl, TripKey};
 pub use detail::{Moments, TripDetail};
-pub use operator::{TripsWork, trips};
-pub use rows::{Times, TripDelta, TripFacts, TripOut};
+pub use operator::{Trips, TripsWork, trips};
+pub use rows::{AutoTrip, Times, Told, TripDelta, TripFacts, TripOut};

@@ -1,18 +1,20 @@
 //! The state of one worker, and the operator that drives it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use differential_dataflow::VecCollection;
-use model::{Cause, GraphSettings, Why};
+use differential_dataflow::{AsCollection, VecCollection};
+use model::{Cause, GraphSettings, LocationKind, Why};
 use rustc_hash::{FxHashMap, FxHashSet};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::vec::Map;
 
-use super::control::{Plan, TripControl, TripKey};
+use super::control::{Place, Plan, TripControl, TripKey};
 use super::detail::TripDetail;
 use super::plans::{Plans, Trip};
-use super::rows::{Outcome, TripFacts, TripOut};
+use super::rows::{AutoTrip, Outcome, Told, TripFacts, TripOut};
+use super::sites::Sites;
 use super::vehicle::{OfVehicle, Rules};
 use crate::fences::{ALWAYS, NEVER};
 use crate::presence::{Tracks, VehicleKey};
@@ -23,6 +25,7 @@ use crate::ticks::{deltas, rows_each_tick};
 pub struct TripsWork {
     rules: Rules,
     plans: Plans,
+    sites: Sites,
     vehicles: FxHashMap<VehicleKey, OfVehicle>,
     /// The rows that are out, of this worker's vehicles.
     out: FxHashMap<TripKey, Out>,
@@ -101,6 +104,7 @@ impl From<&GraphSettings> for Rules {
             early_window_ms: settings.early_window_ms,
             no_show_ms: settings.no_show_ms,
             no_arrival_ms: settings.no_arrival_ms,
+            makes_trips: settings.auto_trips,
         }
     }
 }
@@ -112,6 +116,7 @@ impl TripsWork {
         TripsWork {
             rules: Rules::from(settings),
             plans: Plans::default(),
+            sites: Sites::default(),
             vehicles: FxHashMap::default(),
             out: FxHashMap::default(),
             timers: BTreeMap::new(),
@@ -127,7 +132,7 @@ impl TripsWork {
         &mut self,
         controls: &[TripControl],
         visits: impl Iterator<Item = Delta>,
-        mut emit: impl FnMut(Delta<TripOut>),
+        mut emit: impl FnMut(Delta<Told>),
     ) {
         let mut changed = Changed::default();
         let mut last_seq = 0;
@@ -136,8 +141,9 @@ impl TripsWork {
         for delta in visits {
             let Derived::Visit { vehicle, fence, visit } = delta.row else { continue };
             let of_vehicle = self.vehicles.entry(vehicle).or_default();
-            of_vehicle.note_visit(fence, &visit, delta.diff);
-            if of_vehicle.has_trips() {
+            let site = if self.rules.makes_trips { self.sites.at(fence) } else { None };
+            of_vehicle.note_visit(fence, &visit, delta.diff, site);
+            if of_vehicle.has_trips() || site.is_some() {
                 changed.note(vehicle, visit.arrived, delta.why);
             }
         }
@@ -154,15 +160,21 @@ impl TripsWork {
                     self.plans.said_of(*trip).set(*status, *by, *instant);
                     self.note_trip(*trip, Why::first(*seq), &mut changed);
                 }
-                TripControl::Location { seq, location, fence } => {
-                    for trip in self.plans.locate(*location, fence.clone()) {
+                TripControl::Location { seq, location, fence, kind } => {
+                    for trip in self.plans.locate(location.key, fence.clone()) {
                         self.note_trip(trip, Why::first(*seq), &mut changed);
                     }
+                    let fence = fence.as_ref().and_then(Option::as_ref);
+                    self.locate_site(location, fence, *kind, Why::first(*seq), &mut changed);
                 }
                 TripControl::Vehicle { .. } => {}
                 TripControl::Settings { seq, settings, .. } => {
                     let rules = Rules::from(&**settings);
                     if rules != self.rules {
+                        if rules.makes_trips != self.rules.makes_trips {
+                            let turn = |of: &mut OfVehicle| of.turn_all(&self.sites, rules.makes_trips);
+                            self.vehicles.values_mut().for_each(turn);
+                        }
                         self.rules = rules;
                         let why = Why { cause: Cause::Settings, seq: *seq };
                         self.vehicles.keys().for_each(|&vehicle| changed.note(vehicle, ALWAYS, why));
@@ -190,7 +202,7 @@ impl TripsWork {
         plan: &Arc<Plan>,
         why: Why,
         changed: &mut Changed,
-        emit: &mut impl FnMut(Delta<TripOut>),
+        emit: &mut impl FnMut(Delta<Told>),
     ) {
         let old_vehicle = self.plans.get(key).map(|trip| trip.plan.vehicle).filter(|&old| self.is_here(old));
         if let Some(old) = old_vehicle
@@ -201,13 +213,36 @@ impl TripsWork {
             if old != plan.vehicle
                 && let Some(Out { trip, .. }) = self.out.remove(&key)
             {
-                emit(Delta { row: trip, diff: -1, why });
+                emit(Delta { row: Told::Planned(trip), diff: -1, why });
             }
         }
         self.plans.plan(key, plan.clone());
         if self.is_here(plan.vehicle) {
             self.vehicles.entry(plan.vehicle).or_default().insert_open(key, &self.plans);
             self.note_trip(key, why, changed);
+        }
+    }
+
+    /// A location may stand for another fence, or another one for its fence.
+    fn locate_site(
+        &mut self,
+        location: &Place,
+        fence: Option<&Place>,
+        kind: Option<LocationKind>,
+        why: Why,
+        changed: &mut Changed,
+    ) {
+        let TripsWork { sites, vehicles, rules, .. } = self;
+        let moved = sites.locate(location, fence, kind);
+        if !rules.makes_trips {
+            return;
+        }
+        for (fence, old) in moved {
+            for (&vehicle, of_vehicle) in vehicles.iter_mut() {
+                if let Some(from) = of_vehicle.turn_anew((fence.key, &fence.id), sites, old) {
+                    changed.of(vehicle, from, why);
+                }
+            }
         }
     }
 
@@ -226,7 +261,10 @@ impl TripsWork {
             if step.why.cause == Cause::First {
                 return;
             }
-            let (Some(from), Some(of_vehicle)) = (step.from, vehicles.get(&step.vehicle)) else { return };
+            let (Some(from), Some(of_vehicle)) = (step.from, vehicles.get_mut(&step.vehicle)) else { return };
+            if of_vehicle.auto.correct_road(from.time, step.to.time, i64::from(step.diff) * step.mm) {
+                changed.note(step.vehicle, NEVER, step.why);
+            }
             let first = of_vehicle.servings.partition_point(|serving| serving.arrived < step.to.time);
             for serving in &of_vehicle.servings[first..] {
                 let Some(Out { trip, road_mm }) = out.get_mut(&serving.trip) else { continue };
@@ -245,19 +283,19 @@ impl TripsWork {
     }
 
     /// Judges a vehicle's trips anew: those that visits from a time on serve or served, those whose road has
-    /// changed, and all that were not served.
+    /// changed, and all that were not served; and then those that nobody planned.
     fn judge(
         &mut self,
         vehicle: VehicleKey,
         reasons: &Reasons,
         changed: &Changed,
-        emit: &mut impl FnMut(Delta<TripOut>),
+        emit: &mut impl FnMut(Delta<Told>),
     ) {
-        let Some(of_vehicle) = self.vehicles.get_mut(&vehicle) else { return };
-        if !of_vehicle.has_trips() {
+        let TripsWork { plans, sites, rules, vehicles, out, tracks, timers, instant, .. } = self;
+        let Some(of_vehicle) = vehicles.get_mut(&vehicle) else { return };
+        if !of_vehicle.has_trips() && !of_vehicle.auto.has_trips() && !rules.makes_trips {
             return;
         }
-        let TripsWork { plans, rules, out, tracks, timers, instant, .. } = self;
         let kept = of_vehicle.serve_from(reasons.from, plans, rules);
         let mut put = |key: TripKey, trip: &Trip, outcome: &Outcome| {
             let known = out.get(&key);
@@ -274,9 +312,9 @@ impl TripsWork {
                 if known.trip == trip {
                     return;
                 }
-                emit(Delta { row: known.trip, diff: -1, why });
+                emit(Delta { row: Told::Planned(known.trip), diff: -1, why });
             }
-            emit(Delta { row: trip, diff: 1, why });
+            emit(Delta { row: Told::Planned(trip), diff: 1, why });
             out.insert(key, Out { trip, road_mm });
         };
         for (at, serving) in of_vehicle.servings.iter().enumerate() {
@@ -286,8 +324,18 @@ impl TripsWork {
                 put(serving.trip, trip, &serving.outcome());
             }
         }
-        let next =
-            of_vehicle.judge_open(*instant, plans, rules, |key, trip, outcome| put(key, trip, &outcome));
+        let mut held = BTreeSet::new();
+        let next = of_vehicle.judge_open(*instant, plans, rules, |key, trip, outcome| {
+            let pickup = plans.fence_of(&trip.plan.pickup).filter(|_| rules.makes_trips);
+            held.extend(pickup.zip(outcome.pickup_held()).map(|(fence, (from, to))| (fence.key, from, to)));
+            put(key, trip, &outcome);
+        });
+        of_vehicle.auto.hold(held);
+        of_vehicle.auto.change_from(reasons.from);
+        let travelled_mm = |from, to| tracks.travelled_mm(vehicle, from, to);
+        of_vehicle.make_trips(vehicle, (plans, sites, rules), travelled_mm, |row, diff| {
+            emit(Delta { row: Told::Auto(row), diff, why: reasons.why });
+        });
         // A timer that is set for earlier looks again.
         if let Some(next) = next
             && of_vehicle.timer.is_none_or(|set| set > next || set <= *instant)
@@ -298,16 +346,34 @@ impl TripsWork {
     }
 }
 
-/// The trips operator: visit rows and controls in, trip rows out, each with the reason of its change.
+/// The rows of trips, each with the reason of its change.
+#[derive(Clone)]
+pub struct Trips<'scope> {
+    /// Of trips that were planned.
+    pub planned: VecCollection<'scope, u64, (TripOut, Why), isize>,
+    /// Of those that were not.
+    pub auto: VecCollection<'scope, u64, (AutoTrip, Why), isize>,
+}
+
+/// The trips operator: visit rows and controls in, trip rows out.
 pub fn trips<'scope>(
     visits: VecCollection<'scope, u64, (Derived, Why), isize>,
     controls: StreamVec<'scope, u64, TripControl>,
     tracks: Tracks,
     settings: &GraphSettings,
-) -> VecCollection<'scope, u64, (TripOut, Why), isize> {
+) -> Trips<'scope> {
     let (index, peers) = (controls.scope().index(), controls.scope().peers());
     let mut work = TripsWork::new(settings, tracks, index, peers);
-    rows_each_tick("Trips", visits.inner, Pipeline, controls, move |controls, visits, emit| {
+    let told = rows_each_tick("Trips", visits.inner, Pipeline, controls, move |controls, visits, emit| {
         work.tick(controls, deltas(visits), emit);
-    })
+    });
+    let planned = told.clone().inner.flat_map(|((told, why), tick, diff)| match told {
+        Told::Planned(trip) => Some(((trip, why), tick, diff)),
+        Told::Auto(_) => None,
+    });
+    let auto = told.inner.flat_map(|((told, why), tick, diff)| match told {
+        Told::Auto(trip) => Some(((trip, why), tick, diff)),
+        Told::Planned(_) => None,
+    });
+    Trips { planned: planned.as_collection(), auto: auto.as_collection() }
 }

@@ -6,6 +6,7 @@ use super::control::{PersonKey, TripKey};
 use super::detail::TripDetail;
 use super::plans::{Said, Trip};
 use super::vehicle::Pickup;
+use crate::fences::{FenceKey, NEVER};
 use crate::presence::VehicleKey;
 use crate::rows::{Delta, Keyed};
 
@@ -34,6 +35,58 @@ pub type TripDelta = Delta<TripFacts>;
 pub struct TripOut {
     pub row: TripFacts,
     pub detail: TripDetail,
+}
+
+/// A trip that nobody planned, made of visits to a terminal and a client. Times are ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AutoTrip {
+    /// Who drove.
+    pub vehicle: VehicleKey,
+    /// When it left the terminal. With the vehicle it is the key.
+    pub departure: i64,
+    /// Which location the terminal is.
+    pub pickup: FenceKey,
+    /// Which location the client is.
+    pub delivery: FenceKey,
+    /// When it had come to the terminal.
+    pub pickup_arrival: i64,
+    /// When it came to the client.
+    pub arrival: i64,
+    /// When it left the client; `None`: it is still there.
+    pub offload: Option<i64>,
+    /// From departure to arrival.
+    pub distance_m: i64,
+}
+
+impl AutoTrip {
+    /// From departure to offload, seconds.
+    #[must_use]
+    pub fn tat_s(&self) -> Option<i64> {
+        self.offload.map(|offload| half_even(offload - self.departure, 1000))
+    }
+
+    /// When its vehicle was on it; it ends at [`NEVER`] while that is at the client.
+    pub(crate) fn on_trip(&self) -> (i64, i64) {
+        (self.departure, self.offload.unwrap_or(NEVER))
+    }
+}
+
+/// What comes and goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are of planned trips, and none is kept")]
+pub enum Told {
+    /// Of a trip that was planned.
+    Planned(TripOut),
+    /// Of one that was not.
+    Auto(AutoTrip),
+}
+
+impl Keyed for AutoTrip {
+    type Key = (VehicleKey, i64);
+
+    fn key(&self) -> Self::Key {
+        (self.vehicle, self.departure)
+    }
 }
 
 impl Keyed for TripFacts {
@@ -71,6 +124,18 @@ pub(super) enum Outcome {
         times: Times,
     },
     Planned,
+}
+
+impl Outcome {
+    /// The pickup visits of a trip that no visit served, where its row shows them.
+    pub(super) fn pickup_held(&self) -> Option<(i64, i64)> {
+        match self {
+            Outcome::Failed { times, .. } | Outcome::Current { times } => {
+                Some((times.pickup_arrival?, times.actual_departure.unwrap_or(NEVER)))
+            }
+            Outcome::Served { .. } | Outcome::EndedByHand | Outcome::Planned => None,
+        }
+    }
 }
 
 impl Times {

@@ -57,7 +57,9 @@ impl OfVehicle {
             if let Some((at, pickup)) = self.first_served(delivery, &open, &is_served, since, plans, rules) {
                 is_served[at] = true;
                 let (trip, ..) = open[at];
-                self.servings.push(Serving { trip, arrived, departed: delivery.departed, pickup });
+                let serving = Serving { trip, arrived, departed: delivery.departed, pickup };
+                self.auto.change_served(&serving);
+                self.servings.push(serving);
             }
         }
         if self.servings.len() > kept {

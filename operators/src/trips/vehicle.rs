@@ -1,9 +1,12 @@
 //! One vehicle's trips and visits.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::auto::Auto;
 use super::control::TripKey;
 use super::plans::{Plans, Trip};
+use super::sites::Site;
 use crate::fences::{FenceKey, NEVER};
 use crate::rows::Visit;
 
@@ -13,6 +16,8 @@ pub(super) struct Rules {
     pub early_window_ms: i64,
     pub no_show_ms: i64,
     pub no_arrival_ms: i64,
+    /// Whether trips are made of visits alone, too.
+    pub makes_trips: bool,
 }
 
 impl Rules {
@@ -61,13 +66,15 @@ pub(super) struct Serving {
 #[derive(Default)]
 pub(super) struct OfVehicle {
     /// By (fence, `arrived`): `departed`, [`NEVER`] while it is there.
-    visits: BTreeMap<(FenceKey, i64), i64>,
+    pub visits: BTreeMap<(FenceKey, i64), i64>,
     /// In the order of visits.
     pub servings: Vec<Serving>,
     /// Trips that no visit served, in the order of trips.
     pub open: Vec<TripKey>,
     /// When a timer is set for it.
     pub timer: Option<i64>,
+    /// The trips that nobody planned.
+    pub auto: Auto,
 }
 
 impl OfVehicle {
@@ -75,14 +82,24 @@ impl OfVehicle {
         !self.open.is_empty() || !self.servings.is_empty()
     }
 
-    /// A visit came (+1) or went (-1), in the order of causes: only what stood goes.
-    pub fn note_visit(&mut self, fence: FenceKey, visit: &Visit, diff: i8) {
+    /// A visit came (+1) or went (-1), in the order of causes: only what stood goes. `site`: where trips are made of
+    /// visits, what stands for the fence.
+    pub fn note_visit(&mut self, fence: FenceKey, visit: &Visit, diff: i8, site: Option<(Site, &Arc<str>)>) {
         let key = (fence, visit.arrived);
         let departed = visit.departed.unwrap_or(NEVER);
-        if diff > 0 {
-            self.visits.insert(key, departed);
+        let went = if diff > 0 {
+            self.visits.insert(key, departed)
         } else if self.visits.get(&key) == Some(&departed) {
-            self.visits.remove(&key);
+            self.visits.remove(&key)
+        } else {
+            return;
+        };
+        let Some(site) = site else { return };
+        if let Some(went) = went {
+            self.auto.turn(site, key, went, false);
+        }
+        if diff > 0 {
+            self.auto.turn(site, key, departed, true);
         }
     }
 
@@ -135,6 +152,7 @@ impl OfVehicle {
     pub fn reopen(&mut self, from: i64, plans: &Plans) {
         let kept = self.servings.partition_point(|serving| serving.arrived < from);
         for serving in self.servings.split_off(kept) {
+            self.auto.change_served(&serving);
             self.insert_open(serving.trip, plans);
         }
     }

@@ -6,8 +6,8 @@ use std::fmt::Display;
 
 use journal::StoreError;
 use model::{
-    CrossingRow, EndReason, EtaRow, KpiMetric, KpiRow, KpiSlice, KpiSliceKind, KpiSpan, PresenceRow,
-    RejectReason, RejectRow, Row, Table, TimeMs, TripPhase, TripRow, TripStatus, VisitRow,
+    AutoPlaces, CrossingRow, EndReason, EtaRow, KpiMetric, KpiRow, KpiSlice, KpiSliceKind, KpiSpan,
+    PresenceRow, RejectReason, RejectRow, Row, Table, TimeMs, TripPhase, TripRow, TripStatus, VisitRow,
 };
 use serde::Deserialize;
 
@@ -148,6 +148,9 @@ struct Trip {
     tat_s: Option<i64>,
     distance_m: Option<i64>,
     departure_unobserved: bool,
+    /// Those of a trip that was not planned.
+    pickup: Option<String>,
+    delivery: Option<String>,
 }
 
 impl Trip {
@@ -165,6 +168,10 @@ impl Trip {
             tat_s: self.tat_s,
             distance_m: self.distance_m,
             departure_unobserved: self.departure_unobserved,
+            auto: self
+                .pickup
+                .zip(self.delivery)
+                .map(|(pickup, delivery)| AutoPlaces { pickup: pickup.into(), delivery: delivery.into() }),
         }))
     }
 }
@@ -249,6 +256,8 @@ mod tests {
                 tat_s: time.map(|_| -7),
                 distance_m: time.map(|_| 8),
                 departure_unobserved: time.is_none(),
+                auto: (phase == TripPhase::AtDelivery)
+                    .then(|| AutoPlaces { pickup: fence_id.clone(), delivery: vehicle_id.clone() }),
             })
         };
         let kpi = |span: KpiSpan, kind, metric| {

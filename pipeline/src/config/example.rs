@@ -39,6 +39,8 @@ max_absence_s = 120
 early_window_h = 12
 no_show_h = 24
 no_arrival_h = 72
+# Whether trips are made of visits, too: from a terminal to a client, where nothing was planned.
+auto = false
 # How far ahead of now a trip must be scheduled that is planned over HTTP, minutes. No record holds this one.
 min_notice_min = 30
 # Whether such a trip needs a driver, who is assigned to its vehicle at the departure or named in driver_id: "auto"

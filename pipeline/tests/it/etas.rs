@@ -1,7 +1,7 @@
 //! Vehicles that shuttle between two places often enough for their trips to tell how long the next one takes.
 
 use bench::oracle::{Input, recompute_rows};
-use model::{GraphSettings, LocationEdit, SettingValue, TripEdit, TripPhase, TripPlan};
+use model::{GraphSettings, LocationEdit, LocationKind, SettingValue, TripEdit, TripPhase, TripPlan};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -98,7 +98,7 @@ fn other() -> impl Strategy<Value = Arrival> {
         .remove(0)
     });
     let elsewhere = (0..2_u8, prop::option::of(0..3_u8)).prop_map(|(id, fence)| {
-        let edit = LocationEdit::Upsert { fence_id: fence.map(|fence| text('f', fence).into()) };
+        let edit = LocationEdit::Upsert { fence_id: fence.map(|fence| text('f', fence).into()), kind: None };
         Input::Location { received: None, id: text('l', id), edit }
     });
     let ended = (0..3_u8, 0..6_u8, prop::option::weighted(0.7, Just(model::TripStatus::Cancelled))).prop_map(
@@ -120,19 +120,25 @@ fn shuttles() -> impl Strategy<Value = Vec<Input>> {
     let places = (0..).zip(ENDS).flat_map(|(id, x)| {
         let area = Area { kind: 0, x, y: 0, size: 2 };
         let fence = Step::Fence { id, area, from: None, to: None, rules: 0, crossed: false, active: None };
-        let edit = LocationEdit::Upsert { fence_id: Some(text('f', id).into()) };
+        let kind = if id == 0 { LocationKind::Terminal } else { LocationKind::Client };
+        let edit = LocationEdit::Upsert { fence_id: Some(text('f', id).into()), kind: Some(kind) };
         [inputs(&[fence]).remove(0), Input::Location { received: None, id: text('l', id), edit }]
     });
-    let dwell = ("visits.min_dwell_s".to_owned(), SettingValue::Number(30.0));
-    let start = std::iter::once(Input::Settings { received: None, values: vec![dwell] }).chain(places);
-    let start: Vec<Input> = start.collect();
+    let places: Vec<Input> = places.collect();
+    let start = |is_auto: bool| {
+        let dwell = ("visits.min_dwell_s".to_owned(), SettingValue::Number(30.0));
+        let auto = ("trips.auto".to_owned(), SettingValue::Bool(is_auto));
+        Input::Settings { received: None, values: vec![dwell, auto] }
+    };
     let rounds = prop::collection::vec((prop::collection::vec(round(), 2..7), 0..5_usize), 1..4);
-    (rounds, prop::collection::vec(other(), 0..4)).prop_map(move |(vehicles, others)| {
+    let others = prop::collection::vec(other(), 0..4);
+    (rounds, others, any::<bool>()).prop_map(move |(vehicles, others, is_auto)| {
         let shuttles =
             (0..).zip(&vehicles).flat_map(|(vehicle, (rounds, cut))| shuttle(vehicle, rounds, *cut));
         let mut all: Vec<Arrival> = shuttles.chain(others).collect();
         all.sort_by_key(|(arrives, _)| *arrives);
-        start.iter().cloned().chain(all.into_iter().map(|(_, input)| input)).collect()
+        let start = std::iter::once(start(is_auto)).chain(places.iter().cloned());
+        start.chain(all.into_iter().map(|(_, input)| input)).collect()
     })
 }
 

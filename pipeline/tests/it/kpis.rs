@@ -27,6 +27,11 @@ const ROAD: &str = "3.150,0";
 const FENCES: &str =
     "fence depot circle 3.00,0 100 alert\nfence shop circle 3.01,0 100 alert\nfence lot circle 3.02,0 100";
 
+/// Where trips are made of visits.
+const SITES: &str =
+    "location depot at depot terminal\nlocation shop at shop client\nlocation lot at lot client
+                     set trips.auto true";
+
 /// Something that arrives so many seconds after the beginning.
 type Arrival = (i64, Line);
 
@@ -156,6 +161,9 @@ fn other() -> impl Strategy<Value = Vec<Arrival>> {
         "shop at depot",
         "shop deleted",
         "yard nowhere",
+        "mall at depot terminal",
+        "yard at lot client",
+        "shop at lot client",
     ]);
     let setting = prop::sample::select(vec![
         "cleaning.horizon_h 0",
@@ -167,6 +175,8 @@ fn other() -> impl Strategy<Value = Vec<Arrival>> {
         "visits.min_dwell_s 900",
         "trips.no_show_h 5",
         "trips.no_arrival_h 2",
+        "trips.auto true",
+        "trips.auto false",
         "cleaning.max_speed_kmh 90",
     ]);
     let fence = prop::sample::select(vec![
@@ -222,8 +232,9 @@ fn kpi_days() -> impl Strategy<Value = Vec<Input>> {
     let zone_comes_first = prop::bool::weighted(0.8);
     // Some end in the middle of it.
     let cut = prop::option::weighted(0.5, any::<prop::sample::Index>());
-    (0..BEGINS.len(), arrivals, lasts, zone_comes_first, cut).prop_map(
-        |(begins, arrivals, lasts, zone_comes_first, cut)| {
+    let sites = prop_oneof![2 => Just(""), 1 => Just(SITES)];
+    (0..BEGINS.len(), arrivals, lasts, (zone_comes_first, sites), cut).prop_map(
+        |(begins, arrivals, lasts, (zone_comes_first, sites), cut)| {
             let (begins, zone) = BEGINS[begins];
             let begins = TimeMs::parse_rfc3339(begins).unwrap();
             let mut arrivals: Vec<Arrival> = arrivals.into_iter().flatten().collect();
@@ -241,7 +252,7 @@ fn kpi_days() -> impl Strategy<Value = Vec<Input>> {
                 if text == "clock" { format!("clock {arrival}") } else { format!("{text} @{arrival}") }
             });
             let lines: Vec<String> = lines.collect();
-            parse(&format!("{zone}\n{FENCES}\n{}", lines.join("\n"))).unwrap()
+            parse(&format!("{zone}\n{FENCES}\n{sites}\n{}", lines.join("\n"))).unwrap()
         },
     )
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use bench::oracle::{Collector, Input, Rows, recompute_rows};
 use model::{
-    GraphSettings, LocationEdit, Row, SettingValue, Table, TripEdit, TripPhase, TripPlan, TripRow,
-    TripSchedule, TripStatus, VehicleEdit, Why,
+    GraphSettings, LocationEdit, LocationKind, Row, SettingValue, Table, TripEdit, TripPhase, TripPlan,
+    TripRow, TripSchedule, TripStatus, VehicleEdit, Why,
 };
 use pipeline::Intake;
 use proptest::prelude::*;
@@ -90,11 +90,22 @@ fn status() -> impl Strategy<Value = Arrival> {
     })
 }
 
+fn kind() -> impl Strategy<Value = Option<LocationKind>> {
+    prop_oneof![
+        2 => Just(Some(LocationKind::Terminal)),
+        2 => Just(Some(LocationKind::Client)),
+        1 => Just(Some(LocationKind::Depot)),
+        1 => Just(None),
+    ]
+}
+
 /// Edits of locations, one of which bears the id of a fence.
 fn location() -> impl Strategy<Value = Arrival> {
     let fence_id = prop::option::weighted(0.8, 0..4_u8);
     let edit = prop_oneof![
-        3 => fence_id.prop_map(|n| LocationEdit::Upsert { fence_id: n.map(|n| text('f', n).into()) }),
+        3 => (fence_id, kind()).prop_map(|(n, kind)| {
+            LocationEdit::Upsert { fence_id: n.map(|n| text('f', n).into()), kind }
+        }),
         1 => Just(LocationEdit::Delete),
     ];
     (TIMES, 0..4_u8, edit).prop_map(|(arrives, id, edit)| {
@@ -117,12 +128,19 @@ pub fn vehicle() -> impl Strategy<Value = Arrival> {
         .prop_map(|(arrives, id, edit)| (arrives, Input::Vehicle { received: None, id: text('T', id), edit }))
 }
 
-/// One of the settings of trips, in tenths of an hour.
+/// One of the settings of trips: in tenths of an hour, or whether trips are made of visits.
 fn trip_setting() -> impl Strategy<Value = Arrival> {
     let name = prop::sample::select(vec!["trips.early_window_h", "trips.no_show_h", "trips.no_arrival_h"]);
-    (TIMES, name, 0..8_u8).prop_map(|(arrives, name, tenths)| {
-        (arrives, Input::Settings { received: None, values: vec![hours(name, tenths)] })
-    })
+    let value = prop_oneof![
+        2 => (name, 0..8_u8).prop_map(|(name, tenths)| hours(name, tenths)),
+        1 => any::<bool>().prop_map(auto),
+    ];
+    (TIMES, value)
+        .prop_map(|(arrives, value)| (arrives, Input::Settings { received: None, values: vec![value] }))
+}
+
+fn auto(is_on: bool) -> (String, SettingValue) {
+    ("trips.auto".to_owned(), SettingValue::Bool(is_on))
 }
 
 fn hours(name: &str, tenths: u8) -> (String, SettingValue) {
@@ -147,23 +165,24 @@ pub fn trips_with(
     kept: impl Strategy<Value = Option<u8>>,
 ) -> impl Strategy<Value = Vec<Input>> {
     let windows = [(); 3].map(|()| 1..12_u8);
-    let start = (windows, kept).prop_map(|([early, no_show, no_arrival], kept)| {
+    let start = (windows, kept, any::<bool>()).prop_map(|([early, no_show, no_arrival], kept, is_auto)| {
         let mut values = vec![
             ("visits.min_dwell_s".to_owned(), SettingValue::Number(60.0)),
             hours("trips.early_window_h", early),
             hours("trips.no_show_h", no_show),
             hours("trips.no_arrival_h", no_arrival),
         ];
+        values.extend(is_auto.then(|| auto(true)));
         values.extend(kept.map(|tenths| hours("history.keep_h", tenths)));
         values.extend(kept.map(|tenths| hours("cleaning.horizon_h", tenths)));
         vec![Input::Settings { received: None, values }]
     });
-    let places = || {
-        (0..).zip(PLACES).flat_map(|(id, x)| {
+    let places = |kinds: [Option<LocationKind>; 3]| {
+        (0..).zip(PLACES).zip(kinds).flat_map(|((id, x), kind)| {
             let area = Area { kind: 0, x, y: 0, size: 2 };
             let fence =
                 Step::Fence { id, area, from: None, to: None, rules: 0, crossed: false, active: None };
-            let edit = LocationEdit::Upsert { fence_id: Some(text('f', id).into()) };
+            let edit = LocationEdit::Upsert { fence_id: Some(text('f', id).into()), kind };
             [one(fence), Input::Location { received: None, id: text('l', id), edit }]
         })
     };
@@ -175,13 +194,20 @@ pub fn trips_with(
         prop::collection::vec(trip_setting(), 0..2),
         prop::collection::vec(other(), 0..4),
     );
-    (start, arrivals).prop_map(move |(start, (drives, plans, statuses, locations, settings, others))| {
-        let drives = drives.into_iter().flatten();
-        let mut all: Vec<Arrival> =
-            drives.chain(plans).chain(statuses).chain(locations).chain(settings).chain(others).collect();
-        all.sort_by_key(|(arrives, _)| *arrives);
-        start.into_iter().chain(places()).chain(all.into_iter().map(|(_, input)| input)).collect()
-    })
+    // From a terminal to a client, mostly.
+    let kinds = prop_oneof![
+        3 => Just([Some(LocationKind::Terminal), Some(LocationKind::Client), Some(LocationKind::Client)]),
+        1 => [kind(), kind(), kind()],
+    ];
+    (start, kinds, arrivals).prop_map(
+        move |(start, kinds, (drives, plans, statuses, locations, settings, others))| {
+            let drives = drives.into_iter().flatten();
+            let mut all: Vec<Arrival> =
+                drives.chain(plans).chain(statuses).chain(locations).chain(settings).chain(others).collect();
+            all.sort_by_key(|(arrives, _)| *arrives);
+            start.into_iter().chain(places(kinds)).chain(all.into_iter().map(|(_, input)| input)).collect()
+        },
+    )
 }
 
 #[test]
@@ -234,6 +260,7 @@ fn trips_of_all_sorts_come_up() {
             let how = if &*row.status_by == TripRow::INFERRED { "inferred" } else { "by hand" };
             let mut names =
                 vec![format!("phase {}", row.phase.as_str()), format!("{how} {}", row.status.as_str())];
+            names.extend(row.auto.as_ref().map(|_| format!("unplanned {}", row.phase.as_str())));
             names.extend(row.departure_unobserved.then(|| "unobserved".to_owned()));
             names.extend(row.distance_m.is_some_and(|metres| metres > 0).then(|| "distance".to_owned()));
             names.into_iter().for_each(|name| *counts.entry(name).or_default() += 1);
@@ -244,7 +271,7 @@ fn trips_of_all_sorts_come_up() {
     // It takes a person to cancel a trip.
     let inferred =
         ["scheduled", "ongoing", "delayed", "completed", "failed"].map(|name| format!("inferred {name}"));
-    let others = ["unobserved", "distance"].map(str::to_owned);
+    let others = ["unobserved", "distance", "unplanned at_delivery", "unplanned done"].map(str::to_owned);
     for name in phases.iter().chain(&by_hand).chain(&inferred).chain(&others) {
         assert!(counts.get(name).is_some_and(|&count| count >= 10), "{name} in {counts:?}");
     }
@@ -300,7 +327,7 @@ fn the_hidden_status_is_that_of_the_oracle() {
         inputs.iter().for_each(|input| feed(&mut intake, input));
         let as_of = intake.instant();
         let schedules: BTreeMap<&str, TripSchedule> = inputs.iter().filter_map(schedule_of).collect();
-        for row in rows(&inputs).trips {
+        for row in rows(&inputs).trips.into_iter().filter(|row| row.auto.is_none()) {
             let inferred = row.inferred_status(schedules[&*row.trip_id], as_of);
             if !row.is_set_by_hand() {
                 assert_eq!(inferred, row.status, "{row:?}");

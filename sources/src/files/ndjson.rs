@@ -74,7 +74,8 @@ impl RecordSink for Warning<'_> {
                 self.sink.warning(self.line, warning);
             }
         }
-        if let Some(warning) = shape::ignored_rule(&record) {
+        let ignored = shape::ignored_rule(&record).or_else(|| shape::ignored_plan(&record));
+        if let Some(warning) = ignored {
             self.sink.warning(self.line, warning);
         }
         self.sink.record(received_time, record);

@@ -40,6 +40,7 @@ pub(crate) use position::{
     Optionals, Reading, check_id, ignition_in_json, ignition_in_text, number_in_json, number_in_text,
 };
 pub(crate) use ring::{INTERSECTION_BUDGET, self_intersection};
+pub(crate) use trip::ignored_plan;
 
 use crate::json;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{LocationEdit, Record, TripEdit, TripPlan, TripRow, TripStatus};
+use model::{LocationEdit, LocationKind, Record, TripEdit, TripPlan, TripRow, TripStatus};
 
 use super::Origin;
 use super::entity::{nested, optional_time, required_id, required_text, required_time, unknown_op};
@@ -29,7 +29,34 @@ pub(super) fn decode_trip(record: &Members<'_>, origin: Origin) -> Result<Record
         }
         other => return Err(unknown_op(other, "upsert, set_status and cancel")),
     };
-    Ok(Record::Trip { id, edit, json: record.compact_without("received_time")? })
+    let json = record.compact_without("received_time")?;
+    if matches!(edit, TripEdit::Plan(_))
+        && let Err(reason) = is_for_plans(&id)
+    {
+        return match origin {
+            Origin::Journalled | Origin::File => Ok(Record::Other { kind: "trip", json }),
+            Origin::Posted | Origin::Backfill => Err(reason),
+        };
+    }
+    Ok(Record::Trip { id, edit, json })
+}
+
+/// Earlier releases took any id. Such a plan is a record that says nothing since: its id is another trip's.
+fn is_for_plans(id: &str) -> Result<(), String> {
+    let reserved = TripRow::AUTO_ID;
+    if !id.starts_with(reserved) {
+        return Ok(());
+    }
+    let id = json::quoted(id);
+    Err(format!("trip: id {id}: ids that begin with {reserved} are those of trips that nobody planned"))
+}
+
+/// What is wrong with a plan that is kept and has no effect.
+pub(crate) fn ignored_plan(record: &Record) -> Option<String> {
+    let Record::Other { kind: "trip", json } = record else { return None };
+    let record = Members::parse(json).ok()?;
+    let id = required_id(&nested(&record, "trip").ok()?, "id").ok()?;
+    Some(format!("the plan has no effect: {}", is_for_plans(&id).err()?))
 }
 
 /// Who sets a status. Earlier releases took any text, so only the door is strict.
@@ -94,11 +121,26 @@ pub(super) fn decode_location(record: &Members<'_>, origin: Origin) -> Result<Re
     Ok(Record::Location { id, edit, json: record.compact_without("received_time")? })
 }
 
-/// The id of a location and its fence.
+/// The id of a location, its fence and its kind.
 fn located(location: &Members<'_>, origin: Origin) -> Result<(Arc<str>, LocationEdit), String> {
     let id = required_id(location, "id")?;
     let fence_id = fence_of(location, "fence_id", origin)?;
-    Ok((id, LocationEdit::Upsert { fence_id }))
+    let kind = match (location_kind(location), origin) {
+        (Err(_), Origin::Journalled | Origin::File) => None,
+        (kind, _) => kind?,
+    };
+    Ok((id, LocationEdit::Upsert { fence_id, kind }))
+}
+
+/// What a location is for. Such texts are typed by people: their case does not matter. Earlier releases gave the
+/// member back like any other.
+fn location_kind(location: &Members<'_>) -> Result<Option<LocationKind>, String> {
+    let Some(raw) = location.value("type") else { return Ok(None) };
+    let name = json::text(raw).ok_or("type must be text")?;
+    LocationKind::from_name(&name.trim().to_ascii_lowercase()).map(Some).ok_or_else(|| {
+        let known = LocationKind::ALL.map(LocationKind::as_str).join(", ");
+        format!("type {} is not known; known are {known}", json::quoted(&name))
+    })
 }
 
 /// A member that is the id of a fence; numbers become text, as in fences. Earlier releases gave it back like any

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use model::{LocationEdit, Record, TimeMs, TripEdit, TripPlan, TripStatus};
+use model::{LocationEdit, LocationKind, Record, TimeMs, TripEdit, TripPlan, TripStatus};
 
-use super::{Origin, decode_record};
+use super::{Origin, decode_record, ignored_plan};
 use crate::encode_record;
 use crate::testing::{Gather, Got};
 
@@ -93,7 +93,7 @@ fn locations_are_read() {
         ("", None),
     ] {
         let line = location(members);
-        let edit = LocationEdit::Upsert { fence_id: expected.map(Into::into) };
+        let edit = LocationEdit::Upsert { fence_id: expected.map(Into::into), kind: None };
         assert_eq!(decode(&line), Ok(Record::Location { id: "L1".into(), edit, json: line.clone() }));
     }
     let line = r#"{"type":"location","op":"delete","id":"L1"}"#;
@@ -107,7 +107,7 @@ fn a_fence_that_can_have_no_id_is_refused_at_the_door_and_none_behind_it() {
         format!(r#"{{"type":"location","op":"upsert","location":{{"id":"L1","fence_id":{fence_id}}}}}"#)
     };
     let located = |json: String, fence_id: Option<&str>| {
-        let edit = LocationEdit::Upsert { fence_id: fence_id.map(Into::into) };
+        let edit = LocationEdit::Upsert { fence_id: fence_id.map(Into::into), kind: None };
         Ok(Record::Location { id: "L1".into(), edit, json })
     };
     for (fence_id, word) in [
@@ -133,6 +133,53 @@ fn a_fence_that_can_have_no_id_is_refused_at_the_door_and_none_behind_it() {
         let deleted = Record::Location { id: "L1".into(), edit: LocationEdit::Delete, json: line.to_owned() };
         assert_eq!(decode_from(origin, line), Ok(deleted));
     }
+}
+
+#[test]
+fn a_location_may_say_what_it_is_for() {
+    let with = |kind: &str| {
+        format!(
+            r#"{{"type":"location","op":"upsert","location":{{"id":"L1","fence_id":"F","type":{kind}}}}}"#
+        )
+    };
+    let kind = |origin, value: &str| match decode_from(origin, &with(value)) {
+        Ok(Record::Location { edit: LocationEdit::Upsert { kind, .. }, .. }) => Ok(kind),
+        Ok(other) => panic!("{other:?}"),
+        Err(reason) => Err(reason),
+    };
+    for origin in [Origin::Posted, Origin::Journalled, Origin::Backfill, Origin::File] {
+        for known in LocationKind::ALL {
+            assert_eq!(kind(origin, &format!("{:?}", known.as_str())), Ok(Some(known)));
+        }
+        assert_eq!(kind(origin, "\" Terminal\""), Ok(Some(LocationKind::Terminal)));
+        assert_eq!(kind(origin, "null"), Ok(None));
+        let is_at_door = matches!(origin, Origin::Posted | Origin::Backfill);
+        for value in ["7", "\"\"", "\"port\""] {
+            match kind(origin, value) {
+                Err(reason) => assert!(is_at_door && reason.starts_with("location: type"), "{reason}"),
+                Ok(kind) => assert_eq!((is_at_door, kind), (false, None)),
+            }
+        }
+    }
+}
+
+#[test]
+fn ids_of_trips_that_nobody_planned_are_for_no_plan() {
+    let line = PLAN.replace("01/Apr/2025-T1-CA60", "auto:T1:5");
+    for origin in [Origin::Posted, Origin::Backfill] {
+        let reason = decode_from(origin, &line).unwrap_err();
+        assert!(reason.contains("\"auto:T1:5\"") && reason.contains("nobody planned"), "{reason}");
+    }
+    for origin in [Origin::Journalled, Origin::File] {
+        let record = decode_from(origin, &line).unwrap();
+        assert_eq!(record, Record::Other { kind: "trip", json: line.clone() });
+        let warning = ignored_plan(&record).unwrap();
+        assert!(warning.starts_with("the plan has no effect: trip: id \"auto:T1:5\""), "{warning}");
+    }
+    assert_eq!(ignored_plan(&decode(PLAN).unwrap()), None);
+    // Nothing comes of a status without a plan.
+    let status = r#"{"type":"trip","op":"cancel","id":"auto:T1:5","by":"ada"}"#;
+    assert!(matches!(decode_from(Origin::Posted, status), Ok(Record::Trip { .. })));
 }
 
 #[test]

@@ -30,6 +30,12 @@ pub(in crate::http) struct TripRowDoc {
     distance_m: Option<i64>,
     /// It was served, and nobody saw its vehicle at the pickup.
     departure_unobserved: bool,
+    /// `auto`: it is made of visits, and nobody planned it. Planned trips do not have this and the next two.
+    source: Option<String>,
+    /// The terminal that it left.
+    pickup: Option<String>,
+    /// The client that it came to.
+    delivery: Option<String>,
 }
 
 /// A trip: its row, and what is planned.
@@ -49,8 +55,8 @@ pub(in crate::http) struct TripDoc {
     eta_high: Option<String>,
     /// The status by what is seen, where another one was set by hand; else null.
     inferred_status: Option<String>,
-    /// The last plan, with all fields that it was given.
-    plan: serde_json::Value,
+    /// The last plan, with all fields that it was given; null where nobody planned it.
+    plan: Option<serde_json::Value>,
 }
 
 /// One trip.
@@ -213,8 +219,9 @@ pub(in crate::http) struct TrackingRestDoc {
     pickup_name: Option<String>,
     /// Of the location, where it has a name.
     delivery_name: Option<String>,
+    /// Null where nobody planned it.
     #[schema(format = DateTime)]
-    scheduled_departure: String,
+    scheduled_departure: Option<String>,
     #[schema(format = DateTime)]
     scheduled_arrival: Option<String>,
     #[schema(format = DateTime)]

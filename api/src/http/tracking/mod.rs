@@ -211,8 +211,9 @@ impl Tracking {
         let mut fixes = page.unwrap_or_default();
         fixes.retain(|fix| !fix.is_jump());
         let name = |place: &str| state.trips.location(place).and_then(|location| location.name.as_deref());
-        let (pickup_name, delivery_name) =
-            (name(&trip.plan.pickup).map(str::to_owned), name(&trip.plan.delivery).map(str::to_owned));
+        let (pickup, delivery) = trip.places().unzip();
+        let named = |place: Option<&Arc<str>>| place.and_then(|place| name(place)).map(str::to_owned);
+        let (pickup_name, delivery_name) = (named(pickup), named(delivery));
         Ok(Tracking { stamp: state.stamp, trip, pickup_name, delivery_name, fixes })
     }
 
@@ -220,7 +221,7 @@ impl Tracking {
     async fn write_rest(self, out: &mut Vec<u8>, position: Option<TrackFix>) -> Result<(), Problem> {
         let TripRow { trip_id, phase, status, pickup_arrival, actual_departure, arrival, offload, .. } =
             &self.trip.row;
-        let schedule = self.trip.plan.schedule;
+        let schedule = self.trip.plan.as_ref().map(|plan| plan.schedule);
         let hidden = hidden_status(&self.trip, self.stamp.instant).map(TripStatus::as_str);
         let texts = [
             ("trip_id", Some(&**trip_id)),
@@ -235,8 +236,8 @@ impl Tracking {
             write_text(out, text);
         }
         let times = [
-            ("scheduled_departure", Some(schedule.departure)),
-            ("scheduled_arrival", schedule.arrival),
+            ("scheduled_departure", schedule.map(|schedule| schedule.departure)),
+            ("scheduled_arrival", schedule.and_then(|schedule| schedule.arrival)),
             ("pickup_arrival", *pickup_arrival),
             ("actual_departure", *actual_departure),
             ("arrival", *arrival),

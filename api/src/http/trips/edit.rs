@@ -21,7 +21,7 @@ use crate::http::params::Id;
 use crate::http::submit::{Door, EditTurn, submit};
 use crate::http::{MIN_TICK_WAIT, Shared, edits, now_ms};
 use crate::problem::Problem;
-use crate::views::{State as ViewState, TripView};
+use crate::views::{KeptPlan, State as ViewState, TripView};
 
 /// The fields of a trip, as they came.
 type Fields = BTreeMap<String, Box<RawValue>>;
@@ -102,6 +102,7 @@ fn judge_new(shared: &Shared, fields: &mut Fields) -> Result<String, Problem> {
         ("If-Match" = Option<String>, Header, description = "`ETag` of the trip that the change is made of.")),
     responses(
     (status = 200, description = "Durable.", body = ReceiptDoc),
+    (status = 409, description = "Nobody planned it.", body = ProblemDoc, content_type = "application/problem+json"),
     (status = 412, description = "The trip was changed since.", body = ProblemDoc,
         content_type = "application/problem+json"),
     (status = 422, description = "It breaks a rule.", body = RuleProblemDoc,
@@ -136,12 +137,13 @@ pub(in crate::http) async fn patch_trip(
         let _held = held;
         edits::catch_up(&shared_too, edits::WAIT_IN_TURN).await?;
         let trip = super::find_trip(&shared_too.api.views.read(), &id)?;
+        let plan = trip.plan.clone().ok_or_else(|| nobody_planned(&id))?;
         if let Some(tags) = edited {
             refuse_changed(&trip, &id, &tags)?;
         }
         let mut records = Vec::new();
         if !changes.is_empty() {
-            let fields = judge_changed(&shared_too, &trip, changes)?;
+            let fields = judge_changed(&shared_too, &trip, &plan, changes)?;
             records.push(upsert_record(&fields, by.as_deref()));
         }
         if let (Some(status), Some(by)) = (status, by) {
@@ -155,8 +157,13 @@ pub(in crate::http) async fn patch_trip(
 }
 
 /// Holds a changed plan against the rules: only what becomes another is judged.
-fn judge_changed(shared: &Shared, trip: &TripView, changes: Fields) -> Result<Fields, Problem> {
-    let mut fields = serde_json::from_str::<Fields>(&trip.plan.json)
+fn judge_changed(
+    shared: &Shared,
+    trip: &TripView,
+    before: &KeptPlan,
+    changes: Fields,
+) -> Result<Fields, Problem> {
+    let mut fields = serde_json::from_str::<Fields>(&before.json)
         .map_err(|err| Problem::internal(format!("the kept plan of {:?}: {err}", trip.row.trip_id)))?;
     let names_vehicle = changes.contains_key("vehicle_id");
     let names_driver = changes.contains_key("driver_id");
@@ -172,7 +179,6 @@ fn judge_changed(shared: &Shared, trip: &TripView, changes: Fields) -> Result<Fi
         name_vehicle(&state, &mut fields)?;
     }
     let (_, plan) = rules::read_plan(&upsert_record(&fields, None)).map_err(Broken::problem)?;
-    let before = &trip.plan;
     let driver_id = driver_of(&fields).map_err(Broken::problem)?;
     let judge = || {
         let now = now_ms();
@@ -203,6 +209,14 @@ fn judge_changed(shared: &Shared, trip: &TripView, changes: Fields) -> Result<Fi
     };
     judge().map_err(Broken::problem)?;
     Ok(fields)
+}
+
+/// A trip that is made of visits is what was seen, until a plan accounts for it.
+fn nobody_planned(id: &str) -> Problem {
+    Problem::conflict(format!(
+        "nobody planned trip {id:?}: it is made of visits, so there is nothing to change; post a trip record to \
+         /api/v1/records that plans one for its vehicle, its places and its time, and this one gives way to that"
+    ))
 }
 
 /// A change made of one state of a trip must not take away what another one has made of it since.

@@ -38,9 +38,9 @@ pub(super) struct TripParams {
     pickup: Option<String>,
     /// Only to this location or fence.
     delivery: Option<String>,
-    /// Only with a scheduled departure at this time, RFC 3339, or later.
+    /// Only with a scheduled departure, or an actual one where nothing was planned, at this time, RFC 3339, or later.
     from: Option<String>,
-    /// Only with a scheduled departure before this time, RFC 3339.
+    /// Only with such a departure before this time, RFC 3339.
     to: Option<String>,
     /// `true`: only those that are not over and are delayed, by what is seen or by hand.
     #[param(value_type = Option<bool>)]
@@ -147,7 +147,7 @@ fn write_trip(out: &mut Vec<u8>, trip: &TripView, as_of: TimeMs) {
     out.extend_from_slice(b",\"inferred_status\":");
     write_text(out, hidden_status(trip, as_of).map(TripStatus::as_str));
     out.extend_from_slice(b",\"plan\":");
-    out.extend_from_slice(trip.plan.json.as_bytes());
+    out.extend_from_slice(trip.plan.as_ref().map_or("null", |plan| &*plan.json).as_bytes());
 }
 
 /// The status by the evidence, where another one was set by hand.

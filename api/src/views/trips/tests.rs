@@ -1,6 +1,6 @@
 //! Which trips a page holds, and what is kept of each.
 
-use model::TripPlan;
+use model::{AutoPlaces, TripPlan};
 
 use super::*;
 
@@ -20,6 +20,7 @@ fn row(id: &str, vehicle: &str) -> TripRow {
         tat_s: None,
         distance_m: None,
         departure_unobserved: false,
+        auto: None,
     }
 }
 
@@ -57,8 +58,9 @@ fn ids(page: &Page<TripView, Arc<str>>) -> Vec<&str> {
 fn the_last_plan_is_kept_beside_the_row() {
     let mut trips = ten();
     let shown = trips.get("t3").unwrap();
-    assert_eq!(&*shown.plan.json, r#"{"id":"t3","weight_t":2.50}"#, "all of its fields, as they came");
-    assert_eq!(shown.plan.schedule.departure, TimeMs(3 * HOUR));
+    let plan = shown.plan.as_ref().unwrap();
+    assert_eq!(&*plan.json, r#"{"id":"t3","weight_t":2.50}"#, "all of its fields, as they came");
+    assert_eq!(plan.schedule.departure, TimeMs(3 * HOUR));
     let before = shown.fingerprint();
     // Another vehicle drives it, at another time.
     trips.take_record(&planned("t3", "T0", 20));
@@ -126,11 +128,31 @@ fn only_what_meets_the_filter_is_shown() {
 }
 
 #[test]
+fn what_nobody_planned_is_found_by_its_departure_and_its_places() {
+    let mut trips = ten();
+    let auto = Some(AutoPlaces { pickup: "A".into(), delivery: "D".into() });
+    let made =
+        TripRow { auto, actual_departure: Some(TimeMs(5 * HOUR + 1)), ..row("auto:T1:18000001", "T1") };
+    trips.apply(&made, true);
+    let shown = |filter: &TripFilter| -> Vec<String> {
+        ids(&trips.page(filter, TimeMs(0), None, 100)).into_iter().map(str::to_owned).collect()
+    };
+    let times =
+        TripFilter { from: Some(TimeMs(5 * HOUR)), to: Some(TimeMs(6 * HOUR)), ..TripFilter::default() };
+    assert_eq!(shown(&times), ["auto:T1:18000001", "t5"]);
+    let to_d = TripFilter { pickup: Some("A".into()), delivery: Some("D".into()), ..TripFilter::default() };
+    assert_eq!(shown(&to_d), ["auto:T1:18000001"]);
+    assert!(trips.get("auto:T1:18000001").unwrap().plan.is_none());
+    trips.apply(&made, false);
+    assert_eq!((trips.len(), ids(&trips.page(&times, TimeMs(0), None, 100))), (10, vec!["t5"]));
+}
+
+#[test]
 fn locations_are_known_by_their_last_record() {
     let mut trips = Trips::default();
     let record =
         |json: &str, edit: LocationEdit| LocationRecord { id: "L".into(), edit, json: json.to_owned() };
-    let upsert = |fence: &str| LocationEdit::Upsert { fence_id: Some(fence.into()) };
+    let upsert = |fence: &str| LocationEdit::Upsert { fence_id: Some(fence.into()), kind: None };
     trips.take_location(&record(r#"{"location":{"id":"L","name":"Ibeshe"}}"#, upsert("f")));
     let expected = LocationView { fence_id: Some("f".into()), name: Some("Ibeshe".into()) };
     assert_eq!(trips.location("L"), Some(&expected));

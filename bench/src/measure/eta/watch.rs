@@ -53,7 +53,7 @@ impl Watch {
         }
         for record in &closed.location_records {
             match &record.edit {
-                LocationEdit::Upsert { fence_id } => {
+                LocationEdit::Upsert { fence_id, .. } => {
                     self.locations.insert(record.id.clone(), fence_id.clone())
                 }
                 LocationEdit::Delete => self.locations.remove(&record.id),

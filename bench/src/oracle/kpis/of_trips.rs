@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{KpiSliceKind, TimeMs, Window};
 
 use super::{Facts, Tallies, all, holds};
-use crate::oracle::trips::Course;
+use crate::oracle::trips::{AutoTrip, Course};
 
 /// A departure so long after its schedule is still on time. An arrival has to be there.
 const DEPARTURE_TOLERANCE_MS: i64 = 30 * 60_000;
@@ -23,6 +23,33 @@ pub(super) fn on_trip(trip: &Course) -> Option<Window> {
     let start = trip.row.actual_departure?;
     let end = trip.moments.over().unwrap_or(TimeMs(i64::MAX));
     (start < end).then_some(Window { start, end })
+}
+
+/// When its vehicle was on a trip that nobody planned: from the departure to the offload.
+pub(super) fn on_auto_trip(trip: &AutoTrip) -> Window {
+    Window { start: trip.departure, end: trip.row.offload.unwrap_or(TimeMs(i64::MAX)) }
+}
+
+/// What is counted of trips that nobody planned: they have no client, and no schedule.
+pub(super) fn count_auto(facts: &Facts<'_>, kind: KpiSliceKind, passed: Window, tallies: &mut Tallies) {
+    for trip in &facts.auto_trips {
+        let slice_at = |place: &Arc<str>| match kind {
+            KpiSliceKind::Fleet => Some(all()),
+            KpiSliceKind::Client => None,
+            KpiSliceKind::Location => Some(place.clone()),
+            KpiSliceKind::Truck => Some(trip.row.vehicle_id.clone()),
+        };
+        if let Some(id) = slice_at(&trip.pickup).filter(|_| holds(passed, trip.departure)) {
+            tallies.entry(id).or_default().started += 1;
+        }
+        if let Some(offload) = trip.row.offload
+            && let Some(id) = slice_at(&trip.delivery).filter(|_| holds(passed, offload))
+        {
+            let tally = tallies.entry(id).or_default();
+            tally.completed += 1;
+            tally.tats_s.extend(trip.row.tat_s);
+        }
+    }
 }
 
 pub(super) fn count(facts: &Facts<'_>, kind: KpiSliceKind, passed: Window, tallies: &mut Tallies) {

@@ -48,7 +48,9 @@ fn count_legs(facts: &Facts<'_>, vehicle_id: &str, passed: Window, tally: &mut T
 /// Time in which it could drive, and in which it was on a trip besides.
 fn count_trips(facts: &Facts<'_>, vehicle_id: &str, passed: Window, tally: &mut Tally) {
     let of_it = facts.trips.iter().filter(|trip| *trip.plan.vehicle_id == *vehicle_id);
-    let on_trips = joined(of_it.filter_map(of_trips::on_trip).collect());
+    let auto = facts.auto_trips.iter().filter(|trip| *trip.row.vehicle_id == *vehicle_id);
+    let on_trips = of_it.filter_map(of_trips::on_trip).chain(auto.map(of_trips::on_auto_trip));
+    let on_trips = joined(on_trips.collect());
     let first_fix = facts.good_fixes.get(vehicle_id).map(|fixes| fixes[0].time);
     for period in facts.admitted.vehicles.periods(vehicle_id, first_fix) {
         if period.is_operational {

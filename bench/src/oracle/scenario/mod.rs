@@ -15,7 +15,8 @@
 //!     followed by any of: arrives T (the scheduled arrival), along FENCE (the corridor), for CLIENT,
 //!     via PLACE (a waypoint)
 //! status t1 completed by ada        a status by hand; `inferred` goes back to the inferred one
-//! location shop at yard             a location and its fence; or `nowhere` (it has none), or `deleted`
+//! location shop at yard client      a location, its fence and its type, where it has one; or `nowhere` (it has no
+//!     fence), or `deleted`
 //! rule overspeed fleet limit 50     of a kind and a scope: fleet, company ID, vehicle ID or fence ID
 //!     followed by any of: limit N (the threshold), for SECONDS (the duration), severity NAME, off, always (it
 //!     corrects history)
@@ -41,6 +42,7 @@
 //! trip t1 T1 done completed pickup 08:00 departure 08:34 arrival 09:00 offload 09:30 tat 3360 distance 12000
 //!     of a trip what is null is left out; `by ada` follows the status where it was set by hand, and
 //!     `unobserved` ends the line of one whose departure was not observed
+//! trip auto T1 port shop done completed pickup ...   a trip that nobody planned, between its locations
 //! ```
 //!
 //! Alerts are printed apart, by [`print_alerts`], since nearly every scenario has some: a silent vehicle is offline.

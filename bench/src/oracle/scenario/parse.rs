@@ -5,8 +5,8 @@ use std::slice::Iter;
 use std::sync::Arc;
 
 use model::{
-    BadFields, Coord, Fence, FenceSettings, LocationEdit, Position, Ring, Schedule, SettingValue, Shape,
-    TimeMs, TripEdit, TripPlan, TripStatus, VehicleEdit, ring_from_degrees, time_zone,
+    BadFields, Coord, Fence, FenceSettings, LocationEdit, LocationKind, Position, Ring, Schedule,
+    SettingValue, Shape, TimeMs, TripEdit, TripPlan, TripStatus, VehicleEdit, ring_from_degrees, time_zone,
 };
 
 use super::kpis::is_filter;
@@ -176,11 +176,20 @@ fn status(words: &mut Words<'_>) -> Result<TripEdit, String> {
 
 fn location(words: &mut Words<'_>) -> Result<LocationEdit, String> {
     match value(words, "a location")? {
-        "at" => Ok(LocationEdit::Upsert { fence_id: Some(text(words, "at")?.into()) }),
-        "nowhere" => Ok(LocationEdit::Upsert { fence_id: None }),
+        "at" => {
+            let fence_id = Some(text(words, "at")?.into());
+            Ok(LocationEdit::Upsert { fence_id, kind: location_kind(words)? })
+        }
+        "nowhere" => Ok(LocationEdit::Upsert { fence_id: None, kind: location_kind(words)? }),
         "deleted" => Ok(LocationEdit::Delete),
         other => Err(format!("a location is at a fence, nowhere or deleted, not {other:?}")),
     }
+}
+
+fn location_kind(words: &mut Words<'_>) -> Result<Option<LocationKind>, String> {
+    let Some(word) = words.next() else { return Ok(None) };
+    let kind = LocationKind::from_name(word.plain());
+    kind.map(Some).ok_or_else(|| format!("{:?} is no type of a location", word.text))
 }
 
 fn vehicle(words: &mut Words<'_>) -> Result<VehicleEdit, String> {

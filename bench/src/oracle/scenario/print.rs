@@ -3,8 +3,8 @@
 use std::fmt::{self, Write};
 
 use model::{
-    BadFields, Fence, LocationEdit, Position, Ring, SettingValue, Shape, TimeMs, TripEdit, TripRow,
-    TripStatus, UNITS_PER_DEGREE, VehicleEdit,
+    AutoPlaces, BadFields, Fence, LocationEdit, Position, Ring, SettingValue, Shape, TimeMs, TripEdit,
+    TripRow, TripStatus, UNITS_PER_DEGREE, VehicleEdit,
 };
 
 use super::words::{first_word, quoted, word};
@@ -57,8 +57,13 @@ fn write_input(out: &mut String, input: &Input) -> fmt::Result {
         Input::Location { id, edit, .. } => {
             write!(out, "location {} ", word(id))?;
             match edit {
-                LocationEdit::Upsert { fence_id: Some(fence_id) } => write!(out, "at {}", word(fence_id))?,
-                LocationEdit::Upsert { fence_id: None } => out.push_str("nowhere"),
+                LocationEdit::Upsert { fence_id, kind } => {
+                    match fence_id {
+                        Some(fence_id) => write!(out, "at {}", word(fence_id))?,
+                        None => out.push_str("nowhere"),
+                    }
+                    kind.map_or(Ok(()), |kind| write!(out, " {}", kind.as_str()))?;
+                }
                 LocationEdit::Delete => out.push_str("deleted"),
             }
         }
@@ -245,7 +250,14 @@ fn write_rows(out: &mut String, rows: &Rows) -> fmt::Result {
 
 fn write_trip(out: &mut String, row: &TripRow) -> fmt::Result {
     let (trip, vehicle) = (word(&row.trip_id), word(&row.vehicle_id));
-    write!(out, "trip {trip} {vehicle} {} {}", row.phase.as_str(), row.status.as_str())?;
+    match &row.auto {
+        // Its id is its vehicle and its departure, which follow.
+        Some(AutoPlaces { pickup, delivery }) => {
+            write!(out, "trip auto {vehicle} {} {}", word(pickup), word(delivery))?;
+        }
+        None => write!(out, "trip {trip} {vehicle}")?,
+    }
+    write!(out, " {} {}", row.phase.as_str(), row.status.as_str())?;
     let is_by_hand = &*row.status_by != TripRow::INFERRED;
     write_value(out, "by", is_by_hand.then(|| word(&row.status_by)))?;
     write_value(out, "pickup", row.pickup_arrival.map(short))?;

@@ -35,7 +35,9 @@ trip 01/Apr/2025-T1 T1 "the depot" "" 08:00 arrives +06:30 along road for "A & C
 status t1 completed by ada
 status "t 2" inferred by "Ada L." @09:00
 location shop at yard
+location shop at yard service_area
 location shop nowhere @08:00
+location shop nowhere client
 location at deleted
 rule overspeed fleet
 rule overspeed fence "the yard" limit 60.05 for 30.5 severity critical off always @08:00
@@ -96,6 +98,7 @@ fn what_is_no_scenario_is_refused_by_line() {
         ("vehicle T1 sold", "operational, in maintenance or deleted"),
         ("vehicle T1 maintenance of", "missing after of"),
         ("location l gone", "at a fence, nowhere or deleted"),
+        ("location l at yard port", "no type of a location"),
         ("rule idle", "missing after a kind"),
         ("rule idle planet", "missing after a scope"),
         ("rule idle planet x", "is no scope"),

@@ -85,6 +85,16 @@ fn who_drove_there_before_says_how_long_it_takes() {
 }
 
 #[test]
+fn trips_that_nobody_planned_say_it_too() {
+    let six = six_earlier();
+    let drives: Vec<&str> = six.lines().filter(|line| !line.starts_with("trip ")).collect();
+    let drives = drives.join("\n");
+    let sites = "location a at depot terminal\nlocation b at shop client";
+    check(&format!("{sites}\n{drives}\n{LEAVES}"), &["t 08:55..09:25..11:10"]);
+    check(&format!("{sites}\n{drives}\n{LEAVES}\nset trips.auto true"), &["t 09:00..09:10..09:30"]);
+}
+
+#[test]
 fn a_trip_counts_from_the_first_mark_after_its_arrival() {
     let six = six_earlier();
     let leaves = "trip t T1 a b 06:10\nT1 06:10 DEPOT\nT1 06:40 ROAD";

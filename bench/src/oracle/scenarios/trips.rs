@@ -11,6 +11,7 @@ use super::parse;
 use crate::oracle::recompute_rows;
 use crate::oracle::scenario::print_rows;
 
+mod auto;
 mod by_hand;
 mod corrections;
 

@@ -97,6 +97,7 @@ pub(super) fn row(trip: &Trip<'_>, outcome: &Outcome, instant: TimeMs, good_fixe
         distance_m: span(times.actual_departure, times.arrival)
             .map(|(from, to)| thousandth(travelled_mm(good_fixes, from, to))),
         departure_unobserved,
+        auto: None,
     }
 }
 
@@ -115,13 +116,13 @@ fn inferred(trip: &Trip<'_>, times: &Times, phase: TripPhase, instant: TimeMs) -
 }
 
 /// The legs between consecutive fixes of a period, both its ends included, each rounded to a millimetre.
-fn travelled_mm(good_fixes: &[Fix], from: TimeMs, to: TimeMs) -> i64 {
+pub(super) fn travelled_mm(good_fixes: &[Fix], from: TimeMs, to: TimeMs) -> i64 {
     let of_period: Vec<&Fix> = good_fixes.iter().filter(|fix| from <= fix.time && fix.time <= to).collect();
     of_period.windows(2).map(|leg| (geodesic_m(leg[0].at, leg[1].at) * 1000.0).round() as i64).sum()
 }
 
 /// Thousandths to whole ones, half to even.
-fn thousandth(thousandths: i64) -> i64 {
+pub(super) fn thousandth(thousandths: i64) -> i64 {
     let (whole, rest) = (thousandths.div_euclid(1000), thousandths.rem_euclid(1000));
     let is_up = rest > 500 || (rest == 500 && whole % 2 != 0);
     whole + i64::from(is_up)

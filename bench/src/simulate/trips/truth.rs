@@ -83,6 +83,7 @@ pub(crate) fn of_truck<'a>(
                 .zip(arrival)
                 .map(|(from, to)| thousandth(travelled_mm(world, trip.truck, (from, to), seen.noise))),
             departure_unobserved: is_served && matches!(trip.fate, Fate::PickupUnseen { .. }),
+            auto: None,
         };
         Outcome { trip, row, ended_by_hand: hand.end, failed_at: has_failed.then(|| trip.limit()) }
     };

@@ -2,8 +2,8 @@
 
 use bench::oracle::Input;
 use model::{
-    AlertRule, Coord, Fence, LocationEdit, PositionRef, ProviderAlert, Record, Ring, Severity, Shape, TimeMs,
-    TripEdit, TripStatus, VehicleEdit,
+    AlertRule, Coord, Fence, LocationEdit, LocationKind, PositionRef, ProviderAlert, Record, Ring, Severity,
+    Shape, TimeMs, TripEdit, TripStatus, VehicleEdit,
 };
 use serde_json::{Value, json};
 
@@ -114,8 +114,9 @@ fn trip(id: &str, edit: &TripEdit) -> Value {
 
 fn location(id: &str, edit: &LocationEdit) -> Value {
     match edit {
-        LocationEdit::Upsert { fence_id } => {
-            let location = json!({"id": id, "fence_id": fence_id.as_deref()});
+        LocationEdit::Upsert { fence_id, kind } => {
+            let kind = kind.map(LocationKind::as_str);
+            let location = json!({"id": id, "fence_id": fence_id.as_deref(), "type": kind});
             json!({"type": "location", "op": "upsert", "location": location})
         }
         LocationEdit::Delete => json!({"type": "location", "op": "delete", "id": id}),

@@ -1,6 +1,6 @@
 //! Trips that are late, and trucks that leave their way.
 
-use super::{check, check_course};
+use super::{alerts, check, check_course, parse, with_places};
 
 const LEAVES_LATE: &str = "trip_delay warning T1 08:00.. due 10:00 trip t {\"of\":\"departure\"}";
 
@@ -204,4 +204,14 @@ fn without_a_corridor_in_force_nobody_deviates() {
         &format!("{way} to 09:00\n{aside}"),
         "route_deviation warning T1 08:30.. due 08:35 fence way trip t",
     );
+}
+
+#[test]
+fn nothing_is_expected_of_a_trip_that_nobody_planned() {
+    let drive = "location port at depot terminal\nlocation acme at shop client
+                 T1 08:00 DEPOT\nT1 08:30 ROAD\nT1 08:50 ROAD\nT1 09:00 SHOP\nT1 09:30 ROAD\nclock 12:00";
+    let told = |before: &str| alerts(&parse(&with_places(&format!("{before}\n{drive}"))), "");
+    let of_a_plan = told("trip t T1 port acme 08:00");
+    assert!(of_a_plan.iter().any(|line| line.ends_with("trip t")), "{of_a_plan:?}");
+    assert_eq!(told("set trips.auto true"), told(""));
 }

@@ -293,3 +293,33 @@ fn who_is_cancelled_after_the_offload_did_both() {
          kpi day 00:00 fleet trips_completed 1",
     );
 }
+
+#[test]
+fn a_trip_that_nobody_planned_counts_but_for_what_takes_a_schedule_or_a_client() {
+    // On the trip for one hour of 105 minutes.
+    check(
+        &format!(
+            "? day trips_*\n? day on_time*\n? day tat*\n? day fleet utilization_bp\nset trips.auto true
+             location port at depot terminal\nlocation acme at shop client\n{DRIVE}\nclock 09:45"
+        ),
+        "kpi day 00:00 fleet tat_mean_s 3600
+         kpi day 00:00 fleet tat_p50_s 3600
+         kpi day 00:00 fleet tat_p90_s 3600
+         kpi day 00:00 fleet trips_cancelled 0
+         kpi day 00:00 fleet trips_completed 1
+         kpi day 00:00 fleet trips_delayed 0
+         kpi day 00:00 fleet trips_failed 0
+         kpi day 00:00 fleet trips_started 1
+         kpi day 00:00 fleet utilization_bp 5714
+         kpi day 00:00 location acme tat_mean_s 3600
+         kpi day 00:00 location acme tat_p50_s 3600
+         kpi day 00:00 location acme tat_p90_s 3600
+         kpi day 00:00 location acme trips_completed 1
+         kpi day 00:00 location port trips_started 1
+         kpi day 00:00 truck T1 tat_mean_s 3600
+         kpi day 00:00 truck T1 tat_p50_s 3600
+         kpi day 00:00 truck T1 tat_p90_s 3600
+         kpi day 00:00 truck T1 trips_completed 1
+         kpi day 00:00 truck T1 trips_started 1",
+    );
+}

@@ -469,6 +469,7 @@ mod tests {
         let mut metrics: Vec<KpiMetric> = KpiMetric::NAMED.into_iter().chain(others).chain(alerts).collect();
         metrics.sort();
         assert!(metrics.is_sorted_by_key(|metric| metric.name()));
+        assert!(metrics[0] > KpiMetric::Alerts("".into()), "nothing is before it");
     }
 
     #[test]

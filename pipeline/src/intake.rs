@@ -168,6 +168,15 @@ impl Intake {
 
     /// Ends a tick. Time may have passed without a record: the instant is at least `at_least`.
     pub fn finish_tick(&mut self, at_least: Option<TimeMs>) -> TickInput {
+        self.finish(at_least, false)
+    }
+
+    /// Ends the tick behind which no record comes any more.
+    pub fn finish_last_tick(&mut self) -> TickInput {
+        self.finish(None, true)
+    }
+
+    fn finish(&mut self, at_least: Option<TimeMs>, is_last: bool) -> TickInput {
         if let Some(time) = at_least {
             self.instant = self.instant.max(time.0);
             self.largest_seen = self.largest_seen.max(time.0);
@@ -179,9 +188,9 @@ impl Intake {
         tick.records = self.records;
         let of_tick = Control::Tick { instant: self.instant, last_seq: self.records, edge: self.reach() };
         tick.controls.insert(0, of_tick);
-        let of_trips = TripControl::Tick { instant: self.instant, last_seq: self.records, edge: self.edge };
-        tick.trip_controls.insert(0, of_trips);
-        let (instant, last_seq, edge) = (self.instant, self.records, self.reach());
+        let (instant, last_seq, edge) = (self.instant, self.records, self.edge);
+        tick.trip_controls.insert(0, TripControl::Tick { instant, last_seq, edge, is_last });
+        let edge = self.reach();
         tick.alert_controls.insert(0, AlertControl::Tick { instant, last_seq, edge });
         tick
     }

@@ -104,9 +104,7 @@ pub fn replay(options: &ReplayOptions, follower: &mut dyn Follower) -> Result<Re
     while run.reader.fill(&mut run.driver.intake, follower)? {
         run.end_tick(follower)?;
     }
-    if run.tick == 0 {
-        run.end_tick(follower)?;
-    }
+    run.end(follower)?;
     while let Some(closed) = run.driver.close_next()? {
         run.take(closed, follower)?;
     }
@@ -130,6 +128,16 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Behind all records: KPIs are of all of them, however they were split into ticks.
+    fn end(&mut self, follower: &mut dyn Follower) -> Result<(), ReplayError> {
+        self.tick += 1;
+        let input = self.driver.intake.finish_last_tick();
+        if let Some(closed) = self.driver.submit(self.tick, input)? {
+            self.take(closed, follower)?;
+        }
+        Ok(())
+    }
+
     fn end_tick(&mut self, follower: &mut dyn Follower) -> Result<(), ReplayError> {
         self.tick += 1;
         let input = self.driver.intake.finish_tick(None);

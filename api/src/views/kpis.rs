@@ -119,12 +119,13 @@ impl KpiFilter {
             && self.metric.as_ref().is_none_or(|wanted| *wanted == key.metric)
     }
 
-    /// The first key that can meet the filter: keys are in order of span, slice, metric.
+    /// The first key that can meet the filter: keys are in order of span, slice, metric, and those of names.
     fn first(&self) -> Option<KpiKey> {
-        let kind = self.slice.unwrap_or(KpiSliceKind::Fleet);
+        let [first_kind, ..] = KpiSliceKind::ALL;
+        let kind = self.slice.unwrap_or(first_kind);
         let id = self.slice_id.as_ref().filter(|_| self.slice.is_some());
         let slice = KpiSlice { kind, id: id.cloned().unwrap_or_else(|| Arc::from("")) };
-        Some(KpiKey { span: self.span?, slice, metric: KpiMetric::NAMED[0].clone() })
+        Some(KpiKey { span: self.span?, slice, metric: KpiMetric::Alerts("".into()) })
     }
 
     /// Whether nothing behind this key can meet the filter.

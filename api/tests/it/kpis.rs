@@ -44,8 +44,8 @@ fn figures_of_now_are_listed() {
     let all = [
         "now all trucks:idle 3",
         "1h all visits 4",
-        "day all visits 5",
         "day all alerts:idle 1",
+        "day all visits 5",
         "day A b visits 2",
         "day T1 distance_m 900",
     ];
@@ -53,8 +53,8 @@ fn figures_of_now_are_listed() {
     assert_eq!(shown("span=day"), all[2..]);
     assert_eq!(shown("span=day&slice=fleet"), all[2..4]);
     assert_eq!(shown("slice=location&slice_id=A%20b"), all[4..5]);
-    assert_eq!(shown("metric=visits&limit=1"), [all[1], all[2], all[4]]);
-    assert_eq!(shown("metric=alerts:idle&slice=fleet&slice_id=all"), all[3..4]);
+    assert_eq!(shown("metric=visits&limit=1"), [all[1], all[3], all[4]]);
+    assert_eq!(shown("metric=alerts:idle&slice=fleet&slice_id=all"), all[2..3]);
     assert_eq!(shown("span=7d").len(), 0);
     let item = &service.get_json("/api/v1/kpis?span=day&slice=truck")["items"][0];
     let expected = json!({"span": "day", "start": "2026-01-04T23:00:00Z", "slice": "truck", "slice_id": "T1",
@@ -62,7 +62,7 @@ fn figures_of_now_are_listed() {
     assert_eq!(item, &expected);
     for (query, word) in [
         ("span=2h", "span must be one of now"),
-        ("slice=company", "slice must be one of fleet"),
+        ("slice=company", "slice must be one of client"),
         ("slice_id=A", "slice is not"),
         ("metric=speed", "metric must be"),
         ("metric=trucks:lost", "metric must be"),

@@ -119,7 +119,7 @@ impl EtaWork {
     fn tick(&mut self, controls: &[TripControl], facts: Vec<Fact>, emit: &mut dyn FnMut(Delta<EtaFacts>)) {
         let mut changed = Changed::default();
         for control in controls {
-            if let TripControl::Tick { instant, last_seq, edge } = control {
+            if let TripControl::Tick { instant, last_seq, edge, .. } = control {
                 let has_edge_moved = std::mem::replace(&mut self.edge, *edge) != *edge;
                 if has_edge_moved && *edge > self.mark.saturating_sub(SPEED_OF_MS) {
                     self.by_road.values().for_each(|on| changed.note(on.trip, Why::first(*last_seq)));

@@ -73,7 +73,8 @@ impl Pace {
             *self = Pace::of(vehicle, since, tracks);
         }
         self.since = since;
-        while let Some(leg) = self.legs.pop_front_if(|leg| leg.from < since) {
+        while let Some(leg) = self.legs.front().copied().filter(|leg| leg.from < since) {
+            self.legs.pop_front();
             self.add(leg, -1);
         }
         let ahead = self.legs.iter().rev().take_while(|leg| leg.to >= mark);

@@ -49,6 +49,22 @@ impl KpiFacts {
     }
 }
 
+/// The tick at which rows may move.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At {
+    pub instant: i64,
+    pub last_seq: u64,
+    /// See [`TripControl::Tick`](crate::trips::TripControl::Tick).
+    pub is_last: bool,
+}
+
+impl At {
+    /// Whether rows move that did last at a mark. The last tick brings them up to date at it once more.
+    pub fn moves(self, last: Option<i64>, mark: i64) -> bool {
+        last.is_none_or(|last| last < mark || (self.is_last && last == mark))
+    }
+}
+
 /// The kinds of slices that all workers add to. They have the same spans and hops.
 const KINDS: [KpiSliceKind; 3] = [KpiSliceKind::Fleet, KpiSliceKind::Client, KpiSliceKind::Location];
 
@@ -161,11 +177,12 @@ impl Board {
     }
 
     /// Brings up to date what a tick's instant lets move.
-    pub fn show(&mut self, instant: i64, last_seq: u64, mut emit: impl FnMut(Delta<KpiFacts>)) {
+    pub fn show(&mut self, at: At, mut emit: impl FnMut(Delta<KpiFacts>)) {
+        let At { instant, last_seq, .. } = at;
         for span in KpiSpan::ALL {
             let mark = span.mark(KpiSliceKind::Fleet, TimeMs(instant)).0;
             let of_span = &mut self.spans[span as usize];
-            if of_span.mark.is_some_and(|last| mark <= last) {
+            if !at.moves(of_span.mark, mark) {
                 continue;
             }
             of_span.mark = Some(mark);

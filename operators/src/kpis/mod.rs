@@ -1,9 +1,10 @@
 //! KPIs: what happened in windows of time, by slice.
 //!
 //! ```text
-//!   visits, trips, alerts ±-> [ parts: what, of whom, when ] --exchange by slice--> [ windows ] --> rows ±
-//!   steps of presence ------> [ sums of a tick by bucket   ] /                                       |
-//!   controls (every worker) -\\-------> [ days and weeks of this worker's trucks ] ------------------/
+//!   visits, trips, alerts ±-> [ parts: what, of whom, when ] --exchange by slice--> [ windows ] ---------> rows ±
+//!   steps of presence ------> [ sums of a tick by bucket   ] /                                            |
+//!   controls (every worker)    \--parts of trucks--> [ days and weeks of this worker's trucks ] ----------/
+//!                                  steps of presence -/
 //! ```
 //!
 //! Frontiers: as for visits; a tick is worked on at once when the inputs have passed it, first here and then, with

@@ -1,14 +1,14 @@
-//! The operators that count, and those that show.
+//! The operator that counts, and those that show.
 
 use differential_dataflow::{AsCollection, VecCollection};
 use model::{Cause, GraphSettings, Why};
 use serde::{Deserialize, Serialize};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::{Concat, OkErr};
 
-use super::board::{Board, KpiFacts};
+use super::board::{At, Board, KpiFacts};
 use super::gather::{DueAlert, Gather};
 use super::parts::{BUCKET_MS, Part, SliceKey, consolidate};
 use super::present::{Newests, Present};
@@ -29,14 +29,7 @@ enum Fact {
     Alert(Delta<DueAlert>),
 }
 
-/// What it gives.
-#[derive(Clone)]
-enum Counted {
-    Share(Share),
-    Row(Delta<KpiFacts>, u64),
-}
-
-/// What a worker adds to a slice that is not its own.
+/// What a worker adds to a slice.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Share {
     Part(Part),
@@ -62,11 +55,11 @@ impl Share {
 /// The counting state of one worker: a pure state machine.
 struct CountWork {
     gather: Gather,
-    trucks: Trucks,
     newests: Newests,
     /// What steps of this tick add up to.
     fleet: StepBuckets<BUCKET_MS>,
     instant: i64,
+    is_last: bool,
     /// The last mark of the present.
     present: Option<i64>,
     /// Vehicle numbers are spread over workers by remainder.
@@ -76,13 +69,13 @@ struct CountWork {
 
 impl CountWork {
     /// The state of worker `index` of `peers`.
-    fn new(settings: &GraphSettings, index: usize, peers: usize) -> CountWork {
+    fn new(index: usize, peers: usize) -> CountWork {
         CountWork {
             gather: Gather::new(peers),
-            trucks: Trucks::new(settings, index, peers),
             newests: Newests::default(),
             fleet: StepBuckets::default(),
             instant: 0,
+            is_last: false,
             present: None,
             peers: peers as u32,
             remainder: index as u32,
@@ -91,21 +84,19 @@ impl CountWork {
 
     fn tick(
         &mut self,
-        tick: u64,
         controls: &[TripControl],
         facts: &[Fact],
         tracks: &Tracks,
-        emit: &mut dyn FnMut(Counted),
+        emit: &mut dyn FnMut(Share),
     ) {
-        let last_seq = self.apply(controls);
+        self.apply(controls);
         let mut why_of_steps: Option<Why> = None;
         tracks.for_each_step(|step| {
             self.step(step);
             why_of_steps = Some(why_of_steps.map_or(step.why, |why| why.stronger(step.why)));
         });
         if let Some(why) = why_of_steps {
-            let share = |bucket: i64, sums: &StepSums| Counted::Share(Share::Steps(bucket, *sums, why));
-            self.fleet.take_before(i64::MAX, |bucket, sums| emit(share(bucket, sums)));
+            self.fleet.take_before(i64::MAX, |bucket, sums| emit(Share::Steps(bucket, *sums, why)));
         }
         let gather = &mut self.gather;
         for fact in facts {
@@ -122,31 +113,23 @@ impl CountWork {
         }
         gather.count_periods();
         consolidate(&mut gather.parts);
-        for part in gather.parts.drain(..) {
-            match part.slice {
-                SliceKey::Truck(vehicle) => self.trucks.add(vehicle, &part),
-                _ => emit(Counted::Share(Share::Part(part))),
-            }
-        }
+        gather.parts.drain(..).for_each(|part| emit(Share::Part(part)));
         let mark = Present::mark(self.instant);
-        if self.present.is_none_or(|last| last < mark) {
+        if self.present.is_none_or(|last| last < mark || self.is_last) {
             self.present = Some(mark);
             let here = (self.peers, self.remainder);
             let present = self.newests.at(mark, &self.gather.trucks, tracks, here);
-            emit(Counted::Share(Share::Present(present)));
+            emit(Share::Present(present));
         }
-        self.trucks.show(self.instant, last_seq, |delta| emit(Counted::Row(delta, tick)));
     }
 
-    /// Takes in the controls of a tick; tells its last record.
-    fn apply(&mut self, controls: &[TripControl]) -> u64 {
-        let mut last_seq = 0;
+    /// Takes in the controls of a tick.
+    fn apply(&mut self, controls: &[TripControl]) {
         let gather = &mut self.gather;
         for control in controls {
             match control {
-                TripControl::Tick { instant, last_seq: seq, .. } => {
-                    self.instant = self.instant.max(*instant);
-                    last_seq = *seq;
+                TripControl::Tick { instant, is_last, .. } => {
+                    (self.instant, self.is_last) = (self.instant.max(*instant), *is_last);
                 }
                 TripControl::Location { seq, location, fence, .. } => {
                     let fence = fence.as_ref().map(|fence| fence.as_ref().map(|place| place.key));
@@ -158,21 +141,15 @@ impl CountWork {
                 {
                     gather.vehicle(*vehicle, *instant, *is_operational, Why::first(*seq));
                 }
-                TripControl::Settings { seq, settings, is_first, .. } => {
-                    let why = Why { cause: Cause::Settings, seq: *seq };
-                    self.trucks.change_settings(settings, *is_first, why);
-                }
-                TripControl::Vehicle { .. } | TripControl::Plan { .. } | TripControl::Status { .. } => {}
+                _ => {}
             }
         }
-        last_seq
     }
 
     /// A step came or went.
     #[inline]
     fn step(&mut self, step: &Step) {
         self.gather.step(step);
-        self.trucks.step(step);
         self.newests.step((step.vehicle / self.peers) as usize, step);
         self.fleet.add(step);
     }
@@ -202,29 +179,68 @@ pub fn kpis<'scope>(
     };
     let facts = visits.inner.map(of_visit).concat(trips.planned.inner.map(of_trip));
     let facts = facts.concat(trips.auto.inner.map(of_auto_trip)).concat(alerts.inner.map(of_alert));
-    let counted = count(facts, controls.clone(), tracks, settings);
-    let of_trucks = counted.clone().flat_map(|counted| match counted {
-        Counted::Row(delta, tick) => Some(((delta.row, delta.why), tick, isize::from(delta.diff))),
-        Counted::Share(_) => None,
+    let shares = count(facts, controls.clone(), tracks.clone());
+    let (of_trucks, shares) = shares.ok_err(|share| match share {
+        Share::Part(part @ Part { slice: SliceKey::Truck(_), .. }) => Ok(part),
+        share => Err(share),
     });
-    let shares = counted.flat_map(|counted| match counted {
-        Counted::Share(share) => Some(share),
-        Counted::Row(..) => None,
-    });
-    show(shares, controls, settings).concat(of_trucks).as_collection()
+    let trucks = show_trucks(of_trucks, controls.clone(), tracks, settings);
+    show(shares, controls, settings).concat(trucks).as_collection()
 }
 
-/// Counts what happened on a worker, and shows its trucks.
+/// Counts what happened on a worker.
 fn count<'scope>(
     facts: StreamVec<'scope, u64, Fact>,
     controls: StreamVec<'scope, u64, TripControl>,
     tracks: Tracks,
-    settings: &GraphSettings,
-) -> StreamVec<'scope, u64, Counted> {
+) -> StreamVec<'scope, u64, Share> {
     let (index, peers) = (controls.scope().index(), controls.scope().peers());
-    let mut work = CountWork::new(settings, index, peers);
-    each_tick("KpiCounts", facts, Pipeline, controls, move |tick, controls, facts, emit| {
-        work.tick(tick, controls, &facts, &tracks, emit);
+    let mut work = CountWork::new(index, peers);
+    each_tick("KpiCounts", facts, Pipeline, controls, move |_, controls, facts, emit| {
+        work.tick(controls, &facts, &tracks, emit);
+    })
+}
+
+/// Takes in what the controls of a tick say of settings. Gives what it says of itself.
+fn obey(controls: &[TripControl], mut change_settings: impl FnMut(&GraphSettings, bool, Why)) -> Option<At> {
+    let mut of_tick = None;
+    for control in controls {
+        match control {
+            TripControl::Tick { instant, last_seq, is_last, .. } => {
+                of_tick = Some(At { instant: *instant, last_seq: *last_seq, is_last: *is_last });
+            }
+            TripControl::Settings { seq, settings, is_first, .. } => {
+                change_settings(settings, *is_first, Why { cause: Cause::Settings, seq: *seq });
+            }
+            _ => {}
+        }
+    }
+    of_tick
+}
+
+/// Shows the trucks of a worker.
+fn show_trucks<'scope>(
+    parts: StreamVec<'scope, u64, Part>,
+    controls: StreamVec<'scope, u64, TripControl>,
+    tracks: Tracks,
+    settings: &GraphSettings,
+) -> StreamVec<'scope, u64, ((KpiFacts, Why), u64, isize)> {
+    let (index, peers) = (controls.scope().index(), controls.scope().peers());
+    let mut trucks = Trucks::new(settings, index, peers);
+    each_tick("KpiTrucks", parts, Pipeline, controls, move |tick, controls, parts, emit| {
+        let of_tick =
+            obey(controls, |settings, is_first, why| trucks.change_settings(settings, is_first, why));
+        tracks.for_each_step(|step| trucks.step(step));
+        for part in &parts {
+            if let SliceKey::Truck(vehicle) = part.slice {
+                trucks.add(vehicle, part);
+            }
+        }
+        if let Some(at) = of_tick {
+            trucks.show(at, |Delta { row, diff, why }| {
+                emit(((row, why), tick, isize::from(diff)));
+            });
+        }
     })
 }
 
@@ -235,23 +251,10 @@ fn show<'scope>(
     settings: &GraphSettings,
 ) -> StreamVec<'scope, u64, ((KpiFacts, Why), u64, isize)> {
     let mut board = Board::new(settings);
-    let mut instant = 0;
     let by_slice = Exchange::new(Share::route);
     each_tick("KpiRows", shares, by_slice, controls, move |tick, controls, shares, emit| {
-        let mut last_seq = 0;
-        for control in controls {
-            match control {
-                TripControl::Tick { instant: of_tick, last_seq: seq, .. } => {
-                    instant = instant.max(*of_tick);
-                    last_seq = *seq;
-                }
-                TripControl::Settings { seq, settings, is_first, .. } => {
-                    let why = Why { cause: Cause::Settings, seq: *seq };
-                    board.change_settings(settings, *is_first, why);
-                }
-                _ => {}
-            }
-        }
+        let of_tick =
+            obey(controls, |settings, is_first, why| board.change_settings(settings, is_first, why));
         let mut present: Option<Present> = None;
         for share in &shares {
             match share {
@@ -261,6 +264,10 @@ fn show<'scope>(
             }
         }
         present.iter().for_each(|present| board.set_present(present));
-        board.show(instant, last_seq, |Delta { row, diff, why }| emit(((row, why), tick, isize::from(diff))));
+        if let Some(at) = of_tick {
+            board.show(at, |Delta { row, diff, why }| {
+                emit(((row, why), tick, isize::from(diff)));
+            });
+        }
     })
 }

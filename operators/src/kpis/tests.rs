@@ -2,7 +2,7 @@
 
 use model::{Coord, GraphSettings, Motion, Why};
 
-use super::board::Board;
+use super::board::{At, Board};
 use super::parts::{BUCKET_MS, Field, Part, Sample, SliceKey, Sum};
 use super::steps::{StepBuckets, StepSums};
 use super::trucks::Trucks;
@@ -18,6 +18,11 @@ fn step(vehicle: u32, from: i64, to: i64, diff: i8) -> Step {
     Step { vehicle, from: Some(end(from)), to: end(to), mm: 500_000, diff, why: Why::first(1) }
 }
 
+/// A tick of that instant.
+fn at(instant: i64) -> At {
+    At { instant, last_seq: 1, is_last: false }
+}
+
 #[test]
 fn a_truck_keeps_what_came_since_the_mark() {
     let mut trucks = Trucks::new(&GraphSettings::default(), 1, 2);
@@ -30,7 +35,7 @@ fn a_truck_keeps_what_came_since_the_mark() {
             trucks.step(&step(vehicle, time - 300 * MINUTE_MS, time - 299 * MINUTE_MS, -1));
             trucks.step(&step(vehicle, time - 300 * MINUTE_MS, time - 299 * MINUTE_MS, 1));
         }
-        trucks.show(time, 1, |delta| rows += i64::from(delta.diff));
+        trucks.show(at(time), |delta| rows += i64::from(delta.diff));
         assert!(trucks.buckets() <= 3 * 6, "{} after {minute} minutes", trucks.buckets());
     }
     // Days and weeks that stand: distance and four durations each. In Lagos it is an hour later.
@@ -53,7 +58,7 @@ fn buckets_are_forgotten_behind_the_longest_window() {
             1,
             Why::first(1),
         ));
-        board.show(time + MINUTE_MS, 1, |delta| rows += i64::from(delta.diff));
+        board.show(at(time + MINUTE_MS), |delta| rows += i64::from(delta.diff));
         most = most.max(board.buckets());
     }
     // Seven days and the hour in which they do not move, of two slices.
@@ -61,7 +66,7 @@ fn buckets_are_forgotten_behind_the_longest_window() {
     assert!((a_week - 20..=a_week + 2).contains(&most), "{most} and {a_week}");
     assert!(rows > 0);
     for hour in 0..8 * 24 {
-        board.show(BEGIN + 9 * DAY_MS + hour * 60 * MINUTE_MS, 1, |delta| rows += i64::from(delta.diff));
+        board.show(at(BEGIN + 9 * DAY_MS + hour * 60 * MINUTE_MS), |delta| rows += i64::from(delta.diff));
     }
     assert_eq!(board.buckets(), 0);
 }
@@ -75,7 +80,7 @@ fn a_slice_that_does_not_change_says_nothing() {
     let mut told = Vec::new();
     let mut show = |board: &mut Board, time: i64| {
         told.clear();
-        board.show(time, 1, |delta| told.push((delta.row.span, delta.diff)));
+        board.show(at(time), |delta| told.push((delta.row.span, delta.diff)));
         told.len()
     };
     // The marks of 24 hours and of 7 days are still at the beginning.

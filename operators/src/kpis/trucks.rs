@@ -5,7 +5,7 @@
 
 use model::{GraphSettings, KpiSliceKind, KpiSpan, TimeMs, TimeZone, Why};
 
-use super::board::KpiFacts;
+use super::board::{At, KpiFacts};
 use super::calendar::{Calendar, Rules};
 use super::parts::{Part, Piece, SliceKey};
 use super::shown::{Moved, Shown};
@@ -126,9 +126,10 @@ impl Trucks {
     }
 
     /// Brings up to date what a tick's instant lets move.
-    pub fn show(&mut self, instant: i64, last_seq: u64, mut emit: impl FnMut(Delta<KpiFacts>)) {
+    pub fn show(&mut self, at: At, mut emit: impl FnMut(Delta<KpiFacts>)) {
+        let At { instant, last_seq, .. } = at;
         let mark = KpiSpan::Day.mark(KpiSliceKind::Truck, TimeMs(instant)).0;
-        if self.mark.is_some_and(|last| mark <= last) {
+        if !at.moves(self.mark, mark) {
             return;
         }
         self.mark = Some(mark);

@@ -54,6 +54,8 @@ pub enum TripControl {
         last_seq: u64,
         /// The edge of Reach at that record, of whatever backfills: older fixes may be forgotten.
         edge: i64,
+        /// No record comes any more: what waits for a next tick need not.
+        is_last: bool,
     },
     /// A trip is planned, or planned anew.
     Plan {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bench::oracle::scenario::parse;
 use bench::oracle::{Input, recompute_kpis};
-use model::{GraphSettings, KpiMetric, KpiSpan, LiveStatus, Row, TimeMs};
-use pipeline::Driver;
+use model::{ClosedTick, GraphSettings, KpiMetric, KpiSpan, LiveStatus, Row, Table, TimeMs};
+use pipeline::{BadLine, Driver, Follower, ReplayOptions, TICK_RECORDS, replay};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -343,4 +343,62 @@ fn rows_move_for_the_strongest_reason_since_they_did_last() {
         causes(lines, "truck"),
         ["4 late_fix 4", "7 first 6", "11 first 10", "13 settings 12", "15 settings 14"]
     );
+}
+
+/// What stands of KPIs when a replay has ended.
+#[derive(Default)]
+struct Standing(BTreeMap<Vec<u8>, String>);
+
+impl Follower for Standing {
+    fn closed(&mut self, closed: &ClosedTick) -> anyhow::Result<()> {
+        for change in closed.changes.iter().filter(|change| change.row.table() == Table::Kpis) {
+            match change.diff {
+                1 => drop(self.0.insert(change.row.key_bytes(), change.row.to_json())),
+                _ => drop(self.0.remove(&change.row.key_bytes())),
+            }
+        }
+        Ok(())
+    }
+
+    fn bad_line(&mut self, bad: &BadLine) {
+        panic!("{bad:?}");
+    }
+
+    fn warning(&mut self, _: String) {}
+
+    fn progress(&mut self, _: u64, _: u64) {}
+}
+
+/// All of it arrives at once, and fills one tick and a half: what the first tick has, the second one must not keep from
+/// being shown.
+#[test]
+fn a_replay_ends_with_kpis_of_all_records_however_they_are_split() {
+    let begin = TimeMs::parse_rfc3339("2026-01-05T08:00:00Z").unwrap();
+    let fix = |second: i64| {
+        let (at, received) = (begin.plus_ms(second * 1000), begin.plus_ms(3_600_000));
+        let lon = 3.0 + second as f64 / 10_000.0;
+        format!(
+            r#"{{"type":"position","vehicle_id":"T1","event_time":"{at}","received_time":"{received}","lon":{lon:.7},"lat":6.5}}"#
+        ) + "\n"
+    };
+    let count = TICK_RECORDS as i64 * 3 / 2;
+    let orders = [(0..count).collect::<Vec<_>>(), (count / 2..count).chain(0..count / 2).collect()];
+    let dir = tempfile::tempdir().unwrap();
+    let [one, other] = orders.map(|order| {
+        let file = dir.path().join(format!("{}.ndjson", order[0]));
+        std::fs::write(&file, order.into_iter().map(fix).collect::<String>()).unwrap();
+        let options = ReplayOptions {
+            files: vec![file],
+            settings: GraphSettings::default(),
+            pinned: BTreeSet::new(),
+            clock: None,
+            workers: 1,
+            strict: true,
+        };
+        let mut standing = Standing::default();
+        replay(&options, &mut standing).unwrap();
+        standing.0
+    });
+    assert!(one.values().any(|row| row.contains("distance_m")), "{one:?}");
+    assert_eq!(one, other);
 }

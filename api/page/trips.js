@@ -313,8 +313,8 @@ function take(changes) {
     state.trips.set(row.trip_id, { ...known, ...row });
   }
   show();
-  if (!rows.length) return;
-  if (rows.some((row) => row.trip_id === state.open)) loadTrip();
+  if (!ofTrips.length) return;
+  if (ofTrips.some(({ row }) => row.trip_id === state.open)) loadTrip();
   reloadSoon();
 }
 

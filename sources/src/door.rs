@@ -31,7 +31,7 @@ pub struct Checked {
     pub refused_count: usize,
     /// What was accepted but looks wrong.
     pub warnings: Vec<String>,
-    /// Whether a fence, a location or a trip may become another with it.
+    /// Whether something that people edit, and that edits are judged by, may become another with it.
     pub edits_entities: bool,
 }
 
@@ -216,6 +216,8 @@ impl RecordSink for DoorSink {
                 | Record::FenceDelete { .. }
                 | Record::Location { .. }
                 | Record::Trip { .. }
+                | Record::Vehicle { .. }
+                | Record::Other { kind: "driver" | "assignment", .. }
         );
         if let Record::FenceUpsert(fence) = record {
             self.warnings.extend(shape::self_intersection(&fence, &mut self.geometry_budget));

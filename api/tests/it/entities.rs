@@ -146,6 +146,14 @@ fn a_truck_must_be_operational_as_far_as_records_say() {
     breaks(&plan(&service, &json!({"vehicle_id": "T3"})), "vehicle_known", "vehicle_id", "T3");
     said(&service, &[upsert("vehicle", &json!({"id": "T1"}))]);
     assert_eq!(plan(&service, &json!({"id": "back"})).status, 201);
+
+    // Master data that is spelled otherwise is not of the truck that drives.
+    said(&service, &[upsert("vehicle", &json!({"id": "t 1"}))]);
+    let spelled = plan(&service, &json!({"id": "spelled", "vehicle_id": "t 1"}));
+    assert_eq!(spelled.status, 201);
+    let tick = spelled.json()["tick"].clone();
+    let trip = service.get_json(&format!("/api/v1/trips/spelled?min_tick={tick}"));
+    assert_eq!(trip["vehicle_id"], "T1");
 }
 
 #[test]
@@ -173,6 +181,10 @@ fn a_trip_needs_a_driver_where_drivers_are_assigned() {
     breaks(&plan(&service, &json!({"driver_id": "ada"})), "driver_assigned", "driver_id", "deleted");
     // What does not become another is not judged.
     assert_eq!(patch(&service, "driven", &json!({"client": "Acme"})).status, 200);
+    let odd = r#"{"type":"trip","op":"upsert","trip":{"id":"odd","vehicle_id":"T1","pickup":"yard","delivery":"yard","scheduled_departure":"2999-04-01T08:00:00Z","driver_id":7}}"#;
+    said(&service, &[odd.to_owned()]);
+    assert_eq!(patch(&service, "odd", &json!({"client": "Acme"})).status, 200, "a record may say anything");
+    breaks(&patch(&service, "odd", &json!({"driver_id": ""})), "readable", "driver_id", "text");
 }
 
 #[test]

@@ -232,9 +232,9 @@ impl EtaWork {
         let pace_of = || OnRoad { trip, pace: Pace::of(vehicle, since, tracks) };
         let on = by_road.entry(vehicle).or_insert_with(pace_of);
         on.trip = trip;
+        let (moved_mm, moved_ms) = on.pace.between(since, *mark);
         let to = tracks.middle_of(to, *mark)?;
         let last = tracks.last_good_before(vehicle, *mark)?;
-        let (moved_mm, moved_ms) = on.pace.between(vehicle, since, *mark, tracks);
         let (mm, ms) = if moved_ms >= MIN_MOVING_MS { (moved_mm, moved_ms) } else { USUAL_SPEED };
         let left_mm = leg_mm(last.at, to);
         let plain_ms = i64::try_from(i128::from(left_mm) * i128::from(ms) / i128::from(mm)).ok()?;

@@ -18,7 +18,7 @@ use super::plans::Plans;
 use super::rows::AutoTrip;
 use super::sites::{Site, Sites};
 use super::vehicle::{OfVehicle, Pickup, Rules, Serving};
-use crate::fences::{FenceKey, NEVER};
+use crate::fences::{ALWAYS, FenceKey, NEVER};
 use crate::presence::VehicleKey;
 
 /// What a vehicle does where something begins or ends. Of one time, in this order.
@@ -111,6 +111,7 @@ impl Auto {
 impl OfVehicle {
     /// Trips are made of visits from now on, or not any more.
     pub fn turn_all(&mut self, sites: &Sites, makes_trips: bool) {
+        self.auto.change_from(ALWAYS);
         self.auto.turns.clear();
         self.auto.held.clear();
         if makes_trips {
@@ -212,7 +213,8 @@ impl OfVehicle {
     /// Whether a visit counts as one to the pickup of a planned trip.
     fn is_pickup_of_a_plan(&self, (fence, arrived): VisitKey, departed: i64, plans: &Plans) -> bool {
         let counts = |first: i64, last: i64| first <= arrived && departed <= last;
-        if self.auto.held.iter().any(|&(of, first, last)| of == fence && counts(first, last)) {
+        let held = self.auto.held.range((fence, i64::MIN, i64::MIN)..=(fence, arrived, NEVER));
+        if held.rev().any(|&(_, first, last)| counts(first, last)) {
             return true;
         }
         // It counts for no trip that arrived before it, and for none after the first that arrived since it ended.

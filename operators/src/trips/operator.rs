@@ -171,13 +171,17 @@ impl TripsWork {
                 TripControl::Settings { seq, settings, .. } => {
                     let rules = Rules::from(&**settings);
                     if rules != self.rules {
-                        if rules.makes_trips != self.rules.makes_trips {
-                            let turn = |of: &mut OfVehicle| of.turn_all(&self.sites, rules.makes_trips);
+                        let makes_trips = rules.makes_trips;
+                        if makes_trips != self.rules.makes_trips {
+                            let turn = |of: &mut OfVehicle| of.turn_all(&self.sites, makes_trips);
                             self.vehicles.values_mut().for_each(turn);
                         }
+                        // No plan is served otherwise for what is made besides.
+                        let serves_alike = Rules { makes_trips, ..self.rules } == rules;
                         self.rules = rules;
+                        let from = if serves_alike { NEVER } else { ALWAYS };
                         let why = Why { cause: Cause::Settings, seq: *seq };
-                        self.vehicles.keys().for_each(|&vehicle| changed.note(vehicle, ALWAYS, why));
+                        self.vehicles.keys().for_each(|&vehicle| changed.note(vehicle, from, why));
                     }
                 }
             }
@@ -240,7 +244,8 @@ impl TripsWork {
         for (fence, old) in moved {
             for (&vehicle, of_vehicle) in vehicles.iter_mut() {
                 if let Some(from) = of_vehicle.turn_anew((fence.key, &fence.id), sites, old) {
-                    changed.of(vehicle, from, why);
+                    of_vehicle.auto.change_from(from);
+                    changed.of(vehicle, NEVER, why);
                 }
             }
         }
@@ -326,7 +331,7 @@ impl TripsWork {
         }
         let mut held = BTreeSet::new();
         let next = of_vehicle.judge_open(*instant, plans, rules, |key, trip, outcome| {
-            let pickup = plans.fence_of(&trip.plan.pickup).filter(|_| rules.makes_trips);
+            let pickup = rules.makes_trips.then(|| plans.fence_of(&trip.plan.pickup)).flatten();
             held.extend(pickup.zip(outcome.pickup_held()).map(|(fence, (from, to))| (fence.key, from, to)));
             put(key, trip, &outcome);
         });

@@ -179,7 +179,11 @@ fn judge_changed(
         name_vehicle(&state, &mut fields)?;
     }
     let (_, plan) = rules::read_plan(&upsert_record(&fields, None)).map_err(Broken::problem)?;
-    let driver_id = driver_of(&fields).map_err(Broken::problem)?;
+    let driver_id = match driver_of(&fields) {
+        // Nobody read it when it was kept.
+        Err(_) if !names_driver => None,
+        driver_id => driver_id.map_err(Broken::problem)?,
+    };
     let judge = || {
         let now = now_ms();
         let is_of_the_past = plan.scheduled_departure.0 <= now;
@@ -316,11 +320,14 @@ fn refuse_odd_id(id: &str, field: &str) -> Result<(), Problem> {
 /// People spell a truck's number as they like; the trip is that of the truck that is known by it.
 fn name_vehicle(state: &ViewState, fields: &mut Fields) -> Result<(), Problem> {
     let Some(spelled) = fields.get("vehicle_id").and_then(|raw| text_of(raw)) else { return Ok(()) };
-    if rules::is_known(state, &spelled) {
-        return Ok(());
-    }
     let number = model::normalise_vehicle_number(&spelled);
-    if rules::is_known(state, &number) {
+    // A truck that drives is meant rather than one that master data alone knows.
+    let is_known_by_number = if state.trucks.is_known(&spelled) || state.trucks.is_known(&number) {
+        !state.trucks.is_known(&spelled)
+    } else {
+        !rules::is_known(state, &spelled) && rules::is_known(state, &number)
+    };
+    if is_known_by_number {
         fields.insert("vehicle_id".to_owned(), raw_text(&number));
     }
     Ok(())

@@ -31,6 +31,9 @@ use crate::intake::{Intake, TickInput};
 use crate::kpi_rows;
 use crate::names::{AllNames, Guards};
 
+/// With fewer fixes in a tick it is not worth it to order them by vehicle.
+const FIXES_A_VEHICLE: usize = 2;
+
 /// How many ticks may be with the workers at once.
 const MAX_IN_FLIGHT: usize = 8;
 
@@ -185,7 +188,7 @@ impl Graph {
             entity_records: input.entity_records,
         };
         self.pending.push_back(Pending { rejects, unchanged });
-        let peers = self.work.len();
+        let (peers, vehicles) = (self.work.len(), self.names.read().vehicles.len());
         let mut parts = vec![Vec::new(); peers];
         if peers == 1 {
             parts[0] = fixes;
@@ -196,7 +199,9 @@ impl Graph {
             }
         }
         for (sender, mut fixes) in self.work.iter().zip(parts) {
-            put_by_vehicle(&mut fixes, &controls);
+            if fixes.len() * peers >= FIXES_A_VEHICLE * vehicles {
+                put_by_vehicle(&mut fixes, &controls);
+            }
             let (controls, trip_controls) = (controls.clone(), trip_controls.clone());
             let work = Work { tick, fixes, controls, trip_controls, alert_controls: alert_controls.clone() };
             sender.send(work).map_err(|_| GraphError::WorkerGone)?;

@@ -307,10 +307,11 @@ pub fn rows(client: &mut Client, table: &str, tick: u64, limit: usize, pages: us
     rows
 }
 
-/// The row in an item of a list: visits have their id behind the members of their rows, trips their plan.
+/// The row in an item of a list: visits have their id behind the members of their rows, trips their ETA and
+/// plan.
 fn row_of_item(table: &str, item: &str) -> String {
     if table == "trips" {
-        let (members, _) = item.split_once(",\"inferred_status\":").expect("a trip's other status");
+        let (members, _) = item.split_once(",\"eta\":").expect("when it is expected");
         return format!("{members}}}");
     }
     if table != "visits" {

@@ -82,9 +82,9 @@ fn timers_that_came_due_while_the_service_was_down_fire_at_its_start() {
     let fences = [circle("yard", 3.4, 6.5, 300.0), circle("gate", 3.5, 6.5, 300.0)];
     let records = [fence_record(&fences[0]), fence_record(&fences[1]), trip, fix("T1", then, 3.4, 6.5)];
     let mut client = service.client();
-    tick_of(&client.post("/api/v1/records", records.join("\n").as_bytes()).expect("an answer"), 4);
+    let tick = tick_of(&client.post("/api/v1/records", records.join("\n").as_bytes()).expect("an answer"), 4);
     let standing = |client: &mut Client| {
-        let json = client.get("/api/v1/alerts").expect("an answer").json();
+        let json = client.get(&format!("/api/v1/alerts?min_tick={tick}")).expect("an answer").json();
         let alerts = json["items"].as_array().expect("a list").iter();
         let mut alerts: Vec<String> =
             alerts.map(|alert| format!("{} {}", alert["kind"], alert["due_at"])).collect();

@@ -25,7 +25,7 @@ pub struct Driver {
 struct Beginning {
     settings: GraphSettings,
     pinned: BTreeSet<String>,
-    keep_view_fixes: bool,
+    keep_for_views: bool,
     workers: usize,
     computes: Computes,
 }
@@ -35,11 +35,11 @@ impl Driver {
     pub fn start(
         settings: GraphSettings,
         pinned: BTreeSet<String>,
-        keep_view_fixes: bool,
+        keep_for_views: bool,
         workers: usize,
     ) -> Result<Driver, GraphError> {
         let computes = Computes::All;
-        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers, computes }, Vec::new())
+        Driver::begin(Beginning { settings, pinned, keep_for_views, workers, computes }, Vec::new())
     }
 
     /// Starts a graph that computes less: what is measured of it is what that costs.
@@ -48,20 +48,20 @@ impl Driver {
         settings: GraphSettings,
         workers: usize,
     ) -> Result<Driver, GraphError> {
-        let (pinned, keep_view_fixes) = (BTreeSet::new(), false);
-        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers, computes }, Vec::new())
+        let (pinned, keep_for_views) = (BTreeSet::new(), false);
+        Driver::begin(Beginning { settings, pinned, keep_for_views, workers, computes }, Vec::new())
     }
 
     /// Starts a graph for the records of a journal: it begins with the defaults of the product, since what is
     /// configured comes as a record, and knows beforehand which periods the first backfill records open.
     pub(crate) fn of_journal(
         periods: Vec<Period>,
-        keep_view_fixes: bool,
+        keep_for_views: bool,
         workers: usize,
     ) -> Result<Driver, GraphError> {
         let (settings, pinned) = (GraphSettings::default(), BTreeSet::new());
         let computes = Computes::All;
-        Driver::begin(Beginning { settings, pinned, keep_view_fixes, workers, computes }, periods)
+        Driver::begin(Beginning { settings, pinned, keep_for_views, workers, computes }, periods)
     }
 
     /// Another one that has seen nothing, and knows beforehand which periods backfill records will open.
@@ -70,8 +70,8 @@ impl Driver {
     }
 
     fn begin(beginning: Beginning, periods: Vec<Period>) -> Result<Driver, GraphError> {
-        let Beginning { settings, pinned, keep_view_fixes, workers, computes } = beginning.clone();
-        let intake = Intake::new(settings.clone(), pinned, keep_view_fixes).with_periods(periods);
+        let Beginning { settings, pinned, keep_for_views, workers, computes } = beginning.clone();
+        let intake = Intake::new(settings.clone(), pinned, keep_for_views).with_periods(periods);
         let graph = Graph::start(&intake, settings, workers, computes)?;
         Ok(Driver { intake, graph, beginning, marks: VecDeque::new() })
     }

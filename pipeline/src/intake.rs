@@ -67,16 +67,16 @@ pub struct Intake {
     has_begun: bool,
     /// The last position that came too late and is exempt: it waits for its backfill.
     last_waiting: u64,
-    keep_view_fixes: bool,
+    keep_for_views: bool,
     warnings: Vec<(u64, String)>,
     tick: TickInput,
 }
 
 impl Intake {
     /// An intake that has seen nothing. Settings named in `pinned` are not changed by settings records.
-    /// `keep_view_fixes` keeps for views what only they need: the admitted positions, and master data.
+    /// `keep_for_views` keeps for views what only they need: the admitted positions, and master data.
     #[must_use]
-    pub fn new(settings: GraphSettings, pinned: BTreeSet<String>, keep_view_fixes: bool) -> Intake {
+    pub fn new(settings: GraphSettings, pinned: BTreeSet<String>, keep_for_views: bool) -> Intake {
         let mut kinds = Interner::default();
         for kind in AlertKind::ALL {
             kinds.number(kind.as_str());
@@ -101,7 +101,7 @@ impl Intake {
             periods: Periods::default(),
             has_begun: false,
             last_waiting: 0,
-            keep_view_fixes,
+            keep_for_views,
             warnings: Vec::new(),
             tick: TickInput::default(),
         }
@@ -320,7 +320,7 @@ impl Intake {
 
     /// The graph has no use for it; views have.
     fn show(&mut self, record: EntityRecord) {
-        if self.keep_view_fixes {
+        if self.keep_for_views {
             self.tick.entity_records.push(record);
         }
     }
@@ -402,7 +402,7 @@ impl RecordSink for Intake {
         self.largest_seen = self.largest_seen.max(position.event_time.0);
         self.has_begun = true;
         // What a backfill lets in is nothing of the present: views do not show it on any pass.
-        let (vehicle, shown_as) = if self.keep_view_fixes && !is_let_in {
+        let (vehicle, shown_as) = if self.keep_for_views && !is_let_in {
             let (vehicle, vehicle_id) = self.vehicles.number_and_text(decoded.vehicle_id);
             (vehicle, Some(vehicle_id))
         } else {

@@ -1,28 +1,25 @@
 //! Rows of KPIs with their names, in the order in which a tick tells them.
 
+use std::sync::Arc;
+
 use model::{Change, KpiRow, KpiSlice, Row, TimeMs};
 use operators::Delta;
 use operators::kpis::{KpiFacts, SliceKey};
 
 use crate::names::Guards;
 
-/// A slice's id.
-fn id<'a>(slice: SliceKey, names: &'a Guards<'_>) -> &'a str {
+/// A slice's id; the fleet has none.
+fn id<'a>(slice: SliceKey, names: &'a Guards<'_>) -> Option<&'a Arc<str>> {
     match slice {
-        SliceKey::Fleet => KpiSlice::ALL_OF_IT,
-        SliceKey::Client(key) => &names.clients[key as usize],
-        SliceKey::Location(key) => &names.fences[key as usize],
-        SliceKey::Truck(key) => &names.vehicles[key as usize],
+        SliceKey::Fleet => None,
+        SliceKey::Client(key) => Some(&names.clients[key as usize]),
+        SliceKey::Location(key) => Some(&names.fences[key as usize]),
+        SliceKey::Truck(key) => Some(&names.vehicles[key as usize]),
     }
 }
 
 fn row(facts: &KpiFacts, names: &Guards<'_>) -> KpiRow {
-    let id = match facts.slice {
-        SliceKey::Fleet => KpiSlice::ALL_OF_IT.into(),
-        SliceKey::Client(key) => names.clients[key as usize].clone(),
-        SliceKey::Location(key) => names.fences[key as usize].clone(),
-        SliceKey::Truck(key) => names.vehicles[key as usize].clone(),
-    };
+    let id = id(facts.slice, names).map_or_else(|| KpiSlice::ALL_OF_IT.into(), Arc::clone);
     KpiRow {
         span: facts.span,
         start: facts.start.map(TimeMs),
@@ -33,9 +30,9 @@ fn row(facts: &KpiFacts, names: &Guards<'_>) -> KpiRow {
     }
 }
 
-/// Appends the changes of KPIs in the order of [`Change::cmp_in_tick`]. There may be more of them than of all others. Those of
-/// one window and slice come one after the other and, but for kinds of alerts, in their order: so windows are ordered,
-/// and not rows.
+/// Appends the changes of KPIs in the order of [`Change::cmp_in_tick`]. There may be more of them than of all others.
+/// Those of one window and slice come one after the other and, but for kinds of alerts, in their order: so windows are
+/// ordered, and not rows.
 pub(crate) fn push_changes(mut deltas: Vec<Delta<KpiFacts>>, names: &Guards<'_>, out: &mut Vec<Change>) {
     let window = |facts: &KpiFacts| {
         let start = facts.start.filter(|_| facts.span.is_calendar());

@@ -15,7 +15,7 @@ use super::present::{Newests, Present};
 use super::steps::{StepBuckets, StepSums};
 use super::trucks::Trucks;
 use crate::alerts::AlertFacts;
-use crate::presence::{Step, Tracks};
+use crate::presence::{Step, Tracks, VehicleKey};
 use crate::rows::{Delta, Derived};
 use crate::ticks::each_tick;
 use crate::trips::{AutoTrip, TripControl, TripOut, Trips};
@@ -181,7 +181,7 @@ pub fn kpis<'scope>(
     let facts = facts.concat(trips.auto.inner.map(of_auto_trip)).concat(alerts.inner.map(of_alert));
     let shares = count(facts, controls.clone(), tracks.clone());
     let (of_trucks, shares) = shares.ok_err(|share| match share {
-        Share::Part(part @ Part { slice: SliceKey::Truck(_), .. }) => Ok(part),
+        Share::Part(part @ Part { slice: SliceKey::Truck(vehicle), .. }) => Ok((vehicle, part)),
         share => Err(share),
     });
     let trucks = show_trucks(of_trucks, controls.clone(), tracks, settings);
@@ -220,7 +220,7 @@ fn obey(controls: &[TripControl], mut change_settings: impl FnMut(&GraphSettings
 
 /// Shows the trucks of a worker.
 fn show_trucks<'scope>(
-    parts: StreamVec<'scope, u64, Part>,
+    parts: StreamVec<'scope, u64, (VehicleKey, Part)>,
     controls: StreamVec<'scope, u64, TripControl>,
     tracks: Tracks,
     settings: &GraphSettings,
@@ -231,11 +231,7 @@ fn show_trucks<'scope>(
         let of_tick =
             obey(controls, |settings, is_first, why| trucks.change_settings(settings, is_first, why));
         tracks.for_each_step(|step| trucks.step(step));
-        for part in &parts {
-            if let SliceKey::Truck(vehicle) = part.slice {
-                trucks.add(vehicle, part);
-            }
-        }
+        parts.iter().for_each(|(vehicle, part)| trucks.add(*vehicle, part));
         if let Some(at) = of_tick {
             trucks.show(at, |Delta { row, diff, why }| {
                 emit(((row, why), tick, isize::from(diff)));

@@ -8,7 +8,7 @@ use model::{Cause, GraphSettings, LocationKind, Why};
 use rustc_hash::{FxHashMap, FxHashSet};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::OkErr;
 
 use super::control::{Place, Plan, TripControl, TripKey};
 use super::detail::TripDetail;
@@ -372,13 +372,9 @@ pub fn trips<'scope>(
     let told = rows_each_tick("Trips", visits.inner, Pipeline, controls, move |controls, visits, emit| {
         work.tick(controls, deltas(visits), emit);
     });
-    let planned = told.clone().inner.flat_map(|((told, why), tick, diff)| match told {
-        Told::Planned(trip) => Some(((trip, why), tick, diff)),
-        Told::Auto(_) => None,
-    });
-    let auto = told.inner.flat_map(|((told, why), tick, diff)| match told {
-        Told::Auto(trip) => Some(((trip, why), tick, diff)),
-        Told::Planned(_) => None,
+    let (planned, auto) = told.inner.ok_err(|((told, why), tick, diff)| match told {
+        Told::Planned(trip) => Ok(((trip, why), tick, diff)),
+        Told::Auto(trip) => Err(((trip, why), tick, diff)),
     });
     Trips { planned: planned.as_collection(), auto: auto.as_collection() }
 }

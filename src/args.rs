@@ -51,6 +51,9 @@ pub enum Command {
     Send(SendArgs),
     /// Measure.
     Bench(BenchArgs),
+    /// Look after snapshots, which make starts short.
+    #[command(subcommand)]
+    Snapshots(SnapshotsCommand),
     /// Look after records that could not be used.
     #[command(subcommand, name = "dead-letters")]
     DeadLetters(DeadLettersCommand),
@@ -227,7 +230,7 @@ pub struct SendArgs {
 /// `bench`
 #[derive(ClapArgs, Clone)]
 pub struct BenchArgs {
-    /// Which: graph, late, edit, memory, ingest, query, replay, backfill, trips, eta, oracle.
+    /// Which: graph, late, edit, memory, ingest, query, replay, recovery, backfill, trips, eta, oracle.
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,
     /// One JSON object a figure.
@@ -248,6 +251,28 @@ pub struct BenchArgs {
     /// How many days are put right (backfill).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=366))]
     pub days: Option<u32>,
+}
+
+/// `snapshots`
+#[derive(Subcommand)]
+pub enum SnapshotsCommand {
+    /// List them, the newest first, and say which of them a start would not use.
+    List {
+        /// The data folder.
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data: PathBuf,
+        /// Threads of the graph that is to start.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+        workers: Option<u16>,
+    },
+    /// Take one now; of a folder in use its service does.
+    Take {
+        /// The data folder.
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data: PathBuf,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
 }
 
 /// `dead-letters`

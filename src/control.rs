@@ -47,6 +47,7 @@ pub enum Request {
     ListDeadLetters,
     ShowDeadLetter { id: u64 },
     ReplayDeadLetters { ids: Vec<u64> },
+    TakeSnapshot,
 }
 
 /// Finds the service that has the folder open.

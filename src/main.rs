@@ -10,6 +10,7 @@ mod logging;
 mod progress;
 mod replay;
 mod run;
+mod snapshots;
 mod work;
 
 use std::io::Write;
@@ -18,7 +19,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
-use args::{Args, Command, ConfigCommand, DeadLettersCommand, ExplainCommand, JournalCommand};
+use args::{
+    Args, Command, ConfigCommand, DeadLettersCommand, ExplainCommand, JournalCommand, SnapshotsCommand,
+};
 use control::Request;
 
 /// Small rows and batches come and go all the time; the system's allocator was a quarter of the graph's time.
@@ -105,6 +108,8 @@ fn dispatch(args: Args) -> anyhow::Result<Outcome> {
         }
         Command::Simulate(options) => load::simulate(&options),
         Command::Send(options) => load::send(&options),
+        Command::Snapshots(SnapshotsCommand::List { data, workers }) => snapshots::list(&data, workers),
+        Command::Snapshots(SnapshotsCommand::Take { data, config }) => snapshots::take(&data, &config),
         Command::DeadLetters(DeadLettersCommand::List { data }) => {
             folder::ask(&data, &Request::ListDeadLetters)
         }

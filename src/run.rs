@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use anyhow::Context;
 use api::{Api, ApiConfig, DriverRule, Views};
 use journal::{Log, Options, Store};
+use model::state::{Loader, Saver, StateError};
 use model::{AlertMarkRecord, ClosedTick, TimeMs};
 use pipeline::config::{Config, Secret};
 use pipeline::{Observer, Service};
@@ -15,11 +16,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::args::{RunArgs, load_config};
+use crate::snapshots::{Follower, Keeper};
 use crate::work::Running;
 use crate::{Outcome, Usage, control, explain, logging, progress};
 
 const DAY_MS: f64 = 86_400_000.0;
-const HOUR_MS: f64 = 3_600_000.0;
 const MINUTE_MS: i64 = 60_000;
 const MIB: usize = 1 << 20;
 /// The horizon of the demo: its last 8 days come newest day first.
@@ -80,14 +81,14 @@ async fn serve(
         .await
         .with_context(|| format!("cannot listen on {address}; choose another with --listen"))?;
     let address = listener.local_addr()?;
-    let track_keep_ms = (config.limits.track_keep_h * HOUR_MS) as i64;
-    let views = Arc::new(Views::new(track_keep_ms).with_zone(api_config.zone.clone()));
+    let keeper = Arc::new(Keeper::new(data, config, &store)?);
+    let views = keeper.views();
     let newest_event = Arc::new(AtomicI64::new(i64::MIN));
     let (ready_tx, ready) = watch::channel(false);
     let (stop_tx, stop) = watch::channel(false);
-    let engine = start_engine(config, &store, &views, &newest_event, ready_tx, stop_tx.clone())?;
+    let engine = start_engine(config, &store, &keeper, &views, &newest_event, ready_tx, stop_tx.clone())?;
     let secret = api_config.hmac_secret.as_deref().map(Into::into);
-    let running = Running { address: reachable(address), secret, ready: ready.clone() };
+    let running = Running { address: reachable(address), secret, ready: ready.clone(), keeper };
     let _control = control::serve(data, store.clone(), running)
         .inspect_err(|error| {
             let error = format!("{error:#}");
@@ -129,6 +130,7 @@ async fn serve(
 fn start_engine(
     config: &Config,
     store: &Store,
+    keeper: &Arc<Keeper>,
     views: &Arc<Views>,
     newest_event: &Arc<AtomicI64>,
     ready: watch::Sender<bool>,
@@ -136,14 +138,16 @@ fn start_engine(
 ) -> anyhow::Result<std::thread::JoinHandle<anyhow::Result<()>>> {
     let settings = config.service_settings()?;
     let workers = config.workers.unwrap_or(1);
-    let (store, views, newest_event) = (store.clone(), views.clone(), newest_event.clone());
+    let (store, keeper, newest_event) = (store.clone(), keeper.clone(), newest_event.clone());
+    let follower = Follower::new(views.clone());
     let run = move || {
         // However this ends, by a panic too: nobody is to post into a service that works nothing off.
         let _stop = StopOnDrop(stop);
         let (log, changelog) = (store.log(), store.changelog());
         let bar = progress::bar(0, progress::COUNT);
-        let mut shown = Shown { views, newest_event, ready, bar, marks: Vec::new() };
-        let service = Service { log: &log, changelog: &changelog, settings, workers };
+        let snapshots = keeper.snapshots.clone();
+        let mut shown = Shown { follower, newest_event, ready, bar, keeper };
+        let service = Service { log: &log, changelog: &changelog, settings, workers, snapshots };
         let ended = service.run(&mut shown).context("the service's loop failed");
         if let Err(error) = &ended {
             tracing::error!(error = %format!("{error:#}"), "stopping; acknowledged records are in the journal");
@@ -164,25 +168,42 @@ impl Drop for StopOnDrop {
 
 /// Shows closed ticks.
 struct Shown {
-    views: Arc<Views>,
+    follower: Follower,
     newest_event: Arc<AtomicI64>,
     ready: watch::Sender<bool>,
     bar: indicatif::ProgressBar,
-    /// Of the tick that closes next.
-    marks: Vec<AlertMarkRecord>,
+    /// Begins its work when this is ready.
+    keeper: Arc<Keeper>,
 }
 
 impl Observer for Shown {
-    fn closed(&mut self, closed: &ClosedTick, _replayed: bool) {
-        self.views.apply_marked(closed, &std::mem::take(&mut self.marks));
+    fn closed(&mut self, closed: &ClosedTick, replayed: bool) {
+        self.follower.closed(closed, replayed);
         let newest = closed.fixes.iter().map(|fix| fix.position.event_time.0).max();
         if let Some(newest) = newest {
             self.newest_event.fetch_max(newest, Ordering::Relaxed);
         }
     }
 
-    fn marked(&mut self, _tick: u64, marks: Vec<AlertMarkRecord>) {
-        self.marks = marks;
+    fn marked(&mut self, tick: u64, marks: Vec<AlertMarkRecord>) {
+        self.follower.marked(tick, marks);
+    }
+
+    fn save(&self, to: &mut Saver<'_>) -> Result<(), StateError> {
+        self.follower.save(to)
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), StateError> {
+        self.follower.load(from)?;
+        if let Some(newest) = self.follower.views.newest_event() {
+            self.newest_event.fetch_max(newest.0, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.follower.forget();
+        self.newest_event.store(i64::MIN, Ordering::Relaxed);
     }
 
     fn replayed(&mut self, done: u64, all: u64) {
@@ -192,8 +213,16 @@ impl Observer for Shown {
 
     fn ready(&mut self) {
         self.bar.finish_and_clear();
-        self.views.set_ready();
+        self.follower.views.set_ready();
         self.ready.send_replace(true);
+        if self.keeper.snapshots.is_some() {
+            let keeper = self.keeper.clone();
+            let started =
+                std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || keeper.run());
+            if let Err(error) = started {
+                tracing::warn!(%error, "no snapshots are taken while this runs");
+            }
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::Outcome;
 use crate::control::Request;
+use crate::snapshots::Keeper;
 
 /// Differences are printed one by one up to this many; all are counted.
 const MAX_DIFFERENCES_PRINTED: usize = 100;
@@ -29,6 +30,8 @@ pub struct Running {
     pub secret: Option<Arc<[u8]>>,
     /// Whether the journal takes records.
     pub ready: watch::Receiver<bool>,
+    /// Takes its snapshots.
+    pub keeper: Arc<Keeper>,
 }
 
 impl Running {
@@ -65,6 +68,13 @@ pub fn answer(
         Request::ListDeadLetters => list(store, out),
         Request::ShowDeadLetter { id } => show(store, *id, out),
         Request::ReplayDeadLetters { ids } => replay(service, ids, out),
+        Request::TakeSnapshot => match service {
+            Some(service) => {
+                service.wait_until_ready();
+                crate::snapshots::tell_taken(&service.keeper, out)
+            }
+            None => bail!("a snapshot is taken by a service, or with a configuration"),
+        },
     }
 }
 

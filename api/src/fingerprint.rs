@@ -3,7 +3,7 @@
 use axum::http::header::HeaderValue;
 
 /// A running hash of bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Fingerprint(u64);
 
 impl Fingerprint {

@@ -10,7 +10,7 @@ use crate::rows::{push_ordered_text, push_ordered_time, text_field, time_field};
 use crate::{TimeMs, push_json_string};
 
 /// The kinds of alerts that follow from positions, visits and trips. The provider's have others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub enum AlertKind {
     DeviceOffline,
@@ -62,7 +62,7 @@ impl AlertKind {
 }
 
 /// How bad an alert is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub enum Severity {
     Info,
@@ -105,7 +105,7 @@ impl Severity {
 /// | `route_deviation` | trip |
 /// | the provider's | vehicle, `provider`, the provider's id or nothing |
 /// | all others | vehicle |
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct AlertId(pub u64);
 
 impl AlertId {
@@ -143,7 +143,7 @@ impl FromStr for AlertId {
 }
 
 /// What is particular to an alert of some kinds; a row has it as JSON.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum AlertDetails {
     /// Nothing: `{}`.
     None,
@@ -173,7 +173,7 @@ pub enum AlertDetails {
 }
 
 /// What of a trip is late.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub enum DelayOf {
     Departure,
@@ -248,7 +248,7 @@ fn decimal(thousandths: i64) -> String {
 }
 
 /// Something that is worth telling, `[started, ended)`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AlertRow {
     /// Key.
     pub alert_id: AlertId,

@@ -8,7 +8,7 @@ const FUTURE_TOLERANCE_MS: i64 = 5 * 60_000;
 const NULL_ISLAND_DEGREES: f64 = 1e-4;
 
 /// Why a record is not used, or (for `BadValue`) used in part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub enum RejectReason {
     Malformed,

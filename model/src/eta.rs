@@ -6,7 +6,7 @@ use crate::TimeMs;
 use crate::rows::{text_field, time_field};
 
 /// When a trip is expected at its delivery, to 5 minutes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct EtaRow {
     /// Key.
     pub trip_id: Arc<str>,

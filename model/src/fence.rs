@@ -9,14 +9,14 @@ const FULL_TURN: i64 = 360 * UNITS_PER_DEGREE;
 
 /// A closed ring, or an open line, whose longitudes are unwrapped: consecutive vertices are less than
 /// half a turn apart, so that longitudes may lie beyond ±180°. The closing vertex of a ring is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ring {
     /// (longitude, latitude) in 1e-7 degrees.
     pub vertices: Vec<(i64, i64)>,
 }
 
 /// The area of a fence.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Shape {
     /// All positions within `radius_m` metres, geodesic on WGS 84, of `centre`.
     Circle {
@@ -70,7 +70,7 @@ impl Shape {
 }
 
 /// Settings of one fence that win over the fleet's.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FenceSettings {
     /// How far outside a vehicle must be to have left, metres.
     pub exit_buffer_m: Option<f64>,
@@ -89,7 +89,7 @@ pub struct FenceSettings {
 }
 
 /// One version of a fence, as an upsert carries it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Fence {
     /// Identity.
     pub id: Arc<str>,

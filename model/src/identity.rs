@@ -13,7 +13,7 @@ use crate::{Row, VisitRow};
 /// XXH3 (64 bits, seed 0) of the key's bytes ([`Row::key_bytes`]): `vehicle_id` and `fence_id` in UTF-8, each
 /// with the bytes 0 and 1 behind it, then `arrived` in milliseconds since 1970 plus 2^63, big-endian. It is
 /// written as 16 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct VisitId(pub u64);
 
 impl VisitId {

@@ -15,7 +15,7 @@ const MINUTE_MS: i64 = 60 * SECOND_MS;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
 /// Over what time a figure goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum KpiSpan {
     /// The present state.
     Now,
@@ -122,7 +122,7 @@ impl KpiSpan {
 }
 
 /// What rows are split by, in the order of names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub enum KpiSliceKind {
     Client,
@@ -155,7 +155,7 @@ impl KpiSliceKind {
 }
 
 /// Of whom a figure is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct KpiSlice {
     /// What it is one of.
     pub kind: KpiSliceKind,
@@ -210,7 +210,7 @@ impl LiveStatus {
 
 /// Which figure, in the order of names. The unit is in its name: `_s` seconds, `_m` metres, `_bp` hundredths of a
 /// percent, else counts. `K` says which kind of alerts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub enum KpiMetric<K = Arc<str>> {
     /// Alerts of a kind.
@@ -352,7 +352,7 @@ impl KpiMetric {
 }
 
 /// A figure of a slice over a span.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct KpiRow {
     /// Key.
     pub span: KpiSpan,

@@ -22,6 +22,7 @@ mod rows;
 mod rule;
 mod schedule;
 mod settings;
+pub mod state;
 mod tables;
 mod text;
 mod tick;
@@ -59,4 +60,4 @@ pub use trip::{
     AutoPlaces, LocationEdit, LocationKind, TripEdit, TripPhase, TripPlan, TripRow, TripSchedule, TripStatus,
 };
 pub use vehicle::VehicleEdit;
-pub use zone::{TimeZone, UnknownZone, day_text, time_zone};
+pub use zone::{TimeZone, UnknownZone, by_name as zone_by_name, day_text, time_zone};

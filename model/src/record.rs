@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Which optional values of a position could not be read; such a position counts, without them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct BadFields(pub u8);
 
 impl BadFields {
@@ -41,7 +41,7 @@ impl BadFields {
 }
 
 /// The numbers of a position, as received: nothing is rounded or judged yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Position {
     /// When the vehicle was there.
     pub event_time: TimeMs,

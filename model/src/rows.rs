@@ -76,7 +76,7 @@ impl Table {
 }
 
 /// Why a presence ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub enum EndReason {
     Exit,
@@ -97,7 +97,7 @@ impl EndReason {
 }
 
 /// One vehicle in one fence, `[entered, exited)`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PresenceRow {
     /// Key.
     pub vehicle_id: Arc<str>,
@@ -110,7 +110,7 @@ pub struct PresenceRow {
 }
 
 /// A stay that was long enough.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct VisitRow {
     /// Key.
     pub vehicle_id: Arc<str>,
@@ -127,7 +127,7 @@ pub struct VisitRow {
 }
 
 /// A vehicle that passed through a fence between two fixes, neither of which saw it there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CrossingRow {
     /// Key.
     pub vehicle_id: Arc<str>,
@@ -142,7 +142,7 @@ pub struct CrossingRow {
 }
 
 /// A record that is not used, or (`bad_value`) not in full.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RejectRow {
     /// Key: position of the record in the whole input, from 1.
     pub seq: u64,

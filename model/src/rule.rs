@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{Severity, TimeMs};
 
 /// What a rule is about; of several the first named here wins over those behind it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum RuleScope {
     /// One fence.
     Fence(Arc<str>),
@@ -47,7 +47,7 @@ impl RuleScope {
 }
 
 /// When alerts of a kind are raised. What it leaves open, a wider scope says, and in the end the default.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AlertRule {
     /// Of which kind of alerts; kinds that nothing raises are kept.
     pub kind: Arc<str>,
@@ -92,7 +92,7 @@ impl ProviderAlert {
 }
 
 /// What somebody says of an alert. It changes no row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum AlertMark {
     /// Somebody cares for it.
     Acknowledge,

@@ -24,16 +24,17 @@ const MAX_TEXT_BYTES: usize = 1000;
 const MAX_SHOWN_CHARS: usize = 20;
 
 /// When in a week a fence is in force, in the local time of its zone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Schedule {
     text: Arc<str>,
     /// In order, with time between each and the next, unless one holds the whole week.
     spans: Arc<[WeekSpan]>,
+    #[serde(with = "crate::zone::by_name_if_any")]
     zone: Option<TimeZone>,
 }
 
 /// `[start, end)` in minutes of a week that begins on Monday at 00:00; `end` may be in the next week.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct WeekSpan {
     pub(crate) start_min: u16,
     pub(crate) end_min: u16,

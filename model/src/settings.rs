@@ -36,7 +36,7 @@ pub enum SettingError {
 }
 
 /// Settings of the derived rows; see the defaults in [`GraphSettings::default`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct GraphSettings {
     /// `cleaning.max_speed_kmh`: faster between two fixes is a jump; 0 switches the filter off.
     pub max_speed_kmh: f64,
@@ -60,6 +60,7 @@ pub struct GraphSettings {
     /// `history.keep_h`; `None` keeps all.
     pub keep_ms: Option<i64>,
     /// `zone`: of the calendar, and of schedules that name none; by its IANA name.
+    #[serde(with = "crate::zone::by_name")]
     pub zone: TimeZone,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{AlertMark, Change, Coord, Fence, LocationEdit, Position, TimeMs, TripEdit, VehicleEdit};
 
 /// An admitted position of one vehicle.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Fix {
     /// The vehicle's identity.
     pub vehicle_id: Arc<str>,
@@ -22,7 +22,7 @@ pub struct Fix {
 }
 
 /// A fence edit that took effect in a tick.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum FenceEdit {
     /// Created or replaced.
     Upsert(Arc<Fence>),
@@ -36,7 +36,7 @@ pub enum FenceEdit {
 }
 
 /// A trip's record that took effect in a tick.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct TripRecord {
     /// Which trip.
     pub id: Arc<str>,
@@ -47,7 +47,7 @@ pub struct TripRecord {
 }
 
 /// A location's record that took effect in a tick.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LocationRecord {
     /// Which location.
     pub id: Arc<str>,
@@ -58,7 +58,7 @@ pub struct LocationRecord {
 }
 
 /// A record of other master data that took effect in a tick.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum EntityRecord {
     /// Of a vehicle.
     Vehicle {
@@ -79,7 +79,7 @@ pub enum EntityRecord {
 }
 
 /// What somebody said of an alert in a tick. The graph has no use for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AlertMarkRecord {
     /// Which alert, as it was named.
     pub alert_id: Arc<str>,

@@ -53,7 +53,7 @@ impl<P> Version<P> {
 }
 
 /// An entry of the timeline.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct TimelineEntry<P> {
     from: i64,
     /// `None`: deleted from here on.
@@ -66,6 +66,29 @@ pub struct Timeline<P> {
     entries: Vec<TimelineEntry<P>>,
     versions: Vec<Version<P>>,
     zone: Option<TimeZone>,
+}
+
+/// Entries and zone: all else follows from them.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Kept<E> {
+    entries: E,
+    #[serde(with = "crate::zone::by_name_if_any")]
+    zone: Option<TimeZone>,
+}
+
+impl<P: serde::Serialize> serde::Serialize for Timeline<P> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Kept { entries: &self.entries, zone: self.zone.clone() }.serialize(to)
+    }
+}
+
+impl<'de, P: Clone + serde::Deserialize<'de>> serde::Deserialize<'de> for Timeline<P> {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let Kept { entries, zone } = serde::Deserialize::deserialize(from)?;
+        let mut timeline = Timeline { entries, versions: Vec::new(), zone };
+        timeline.rebuild();
+        Ok(timeline)
+    }
 }
 
 impl<P> Default for Timeline<P> {

@@ -6,7 +6,7 @@ use crate::rows::{text_field, time_field};
 use crate::{TimeMs, push_json_string};
 
 /// What a record does to a trip.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum TripEdit {
     /// It is planned, or planned anew: this replaces the plan before.
     Plan(Arc<TripPlan>),
@@ -20,7 +20,7 @@ pub enum TripEdit {
 }
 
 /// What the arithmetic needs of a trip's plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TripPlan {
     /// Which vehicle is to drive.
     pub vehicle_id: Arc<str>,
@@ -41,7 +41,7 @@ pub struct TripPlan {
 }
 
 /// What a record does to a location.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum LocationEdit {
     /// It is created, or replaced.
     Upsert {
@@ -55,7 +55,7 @@ pub enum LocationEdit {
 }
 
 /// What a location is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum LocationKind {
     /// Containers are loaded here.
     Terminal,
@@ -99,7 +99,7 @@ impl LocationKind {
 }
 
 /// How far a trip has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub enum TripPhase {
     Planned,
@@ -145,7 +145,7 @@ impl TripPhase {
 }
 
 /// How a trip is doing, as people see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub enum TripStatus {
     Scheduled,
@@ -191,7 +191,7 @@ impl TripStatus {
 const DELAYED_AFTER_MS: i64 = 2 * 3_600_000;
 
 /// When a trip is to leave and to be there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TripSchedule {
     /// When it is to leave the pickup.
     pub departure: TimeMs,
@@ -237,7 +237,7 @@ impl TripPlan {
 }
 
 /// Between which locations a trip went that nobody planned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AutoPlaces {
     /// The terminal that it left.
     pub pickup: Arc<str>,
@@ -246,7 +246,7 @@ pub struct AutoPlaces {
 }
 
 /// Where a trip is, by the evidence of its vehicle's visits and by hand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TripRow {
     /// Key.
     pub trip_id: Arc<str>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// What a record does to a vehicle.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum VehicleEdit {
     /// It is created, or replaced.
     Upsert {

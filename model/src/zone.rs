@@ -19,6 +19,45 @@ pub fn time_zone(name: &str) -> Result<TimeZone, UnknownZone> {
     found.ok_or(UnknownZone)
 }
 
+/// Zones in what is kept, by their names.
+pub mod by_name {
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{TimeZone, time_zone};
+
+    /// Writes the name.
+    pub fn serialize<S: Serializer>(zone: &TimeZone, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(zone.iana_name().ok_or_else(|| S::Error::custom("a zone without a name"))?)
+    }
+
+    /// Reads a name, and finds the zone.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<TimeZone, D::Error> {
+        time_zone(&String::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+/// As [`by_name`], where there may be none.
+pub mod by_name_if_any {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::TimeZone;
+
+    #[derive(Serialize, Deserialize)]
+    struct Named(#[serde(with = "super::by_name")] TimeZone);
+
+    /// Writes the name, if any.
+    pub fn serialize<S: Serializer>(zone: &Option<TimeZone>, to: S) -> Result<S::Ok, S::Error> {
+        zone.clone().map(Named).serialize(to)
+    }
+
+    /// Reads a name, if any, and finds the zone.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<TimeZone>, D::Error> {
+        Ok(Option::<Named>::deserialize(from)?.map(|Named(zone)| zone))
+    }
+}
+
 /// The first moment at which clocks in a zone show a time (in milliseconds, as if it were UTC) or a later one.
 /// `None`: the calendar has no such time.
 pub(crate) fn first_moment(zone: &TimeZone, clocks_show_ms: i64) -> Option<i64> {

@@ -30,7 +30,7 @@ impl Edit {
 }
 
 /// Settings of visits by fence and time: the timelines without shapes.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub struct SettingsBook {
     /// By fence.
     timelines: Vec<Timeline<()>>,

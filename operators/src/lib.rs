@@ -14,6 +14,7 @@ pub mod fences;
 pub mod kpis;
 pub mod presence;
 mod rows;
+pub mod state;
 mod ticks;
 pub mod trips;
 pub mod visits;

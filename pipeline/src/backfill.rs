@@ -29,16 +29,16 @@ pub(crate) fn apply(rows: &mut Tables, closed: &ClosedTick) -> Result<(), Unfit>
     closed.changes.iter().try_for_each(|change| rows.apply(change))
 }
 
-/// The periods of the backfill records of a journal up to and with a tick, as `watchtower backfill` wrote them:
+/// The periods of the backfill records of a journal from one tick to another, both included, as `watchtower backfill` wrote them:
 /// where only the rows of that tick matter, one pass that knows all of them is enough. `None` when `goes_on` says to
 /// stop.
 pub(crate) fn periods(
     log: &dyn Log,
-    to_tick: u64,
+    (from_tick, to_tick): (u64, u64),
     goes_on: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<Period>>, StoreError> {
     let mut found = Found(Vec::new());
-    for tick in log.read(1, to_tick) {
+    for tick in log.read(from_tick, to_tick) {
         if !goes_on() {
             return Ok(None);
         }

@@ -19,6 +19,7 @@ use operators::alerts::{AlertControl, AlertFacts, event_alerts, motion_alerts};
 use operators::etas::{EtaFacts, etas};
 use operators::kpis::{KpiFacts, kpis};
 use operators::presence::{FixIn, presence};
+use operators::state::States;
 use operators::trips::{AutoTrip, TripControl, TripDelta, TripOut, trips};
 use operators::visits::visits;
 use operators::{Control, Delta};
@@ -70,29 +71,31 @@ impl Given {
     }
 }
 
-/// Puts the operators of a worker together.
+/// Puts the operators of a worker together; what they keep is added to `states`.
 pub(crate) fn build(
     inputs: Inputs<'_>,
     settings: &GraphSettings,
     computes: Computes,
     given: &Rc<RefCell<Given>>,
     probe: &ProbeHandle<u64>,
+    states: &States,
 ) {
     let Inputs { fixes, controls, trip_controls, alert_controls } = inputs;
-    let (presences, tracks) = presence(fixes, controls.clone(), settings.clone());
-    let (visits, stays) = visits(presences.clone(), controls, settings.clone());
+    let (presences, tracks) = presence(fixes, controls.clone(), settings.clone(), states);
+    let (visits, stays) = visits(presences.clone(), controls, settings.clone(), states);
     give(presences.clone().concat(visits.clone()), given, probe, |given, delta| given.deltas.push(delta));
     if computes == Computes::Visits {
         return;
     }
-    let trips = trips(visits.clone(), trip_controls.clone(), tracks.clone(), settings);
-    let etas = etas(trips.clone(), trip_controls.clone(), tracks.clone());
+    let trips = trips(visits.clone(), trip_controls.clone(), tracks.clone(), settings, states);
+    let etas = etas(trips.clone(), trip_controls.clone(), tracks.clone(), states);
     let controls = (alert_controls.clone(), trip_controls.clone());
-    let motion = motion_alerts(presences, trips.planned.clone(), controls, tracks.clone(), settings);
-    let events = event_alerts(stays, trips.planned.clone(), trip_controls.clone(), alert_controls, settings);
+    let motion = motion_alerts(presences, trips.planned.clone(), controls, tracks.clone(), settings, states);
+    let events =
+        event_alerts(stays, trips.planned.clone(), trip_controls.clone(), alert_controls, settings, states);
     let alerts = motion.concat(events);
     if computes == Computes::All {
-        let kpis = kpis(visits, trips.clone(), alerts.clone(), trip_controls, tracks, settings);
+        let kpis = kpis(visits, trips.clone(), alerts.clone(), trip_controls, tracks, settings, states);
         give(kpis, given, probe, |given, delta| given.kpis.push(delta));
     }
     give(trips.planned, given, probe, |given, Delta { row: TripOut { row, .. }, diff, why }| {

@@ -9,6 +9,8 @@ use crate::dataflow::Computes;
 use crate::graph::{Graph, GraphError};
 use crate::intake::{Intake, TickInput};
 use crate::periods::Period;
+use crate::service::Observer;
+use crate::snapshots::{Draft, Snapshot, SnapshotError};
 
 /// An intake and its graph.
 pub struct Driver {
@@ -64,6 +66,34 @@ impl Driver {
         Driver::begin(Beginning { settings, pinned, keep_for_views, workers, computes }, periods)
     }
 
+    /// Saves all that is kept between ticks, and says of how many workers that is. All ticks are closed.
+    pub(crate) fn save(&mut self, draft: &mut Draft<'_>) -> Result<usize, SnapshotError> {
+        debug_assert_eq!(self.graph.in_flight(), 0);
+        // Whoever wanted those of closed ticks has them.
+        self.marks.clear();
+        draft.write("intake", |to| to.put(&self.intake))?;
+        self.graph.save(draft)?;
+        Ok(self.beginning.workers)
+    }
+
+    /// One that goes on from a snapshot; `observer` is brought there, too.
+    pub fn load(
+        snapshot: &Snapshot,
+        workers: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<Driver, SnapshotError> {
+        let mut driver = Driver::of_journal(Vec::new(), true, workers)?;
+        snapshot.read("intake", |from| {
+            driver.intake = from.take()?;
+            Ok(())
+        })?;
+        driver.graph.begin_load(snapshot, &driver.intake)?;
+        // The workers load theirs meanwhile.
+        let loaded = snapshot.read("views", |from| observer.load(from));
+        driver.graph.finish_load()?;
+        loaded.map(|()| driver)
+    }
+
     /// Another one that has seen nothing, and knows beforehand which periods backfill records will open.
     pub fn start_again(&self, periods: Vec<Period>) -> Result<Driver, GraphError> {
         Driver::begin(self.beginning.clone(), periods)
@@ -116,6 +146,11 @@ impl Driver {
         let closed = if self.graph.has_room() { None } else { self.graph.close_next()? };
         self.graph.submit(tick, input)?;
         Ok(closed)
+    }
+
+    /// Whether all ticks up to this one are closed, and no later one was handed over.
+    pub(crate) fn is_after(&self, tick: u64) -> bool {
+        self.graph.in_flight() == 0 && self.graph.last_tick() == tick
     }
 
     /// Whether a tick can be handed over without closing one.

@@ -3,33 +3,29 @@
 //! Ticks are worked on in order; up to [`MAX_IN_FLIGHT`] are handed over before the first is closed, so
 //! that decoding and the graph overlap. A tick is closed when every worker's probe has passed it.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use model::{
     AutoPlaces, Change, ClosedTick, CrossingRow, EtaRow, GraphSettings, PresenceRow, RejectRow, Row, Table,
     TimeMs, TripPhase, TripRow, TripStatus, VisitRow, Why,
 };
-use operators::alerts::AlertControl;
 use operators::etas::EtaFacts;
 use operators::presence::FixIn;
-use operators::trips::{AutoTrip, TripControl, TripFacts};
+use operators::trips::{AutoTrip, TripFacts};
 use operators::{Control, Derived, net};
 use timely::WorkerConfig;
-use timely::dataflow::{InputHandle, ProbeHandle};
-use timely::worker::Worker;
 
 use crate::alert_rows::alert_row;
-use crate::dataflow::{Computes, Given, Inputs, build};
+use crate::dataflow::{Computes, Given};
 use crate::intake::{Intake, TickInput};
 use crate::kpi_rows;
 use crate::names::{AllNames, Guards};
+use crate::snapshots::{Draft, Snapshot, SnapshotError};
+use crate::worker::{Bell, Done, Task, Work, run_worker};
 
 /// With fewer fixes in a tick it is not worth it to order them by vehicle.
 const FIXES_A_VEHICLE: usize = 2;
@@ -48,37 +44,6 @@ pub enum GraphError {
     Start(String),
 }
 
-/// What a worker is given.
-struct Work {
-    tick: u64,
-    fixes: Vec<FixIn>,
-    controls: Vec<Control>,
-    trip_controls: Vec<TripControl>,
-    alert_controls: Vec<AlertControl>,
-}
-
-/// What a worker gives back: the differences of one tick, those that cancel left out; or that it panicked.
-enum Done {
-    Tick { worker: usize, given: Given },
-    Panicked,
-}
-
-/// Tells when its worker unwinds: the others would wait for it for ever.
-struct Bell {
-    done: Sender<Done>,
-    broken: Arc<AtomicBool>,
-}
-
-impl Drop for Bell {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.broken.store(true, Ordering::Release);
-            // Nobody listens any more when the graph itself is being dropped.
-            self.done.send(Done::Panicked).ok();
-        }
-    }
-}
-
 /// What waits for the workers to close a tick.
 struct Pending {
     rejects: Vec<RejectRow>,
@@ -88,7 +53,7 @@ struct Pending {
 
 /// A running graph.
 pub(crate) struct Graph {
-    work: Vec<Sender<Work>>,
+    tasks: Vec<Sender<Task>>,
     done: Receiver<Done>,
     /// What workers gave back for ticks that not all of them have closed, oldest first.
     given: Vec<VecDeque<Given>>,
@@ -108,11 +73,11 @@ impl Graph {
         computes: Computes,
     ) -> Result<Graph, GraphError> {
         let (done_tx, done) = crossbeam_channel::unbounded();
-        let mut work = Vec::new();
+        let mut tasks = Vec::new();
         let mut inboxes = Vec::new();
         for _ in 0..workers.max(1) {
-            let (tx, rx) = crossbeam_channel::bounded::<Work>(MAX_IN_FLIGHT);
-            work.push(tx);
+            let (tx, rx) = crossbeam_channel::bounded::<Task>(MAX_IN_FLIGHT);
+            tasks.push(tx);
             inboxes.push(Some(rx));
         }
         let given = vec![VecDeque::new(); inboxes.len()];
@@ -148,7 +113,7 @@ impl Graph {
             .spawn(run)
             .map_err(|error| GraphError::Start(error.to_string()))?;
         Ok(Graph {
-            work,
+            tasks,
             done,
             given,
             pending: VecDeque::new(),
@@ -163,6 +128,12 @@ impl Graph {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.pending.len()
+    }
+
+    /// The last tick that was handed over.
+    #[must_use]
+    pub fn last_tick(&self) -> u64 {
+        self.last_tick
     }
 
     /// Whether another tick can be handed over without waiting.
@@ -188,7 +159,7 @@ impl Graph {
             entity_records: input.entity_records,
         };
         self.pending.push_back(Pending { rejects, unchanged });
-        let (peers, vehicles) = (self.work.len(), self.names.read().vehicles.len());
+        let (peers, vehicles) = (self.tasks.len(), self.names.read().vehicles.len());
         let mut parts = vec![Vec::new(); peers];
         if peers == 1 {
             parts[0] = fixes;
@@ -198,15 +169,53 @@ impl Graph {
                 parts[fix.vehicle as usize % peers].push(fix);
             }
         }
-        for (sender, mut fixes) in self.work.iter().zip(parts) {
+        for (sender, mut fixes) in self.tasks.iter().zip(parts) {
             if fixes.len() * peers >= FIXES_A_VEHICLE * vehicles {
                 put_by_vehicle(&mut fixes, &controls);
             }
             let (controls, trip_controls) = (controls.clone(), trip_controls.clone());
             let work = Work { tick, fixes, controls, trip_controls, alert_controls: alert_controls.clone() };
-            sender.send(work).map_err(|_| GraphError::WorkerGone)?;
+            sender.send(Task::Tick(work)).map_err(|_| GraphError::WorkerGone)?;
         }
         Ok(())
+    }
+
+    /// Saves what the workers keep, each to a file. No tick may be in flight.
+    pub fn save(&mut self, draft: &mut Draft<'_>) -> Result<(), SnapshotError> {
+        for (worker, task) in self.tasks.iter().enumerate() {
+            let file = draft.path_of(&file_of(worker));
+            task.send(Task::Save(file)).map_err(|_| GraphError::WorkerGone)?;
+        }
+        for _ in 0..self.tasks.len() {
+            match self.done.recv() {
+                Ok(Done::Saved { worker, saved }) => draft.add(&file_of(worker), saved?),
+                Ok(_) | Err(_) => return Err(GraphError::WorkerGone.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the workers load what such ones kept, before the first tick. Names are those of an intake that was loaded.
+    pub fn begin_load(&mut self, snapshot: &Snapshot, intake: &Intake) -> Result<(), SnapshotError> {
+        self.names = intake.names();
+        self.last_tick = snapshot.manifest.tick;
+        for (worker, task) in self.tasks.iter().enumerate() {
+            let (file, sum) = snapshot.file(&file_of(worker))?;
+            task.send(Task::Load(file, sum)).map_err(|_| GraphError::WorkerGone)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until they have.
+    pub fn finish_load(&mut self) -> Result<(), SnapshotError> {
+        let mut loaded = Ok(());
+        for _ in 0..self.tasks.len() {
+            match self.done.recv() {
+                Ok(Done::Loaded(of_worker)) => loaded = loaded.and(of_worker),
+                Ok(_) | Err(_) => return Err(GraphError::WorkerGone.into()),
+            }
+        }
+        loaded
     }
 
     /// Waits until the oldest tick in flight is closed; `None` when there is none.
@@ -217,7 +226,7 @@ impl Graph {
         while self.given.iter().any(VecDeque::is_empty) {
             match self.done.recv() {
                 Ok(Done::Tick { worker, given }) => self.given[worker].push_back(given),
-                Ok(Done::Panicked) | Err(_) => return Err(GraphError::WorkerGone),
+                Ok(_) | Err(_) => return Err(GraphError::WorkerGone),
             }
         }
         let mut given = self.given.iter_mut().filter_map(VecDeque::pop_front);
@@ -274,6 +283,11 @@ impl Graph {
         changes.extend(behind_kpis);
         ClosedTick { changes, ..pending.unchanged }
     }
+}
+
+/// Where a worker's part of a snapshot is.
+fn file_of(worker: usize) -> String {
+    format!("worker-{worker}")
 }
 
 /// Orders fixes by vehicle, those of one as they came, and none over a control. What is kept of a vehicle is far from
@@ -374,7 +388,7 @@ fn eta_row(facts: &EtaFacts, names: &Guards<'_>) -> EtaRow {
 
 impl Drop for Graph {
     fn drop(&mut self) {
-        self.work.clear();
+        self.tasks.clear();
         if self.broken.load(Ordering::Acquire) {
             // Its peers never finish their dataflow; the process is about to end.
             return;
@@ -383,64 +397,6 @@ impl Drop for Graph {
             && runner.join().is_err()
         {
             tracing::error!("a worker of the graph had panicked");
-        }
-    }
-}
-
-fn run_worker(
-    worker: &mut Worker,
-    settings: &GraphSettings,
-    computes: Computes,
-    inbox: &Receiver<Work>,
-    bell: &Bell,
-) {
-    let mut fixes_in = InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<FixIn>>>::new();
-    let mut controls_in =
-        InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<Control>>>::new();
-    let mut trip_controls_in =
-        InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<TripControl>>>::new();
-    let mut alert_controls_in =
-        InputHandle::<u64, timely::container::CapacityContainerBuilder<Vec<AlertControl>>>::new();
-    let probe = ProbeHandle::new();
-    let given: Rc<RefCell<Given>> = Rc::default();
-    worker.dataflow::<u64, _, _>(|scope| {
-        let inputs = Inputs {
-            fixes: fixes_in.to_stream(scope),
-            controls: controls_in.to_stream(scope),
-            trip_controls: trip_controls_in.to_stream(scope),
-            alert_controls: alert_controls_in.to_stream(scope),
-        };
-        build(inputs, settings, computes, &given, &probe);
-    });
-    while let Ok(mut work) = inbox.recv() {
-        if work.tick > *fixes_in.time() {
-            fixes_in.advance_to(work.tick);
-            controls_in.advance_to(work.tick);
-            trip_controls_in.advance_to(work.tick);
-            alert_controls_in.advance_to(work.tick);
-        }
-        fixes_in.send_batch(&mut work.fixes);
-        controls_in.send_batch(&mut work.controls);
-        trip_controls_in.send_batch(&mut work.trip_controls);
-        alert_controls_in.send_batch(&mut work.alert_controls);
-        fixes_in.advance_to(work.tick + 1);
-        controls_in.advance_to(work.tick + 1);
-        trip_controls_in.advance_to(work.tick + 1);
-        alert_controls_in.advance_to(work.tick + 1);
-        fixes_in.flush();
-        controls_in.flush();
-        trip_controls_in.flush();
-        alert_controls_in.flush();
-        while probe.less_than(&(work.tick + 1)) {
-            worker.step_or_park(Some(Duration::from_millis(1)));
-            if bell.broken.load(Ordering::Acquire) {
-                return;
-            }
-        }
-        let mut of_tick = given.borrow_mut().take();
-        net(&mut of_tick.deltas);
-        if bell.done.send(Done::Tick { worker: worker.index(), given: of_tick }).is_err() {
-            return;
         }
     }
 }

@@ -40,7 +40,8 @@ pub struct TickInput {
     pub(crate) entity_records: Vec<EntityRecord>,
 }
 
-/// Turns decoded records into ticks of the graph.
+/// Turns decoded records into ticks of the graph. Between ticks, what is kept of it is all there is.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub struct Intake {
     vehicles: Interner,
     /// Of fences and locations: where a trip names a place, it may be either.
@@ -56,6 +57,7 @@ pub struct Intake {
     texts: Interner,
     settings: GraphSettings,
     pinned: BTreeSet<String>,
+    #[serde(skip)]
     arrival: Option<TimeMs>,
     records: u64,
     instant: i64,
@@ -68,7 +70,9 @@ pub struct Intake {
     /// The last position that came too late and is exempt: it waits for its backfill.
     last_waiting: u64,
     keep_for_views: bool,
+    #[serde(skip)]
     warnings: Vec<(u64, String)>,
+    #[serde(skip)]
     tick: TickInput,
 }
 

@@ -25,7 +25,9 @@ mod names;
 mod periods;
 mod replay;
 mod service;
+pub mod snapshots;
 mod verify;
+mod worker;
 
 pub use dataflow::Computes;
 pub use drive::Driver;
@@ -35,4 +37,5 @@ pub use intake::{Intake, TickInput};
 pub use periods::Period;
 pub use replay::{BadLine, Follower, ReplayError, ReplayOptions, ReplaySummary, TICK_RECORDS, replay};
 pub use service::{Observer, Service, ServiceError, change_bytes};
+pub use snapshots::{Listed, Manifest, Snapshot, SnapshotError, Snapshots, Taken};
 pub use verify::{Difference, VerifyError, VerifyReport, verify};

@@ -11,6 +11,20 @@ pub(crate) struct Interner {
     shared: Names,
 }
 
+impl serde::Serialize for Interner {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        serde::Serialize::serialize(&*self.shared.read(), to)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Interner {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let texts: Vec<Arc<str>> = serde::Deserialize::deserialize(from)?;
+        let numbers = texts.iter().cloned().zip(0..).collect();
+        Ok(Interner { numbers, shared: Names(Arc::new(RwLock::new(texts))) })
+    }
+}
+
 /// Reads names back, where rows leave the graph.
 #[derive(Clone, Default)]
 pub(crate) struct Names(Arc<RwLock<Vec<Arc<str>>>>);

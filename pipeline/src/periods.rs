@@ -4,7 +4,7 @@ use model::TimeMs;
 
 /// A period that a backfill record opens: positions of it are not too late, and corrections reach back to its
 /// beginning, up to and with that record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Period {
     /// First millisecond.
     pub from: TimeMs,
@@ -14,6 +14,7 @@ pub struct Period {
 
 /// The periods of an input's backfill records in their order: how many there are tells which of them are
 /// still open, since each is open from the beginning of the input up to its record.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) struct Periods {
     all: Vec<Period>,
     /// How many backfill records came.

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use journal::{AppendError, ChangeBytes, Changelog, Index, Log, RowsSnapshot, StoreError, Tick};
+use model::state::{Loader, Saver, StateError};
 use model::{
     AlertMarkRecord, Change, ClosedTick, GraphSettings, Table, Tables, Unfit, VisitId, Why, trip_hash,
     vehicle_subject,
@@ -19,6 +20,10 @@ use crate::backfill::{self, Difference};
 use crate::backlog::Backlog;
 use crate::drive::Driver;
 use crate::graph::GraphError;
+use crate::snapshots::{self, Begun, Snapshot, SnapshotError, Snapshots, Trust};
+
+/// A snapshot is taken at a start or a stop when so many records came since the last one: they take a tenth of a second.
+const WORTH_RECORDS: u64 = 50_000;
 
 /// Why the service's loop ended.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +33,8 @@ pub enum ServiceError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Graph(#[from] GraphError),
+    #[error("snapshots: {0}")]
+    Snapshots(#[from] SnapshotError),
     #[error("the journal failed: {0}")]
     JournalFailed(String),
     #[error("the settings could not be written to the journal: {0}")]
@@ -48,6 +55,8 @@ pub struct Service<'a> {
     pub settings: GraphSettings,
     /// Threads of the graph.
     pub workers: usize,
+    /// Where a start finds what it need not compute again, and leaves it.
+    pub snapshots: Option<Snapshots>,
 }
 
 /// Who follows the service.
@@ -56,6 +65,16 @@ pub trait Observer {
     fn closed(&mut self, closed: &ClosedTick, replayed: bool);
     /// What people said of alerts in a tick, where they said anything; told before the tick closes.
     fn marked(&mut self, _tick: u64, _marks: Vec<AlertMarkRecord>) {}
+    /// Saves what it keeps of the ticks that it was told of.
+    fn save(&self, _to: &mut Saver<'_>) -> Result<(), StateError> {
+        Ok(())
+    }
+    /// Puts what was saved in the place of what it keeps; it was told of no tick yet.
+    fn load(&mut self, _from: &mut Loader<'_>) -> Result<(), StateError> {
+        Ok(())
+    }
+    /// What it was told of is not so: it begins again with nothing.
+    fn forget(&mut self) {}
     /// Ticks replayed of all that the journal has.
     fn replayed(&mut self, done: u64, all: u64);
     /// The state is that of the journal's end, and new ticks are minted from now on.
@@ -71,23 +90,23 @@ impl Service<'_> {
         if last_tick < changelog_tick {
             return Err(ServiceError::JournalBehind { journal: last_tick, changelog: changelog_tick });
         }
-        // Of the ticks whose changes are kept only the last one's rows matter: one pass gives them that knows all
-        // backfills until then. A later one changes rows at its tick, and those before it are told without it.
-        let goes_on = &|| !self.log.is_stopped();
-        let Some(periods) = backfill::periods(self.log, changelog_tick, goes_on)? else { return Ok(()) };
-        let mut run = Run {
-            service: self,
-            driver: Driver::of_journal(periods, true, self.workers)?,
-            observer,
-            changelog_tick,
-            rebuilt: (changelog_tick > 0).then(Tables::default),
-            held: VecDeque::new(),
-            backlog: Backlog::new(self.log),
-            is_stopped: false,
-        };
-        run.replay_journal(last_tick)?;
-        if run.is_stopped {
-            return Ok(());
+        let Some(begun) = self.begun(observer, changelog_tick)? else { return Ok(()) };
+        let mut run = Run::new(self, observer, begun, changelog_tick);
+        loop {
+            match run.replay_journal(last_tick)? {
+                Replayed::Done => break,
+                Replayed::Stopped => return Ok(()),
+                Replayed::Distrusted(snapshot) => {
+                    snapshot.discard()?;
+                    run.observer.forget();
+                    let Some(begun) = self.begun(run.observer, changelog_tick)? else { return Ok(()) };
+                    run = Run::new(self, run.observer, begun, changelog_tick);
+                }
+            }
+        }
+        if run.begun_at == 0 {
+            // The next start need not wait for as much. After a snapshot the next one is taken beside live ticks.
+            run.keep_snapshot()?;
         }
         if *run.driver.intake.settings() != self.settings {
             let payload = sources::settings::encode(&self.settings.values());
@@ -121,8 +140,30 @@ impl Service<'_> {
                 None => run.is_stopped = true,
             }
         }
-        self.log.failure().map_or(Ok(()), |why| Err(ServiceError::JournalFailed(why)))
+        match self.log.failure() {
+            Some(why) => Err(ServiceError::JournalFailed(why)),
+            None => run.keep_snapshot(),
+        }
     }
+
+    /// A graph that goes on from the newest snapshot, or has seen nothing; `None` where it is to stop.
+    fn begun(
+        &self,
+        observer: &mut dyn Observer,
+        changelog_tick: u64,
+    ) -> Result<Option<Begun>, SnapshotError> {
+        let goes_on = &|| !self.log.is_stopped();
+        let (snapshots, stores) = (self.snapshots.as_ref(), (self.log, self.changelog));
+        snapshots::begin(snapshots, stores, changelog_tick, self.workers, observer, goes_on)
+    }
+}
+
+/// How a replay ended.
+enum Replayed {
+    Done,
+    Stopped,
+    /// By what it says of ticks whose changes are kept, this snapshot is wrong.
+    Distrusted(Snapshot),
 }
 
 struct Run<'a> {
@@ -135,13 +176,45 @@ struct Run<'a> {
     held: VecDeque<Arc<Tick>>,
     /// The rows of the replay, until they are compared with those that are kept.
     rebuilt: Option<Tables>,
+    /// The snapshot that this began with, as long as there is something to compare.
+    trust: Option<Trust>,
+    /// What was compared is not what is kept.
+    is_distrusted: bool,
+    /// The last tick of the snapshot that this began with; 0 without one.
+    begun_at: u64,
+    /// How many records the last snapshot has seen, if there is one.
+    snapshot_records: Option<u64>,
     /// The ticks that are minted.
     backlog: Backlog<'a>,
     /// The log was stopped, and nothing more is to be worked on.
     is_stopped: bool,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(
+        service: &'a Service<'a>,
+        observer: &'a mut dyn Observer,
+        begun: Begun,
+        changelog_tick: u64,
+    ) -> Run<'a> {
+        let Begun { driver, tick, trust } = begun;
+        let is_from_beginning = trust.is_none();
+        Run {
+            snapshot_records: (!is_from_beginning).then(|| driver.intake.records()),
+            service,
+            driver,
+            observer,
+            begun_at: tick,
+            changelog_tick,
+            rebuilt: (is_from_beginning && changelog_tick > 0).then(Tables::default),
+            trust,
+            held: VecDeque::new(),
+            backlog: Backlog::new(service.log),
+            is_stopped: false,
+            is_distrusted: false,
+        }
+    }
+
     /// Hands a live tick over; there is room.
     fn begin(&mut self, tick: Arc<Tick>) -> Result<(), ServiceError> {
         self.driver.submit_journal_tick(&tick)?;
@@ -150,12 +223,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn replay_journal(&mut self, last_tick: u64) -> Result<(), ServiceError> {
-        for tick in self.service.log.read(1, last_tick) {
+    fn replay_journal(&mut self, last_tick: u64) -> Result<Replayed, ServiceError> {
+        if self.begun_at > 0 {
+            tracing::info!(tick = self.begun_at, last_tick, "a start from a snapshot");
+        }
+        for tick in self.service.log.read(self.begun_at + 1, last_tick) {
+            if self.is_distrusted {
+                break;
+            }
             if self.is_stopped || self.service.log.is_stopped() {
                 tracing::info!("stopped while the journal was replayed");
-                self.is_stopped = true;
-                return Ok(());
+                return Ok(Replayed::Stopped);
             }
             if let Some(closed) = self.driver.submit_journal_tick(&tick?)? {
                 self.observer.replayed(closed.tick, last_tick);
@@ -167,6 +245,34 @@ impl Run<'_> {
         }
         self.close_replayed(last_tick)?;
         self.driver.intake.take_warnings();
+        match self.trust.take() {
+            _ if self.is_stopped => Ok(Replayed::Stopped),
+            Some(trust) if self.is_distrusted => Ok(Replayed::Distrusted(trust.snapshot)),
+            _ => Ok(Replayed::Done),
+        }
+    }
+
+    /// Takes a snapshot, where there is much that the last one has not seen. Nothing is under way.
+    fn keep_snapshot(&mut self) -> Result<(), ServiceError> {
+        let seen = self.driver.intake.records();
+        let is_worth_it = seen.saturating_sub(self.snapshot_records.unwrap_or(0)) >= WORTH_RECORDS;
+        let (Some(snapshots), Some(at)) = (&self.service.snapshots, self.service.changelog.last_tick())
+        else {
+            return Ok(());
+        };
+        // What is not what is kept goes out with the next tick; and a backfill may have been left to the next start.
+        if !is_worth_it || self.rebuilt.is_some() || !self.driver.is_after(at.0) {
+            return Ok(());
+        }
+        match snapshots::save(snapshots, &mut self.driver, self.observer, at) {
+            Ok(manifest) => {
+                self.snapshot_records = Some(seen);
+                tracing::info!(tick = manifest.tick, bytes = manifest.bytes(), "a snapshot was taken");
+            }
+            // All that it is for is a shorter start.
+            Err(SnapshotError::Graph(error)) => return Err(error.into()),
+            Err(error) => tracing::warn!(%error, "no snapshot was taken"),
+        }
         Ok(())
     }
 
@@ -183,9 +289,25 @@ impl Run<'_> {
 
     fn take(&mut self, mut closed: ClosedTick) -> Result<(), ServiceError> {
         let replayed = closed.tick <= self.changelog_tick;
+        if self.is_distrusted {
+            return Ok(());
+        }
+        if replayed
+            && let Some(trust) = &mut self.trust
+            && !trust.agrees(&closed)?
+        {
+            tracing::warn!(
+                snapshot = trust.snapshot.manifest.tick,
+                tick = closed.tick,
+                "a snapshot is removed: it does not lead to what is kept"
+            );
+            self.is_distrusted = true;
+            return Ok(());
+        }
         // Before a backfill: it hands all ticks to another driver, and so all marks once more.
         let marks = self.driver.take_marks(closed.tick);
-        if let Some(seq) = self.driver.backfill_begins() {
+        let backfill = self.driver.backfill_begins();
+        if let Some(seq) = backfill {
             let Some(rows) = self.backfill(&closed)? else { return Ok(()) };
             let difference = Difference::new(&closed.changes, seq);
             closed.changes = match &self.rebuilt {
@@ -213,6 +335,11 @@ impl Run<'_> {
             self.observer.marked(closed.tick, marks);
         }
         self.observer.closed(&closed, replayed);
+        if backfill.is_some() {
+            // Those that there are do not lead over it.
+            self.snapshot_records = None;
+            self.keep_snapshot()?;
+        }
         Ok(())
     }
 

@@ -93,7 +93,7 @@ fn recompute(
     workers: usize,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(Tables, u64), VerifyError> {
-    let periods = backfill::periods(log, last_tick, &|| true)?.unwrap_or_default();
+    let periods = backfill::periods(log, (1, last_tick), &|| true)?.unwrap_or_default();
     let mut driver = Driver::of_journal(periods, false, workers)?;
     let rows = backfill::recompute::<VerifyError>(&mut driver, log, last_tick, &mut |done| {
         progress(done, last_tick);

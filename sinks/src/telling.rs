@@ -82,7 +82,7 @@ pub struct Told<'a> {
 }
 
 /// All alerts that are kept, with what is known beside their rows.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Telling {
     /// Of the last tick.
     instant: TimeMs,

@@ -2,6 +2,7 @@
 
 mod edits;
 mod feeds;
+mod starts;
 mod stops;
 
 use std::path::Path;

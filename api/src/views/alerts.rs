@@ -63,7 +63,7 @@ pub(crate) enum AlertFate {
 }
 
 /// All alerts that are kept.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Alerts {
     telling: Telling,
 }

@@ -50,7 +50,7 @@ pub(crate) enum Standing {
 }
 
 /// Whose assignment it is, by vehicle, beginning and driver: of two of one key the last one counts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub(crate) struct AssignmentKey {
     pub vehicle_id: Arc<str>,
     pub from: TimeMs,
@@ -78,7 +78,7 @@ pub(crate) struct AssignmentFilter {
 type ById = BTreeMap<Arc<str>, Option<Arc<str>>>;
 
 /// All master data.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Entities {
     by_kind: [ById; EntityKind::ALL.len()],
     /// Vehicles that cannot drive.

@@ -21,14 +21,14 @@ pub(crate) struct FenceView {
 }
 
 /// What is kept of a version.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct Kept {
     feature_json: Arc<str>,
     fingerprint: Fingerprint,
 }
 
 /// All fences over time, by id. The timelines are the graph's own, with texts where it keeps shapes.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Fences {
     timelines: BTreeMap<Arc<str>, Timeline<Kept>>,
 }

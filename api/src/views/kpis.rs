@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use model::state::{Loader, Saver, State, StateError};
 use model::{
     Cause, Change, KpiMetric, KpiRow, KpiSlice, KpiSliceKind, KpiSpan, Row, TimeMs, TimeZone, Window, day_of,
     week_of,
@@ -33,7 +34,7 @@ fn sample_ms(span: KpiSpan) -> i64 {
 }
 
 /// Which figure; without a time, all that there are of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub(crate) struct KpiKey {
     pub span: KpiSpan,
     pub slice: KpiSlice,
@@ -41,7 +42,7 @@ pub(crate) struct KpiKey {
 }
 
 /// A past figure that became another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Correction {
     /// What was shown first of the window, once it was over.
     pub was: i64,
@@ -51,7 +52,7 @@ pub(crate) struct Correction {
 }
 
 /// A value of a figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct KpiPoint {
     /// When the window begins.
     pub start: Option<TimeMs>,
@@ -141,7 +142,7 @@ impl KpiFilter {
 }
 
 /// The values of one figure.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 enum Series {
     /// By `start`.
     Calendar(Vec<KpiPoint>),
@@ -159,7 +160,30 @@ pub(crate) struct Kpis {
     len: usize,
 }
 
+impl State for Kpis {
+    fn save(&self, to: &mut Saver<'_>) -> Result<(), StateError> {
+        let Kpis { zone, series, len } = self;
+        to.put(&(zone.iana_name(), len))?;
+        to.put_map(series)
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), StateError> {
+        let (zone, len): (Option<String>, usize) = from.take()?;
+        if zone.as_deref() != self.zone.iana_name() {
+            return Err(StateError::Unfit("days were those of another zone".to_owned()));
+        }
+        self.len = len;
+        self.series = from.take_map()?;
+        Ok(())
+    }
+}
+
 impl Kpis {
+    /// Whose days and weeks there are.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
     /// Days and weeks are those of the zone.
     pub fn new(zone: TimeZone) -> Kpis {
         Kpis { zone, series: BTreeMap::new(), len: 0 }

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
+use model::state::{Loader, Saver, State as _, StateError};
 use model::{
     AlertMarkRecord, ClosedTick, CrossingRow, GraphSettings, PresenceRow, RejectReason, Row, TimeMs,
     TimeZone, VisitRow,
@@ -34,7 +35,7 @@ pub(crate) use trips::{KeptPlan, TripFilter, TripView, Trips};
 pub(crate) use trucks::{Near, NearKey, TrackFix, TruckView, Trucks};
 
 /// Which state an answer is exact for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Stamp {
     /// The last tick that is shown.
     pub tick: u64,
@@ -69,22 +70,8 @@ impl Views {
     /// Empty views; tracks keep fixes for `track_keep_ms` behind the instant.
     #[must_use]
     pub fn new(track_keep_ms: i64) -> Views {
-        let state = State {
-            stamp: Stamp::default(),
-            records: 0,
-            presences: SpanTable::default(),
-            visits: SpanTable::default(),
-            crossings: SpanTable::default(),
-            rejects: RejectCounts::default(),
-            trucks: Trucks::new(track_keep_ms),
-            fences: Fences::default(),
-            trips: Trips::default(),
-            entities: Entities::default(),
-            alerts: Alerts::default(),
-            kpis: Kpis::new(GraphSettings::default().zone),
-        };
         Views {
-            state: RwLock::new(state),
+            state: RwLock::new(State::new(track_keep_ms, GraphSettings::default().zone)),
             shown: watch::Sender::new(Stamp::default()),
             ready: AtomicBool::new(false),
         }
@@ -111,6 +98,38 @@ impl Views {
             state.stamp
         };
         self.shown.send_replace(stamp);
+    }
+
+    /// Saves all that is shown.
+    pub fn save(&self, to: &mut Saver<'_>) -> Result<(), StateError> {
+        self.read().save(to)
+    }
+
+    /// Shows what was saved; these views, made alike, have shown nothing yet. Where that fails they are empty.
+    pub fn load(&self, from: &mut Loader<'_>) -> Result<(), StateError> {
+        let (loaded, stamp) = {
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            let loaded = state.load(from);
+            (loaded, state.stamp)
+        };
+        if loaded.is_err() {
+            self.forget();
+        }
+        self.shown.send_replace(stamp);
+        loaded
+    }
+
+    /// The newest event time of all fixes that tracks keep.
+    #[must_use]
+    pub fn newest_event(&self) -> Option<TimeMs> {
+        self.read().trucks.newest_event()
+    }
+
+    /// Shows nothing any more, as at the beginning.
+    pub fn forget(&self) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        *state = State::new(state.trucks.track_keep_ms(), state.kpis.zone().clone());
+        self.shown.send_replace(Stamp::default());
     }
 
     /// From now on the views are current: what was replayed at the start is shown.
@@ -148,7 +167,59 @@ impl Views {
     }
 }
 
+impl model::state::State for State {
+    fn save(&self, to: &mut Saver<'_>) -> Result<(), StateError> {
+        let State {
+            stamp,
+            records,
+            presences,
+            visits,
+            crossings,
+            rejects,
+            trucks,
+            fences,
+            trips,
+            entities,
+            alerts,
+            kpis,
+        } = self;
+        to.put(&(stamp, records, rejects, fences, trips, entities, alerts))?;
+        presences.save(to)?;
+        visits.save(to)?;
+        crossings.save(to)?;
+        trucks.save(to)?;
+        kpis.save(to)
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), StateError> {
+        (self.stamp, self.records, self.rejects, self.fences, self.trips, self.entities, self.alerts) =
+            from.take()?;
+        self.presences.load(from)?;
+        self.visits.load(from)?;
+        self.crossings.load(from)?;
+        self.trucks.load(from)?;
+        self.kpis.load(from)
+    }
+}
+
 impl State {
+    fn new(track_keep_ms: i64, zone: TimeZone) -> State {
+        State {
+            stamp: Stamp::default(),
+            records: 0,
+            presences: SpanTable::default(),
+            visits: SpanTable::default(),
+            crossings: SpanTable::default(),
+            rejects: RejectCounts::default(),
+            trucks: Trucks::new(track_keep_ms),
+            fences: Fences::default(),
+            trips: Trips::default(),
+            entities: Entities::default(),
+            alerts: Alerts::default(),
+            kpis: Kpis::new(zone),
+        }
+    }
+
     fn apply(&mut self, closed: &ClosedTick, marks: &[AlertMarkRecord]) {
         debug_assert!(closed.tick > self.stamp.tick, "ticks come in order");
         for fix in &closed.fixes {

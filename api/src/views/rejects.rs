@@ -11,7 +11,7 @@ use super::pages::{MAX_STEPS, Page};
 const REASONS: usize = RejectReason::ALL.len();
 
 /// Counts by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct ReasonCounts([u64; REASONS]);
 
 impl ReasonCounts {
@@ -32,7 +32,7 @@ impl ReasonCounts {
 }
 
 /// The counts of all rejects that stand.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct RejectCounts {
     totals: ReasonCounts,
     /// Of vehicles that have any.

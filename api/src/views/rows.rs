@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use model::state::{Loader, Saver, State, StateError};
 use model::{CrossingRow, PresenceRow, TimeMs, VisitRow};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::pages::{MAX_STEPS, Page};
 
@@ -111,6 +114,24 @@ pub(crate) struct SpanTable<R> {
 impl<R> Default for SpanTable<R> {
     fn default() -> Self {
         SpanTable { by_pair: BTreeMap::new(), vehicles_of_fence: BTreeMap::new(), len: 0 }
+    }
+}
+
+/// Which vehicles were in which fences follows from the rows.
+impl<R: SpanRow + Serialize + DeserializeOwned> State for SpanTable<R> {
+    fn save(&self, to: &mut Saver<'_>) -> Result<(), StateError> {
+        to.put(&self.len)?;
+        to.put_map(&self.by_pair)
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), StateError> {
+        self.len = from.take()?;
+        self.by_pair = from.take_map()?;
+        for (vehicle_id, fence_id) in self.by_pair.keys() {
+            let vehicles = self.vehicles_of_fence.entry(fence_id.clone()).or_default();
+            vehicles.insert(vehicle_id.clone());
+        }
+        Ok(())
     }
 }
 

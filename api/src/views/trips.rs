@@ -18,7 +18,7 @@ use crate::fingerprint::Fingerprint;
 const MAX_PAGE_BYTES: usize = 8 << 20;
 
 /// What is kept of a plan.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct KeptPlan {
     pub schedule: TripSchedule,
     pub pickup: Arc<str>,
@@ -84,7 +84,7 @@ impl TripView {
 }
 
 /// A location as a reader gets it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct LocationView {
     pub fence_id: Option<Arc<str>>,
     pub name: Option<Box<str>>,
@@ -122,7 +122,7 @@ impl TripFilter {
 
 /// A trip's row, its plan and its ETA. They come in one tick, and a trip that has a plan has a row. What is made of
 /// visits has no plan.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 struct Kept {
     row: Option<TripRow>,
     plan: Option<Arc<KeptPlan>>,
@@ -138,7 +138,7 @@ impl Kept {
 }
 
 /// All trips, by id, and all locations.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Trips {
     by_id: BTreeMap<Arc<str>, Kept>,
     of_vehicle: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use model::state::{Loader, Saver, State, StateError};
 use model::{Coord, Fix, TimeMs};
 use rustc_hash::FxHashMap;
 
@@ -27,7 +28,7 @@ const IGNITION_ON: u8 = 2;
 const JUMP: u8 = 4;
 
 /// A fix of a track. Compact, because there are many.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct TrackFix {
     pub event_time: TimeMs,
     pub seq: u64,
@@ -84,7 +85,7 @@ impl TrackFix {
 }
 
 /// A truck as a reader gets it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct TruckView {
     pub vehicle_id: Arc<str>,
     pub spelling: Option<Arc<str>>,
@@ -96,10 +97,80 @@ pub(crate) struct TruckView {
     pub fences: Vec<(Arc<str>, TimeMs)>,
 }
 
+#[derive(serde::Serialize, serde::Deserialize)]
 struct Truck {
     shown: TruckView,
     /// In order of event time, one fix each.
+    #[serde(with = "packed")]
     track: VecDeque<TrackFix>,
+}
+
+/// Tracks as bytes: they are most of what the views keep.
+mod packed {
+    use std::collections::VecDeque;
+
+    use model::{Coord, TimeMs};
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    use super::TrackFix;
+
+    const BYTES: usize = 37;
+
+    fn pack(fix: &TrackFix) -> [u8; BYTES] {
+        let TrackFix { event_time, seq, at, speed_kmh, heading, accuracy_m, flags } = fix;
+        let mut bytes = [0; BYTES];
+        bytes[..8].copy_from_slice(&event_time.0.to_le_bytes());
+        bytes[8..16].copy_from_slice(&seq.to_le_bytes());
+        bytes[16..20].copy_from_slice(&at.lon.to_le_bytes());
+        bytes[20..24].copy_from_slice(&at.lat.to_le_bytes());
+        for (number, place) in [speed_kmh, heading, accuracy_m].into_iter().zip([24, 28, 32]) {
+            bytes[place..place + 4].copy_from_slice(&number.to_le_bytes());
+        }
+        bytes[36] = *flags;
+        bytes
+    }
+
+    fn unpack(bytes: &[u8; BYTES]) -> TrackFix {
+        let long = |from: usize| std::array::from_fn(|n| bytes[from + n]);
+        let short = |from: usize| std::array::from_fn(|n| bytes[from + n]);
+        TrackFix {
+            event_time: TimeMs(i64::from_le_bytes(long(0))),
+            seq: u64::from_le_bytes(long(8)),
+            at: Coord { lon: i32::from_le_bytes(short(16)), lat: i32::from_le_bytes(short(20)) },
+            speed_kmh: f32::from_le_bytes(short(24)),
+            heading: f32::from_le_bytes(short(28)),
+            accuracy_m: f32::from_le_bytes(short(32)),
+            flags: bytes[36],
+        }
+    }
+
+    pub fn serialize<S: Serializer>(track: &VecDeque<TrackFix>, to: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = track.iter().flat_map(pack).collect();
+        to.serialize_bytes(&bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<VecDeque<TrackFix>, D::Error> {
+        from.deserialize_bytes(Fixes)
+    }
+
+    struct Fixes;
+
+    impl Visitor<'_> for Fixes {
+        type Value = VecDeque<TrackFix>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "fixes of {BYTES} bytes")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<VecDeque<TrackFix>, E> {
+            let (fixes, rest) = bytes.as_chunks::<BYTES>();
+            if !rest.is_empty() {
+                return Err(E::invalid_length(bytes.len(), &self));
+            }
+            Ok(fixes.iter().map(unpack).collect())
+        }
+    }
 }
 
 /// All trucks.
@@ -117,6 +188,27 @@ pub(crate) struct Trucks {
     keep_from: TimeMs,
 }
 
+impl State for Trucks {
+    fn save(&self, to: &mut Saver<'_>) -> Result<(), StateError> {
+        let Trucks { track_keep_ms, slots, directions, by_id: _, in_order, touched, sweep_at, keep_from } =
+            self;
+        to.put(&(track_keep_ms, directions, in_order, touched, sweep_at, keep_from))?;
+        to.put_all(slots)
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), StateError> {
+        let track_keep_ms: i64;
+        (track_keep_ms, self.directions, self.in_order, self.touched, self.sweep_at, self.keep_from) =
+            from.take()?;
+        if track_keep_ms != self.track_keep_ms {
+            return Err(StateError::Unfit("tracks were kept for another time".to_owned()));
+        }
+        self.slots = from.take_all()?;
+        self.by_id = self.in_order.clone().into_iter().collect();
+        Ok(())
+    }
+}
+
 impl Trucks {
     pub fn new(track_keep_ms: i64) -> Trucks {
         Trucks {
@@ -129,6 +221,15 @@ impl Trucks {
             sweep_at: 0,
             keep_from: TimeMs(i64::MIN),
         }
+    }
+
+    /// The newest event time of all tracks.
+    pub fn newest_event(&self) -> Option<TimeMs> {
+        self.slots.iter().filter_map(|truck| truck.track.back()).map(|fix| fix.event_time).max()
+    }
+
+    pub fn track_keep_ms(&self) -> i64 {
+        self.track_keep_ms
     }
 
     pub fn len(&self) -> usize {

@@ -107,7 +107,7 @@ fn one(case: &Case, quick: bool, report: &mut Report) -> anyhow::Result<()> {
 
 /// What the kernel says of a process.
 pub(super) struct Memory {
-    resident_bytes: u64,
+    pub resident_bytes: u64,
     pub peak_bytes: u64,
 }
 

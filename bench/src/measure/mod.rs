@@ -2,6 +2,7 @@
 
 mod backfill;
 mod bare;
+mod bodies;
 mod country;
 mod edit;
 mod eta;
@@ -15,6 +16,7 @@ mod oracle;
 mod probe;
 mod quantiles;
 mod query;
+mod recovery;
 mod replay;
 mod report;
 mod service;
@@ -29,8 +31,10 @@ use anyhow::bail;
 pub use report::{Figure, Report};
 
 /// The names that [`run`] knows.
-pub const NAMES: [&str; 11] =
-    ["graph", "late", "edit", "memory", "ingest", "query", "replay", "backfill", "trips", "eta", "oracle"];
+pub const NAMES: [&str; 12] = [
+    "graph", "late", "edit", "memory", "ingest", "query", "replay", "recovery", "backfill", "trips", "eta",
+    "oracle",
+];
 
 /// What to measure, and how.
 #[derive(Clone, Debug)]
@@ -69,6 +73,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             "ingest" => ingest::measure(options, &mut report)?,
             "query" => query::measure(options, &mut report)?,
             "replay" => replay::measure(options, &mut report)?,
+            "recovery" => recovery::measure(options, &mut report)?,
             "backfill" => backfill::measure(options, &mut report)?,
             "oracle" => oracle::measure(options, &mut report)?,
             "eta" => eta::measure(options, &mut report)?,

@@ -17,7 +17,7 @@ use crate::presence::VehicleKey;
 type Dated = (i64, Option<CompanyKey>);
 
 /// The companies of all vehicles.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Companies {
     /// In the order of the times from which on they hold.
     of_vehicles: FxHashMap<VehicleKey, Vec<Dated>>,

@@ -23,7 +23,7 @@ pub fn kind_key(kind: AlertKind) -> KindKey {
 }
 
 /// What a rule is about; of several the first named here wins over those behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub enum ScopeKey {
     Fence(FenceKey),

@@ -26,7 +26,7 @@ const DEPARTURE_MS: i64 = 2 * 3_600_000;
 const CRITICAL_MS: i64 = 4 * 3_600_000;
 
 /// What of a trip decides how late it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Course {
     vehicle: VehicleKey,
     scheduled_departure: i64,
@@ -40,7 +40,7 @@ struct Course {
 }
 
 /// How long a trip was, or is, late.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
 enum Until {
     /// Something happened just then: at that very instant it was not late any more.
     Event(i64),
@@ -51,6 +51,7 @@ enum Until {
 }
 
 /// A departure or an arrival that is scheduled.
+#[derive(serde::Serialize, serde::Deserialize)]
 struct Due {
     of: DelayOf,
     scheduled: i64,
@@ -58,7 +59,7 @@ struct Due {
     until: Until,
 }
 
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 struct OfTrip {
     course: Option<Course>,
     /// How bad its late departure and its late arrival are told to be.
@@ -68,7 +69,7 @@ struct OfTrip {
 }
 
 /// The trips of a worker's vehicles.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Delays {
     trips: FxHashMap<Key, OfTrip>,
     timers: BTreeMap<i64, Vec<Key>>,

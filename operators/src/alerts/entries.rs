@@ -33,7 +33,7 @@ pub(super) struct Judges<'a> {
 }
 
 /// A stay, and what is told of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 struct Stay {
     arrived: i64,
     /// [`NEVER`] while it is open.
@@ -49,7 +49,7 @@ struct Stay {
 }
 
 /// What is told of an entry or an exit, besides its times.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 struct Told {
     severity: Severity,
     trip: Option<TripKey>,
@@ -58,7 +58,7 @@ struct Told {
 /// Where, and who.
 type Key = (FenceKey, VehicleKey);
 
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 struct OfFence {
     /// By vehicle, in order.
     stays: FxHashMap<VehicleKey, Vec<Stay>>,
@@ -67,7 +67,7 @@ struct OfFence {
 }
 
 /// Which stays of a key are judged anew: those that were there in `[from, until]`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 struct Again {
     from: i64,
     until: i64,
@@ -75,7 +75,7 @@ struct Again {
 }
 
 /// The stays of a worker's vehicles.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Entries {
     /// By fence.
     fences: Vec<OfFence>,

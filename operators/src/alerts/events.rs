@@ -34,6 +34,7 @@ use super::rules::{Change, RuleBook};
 use super::trips::TripBook;
 use crate::presence::VehicleKey;
 use crate::rows::{Delta, net};
+use crate::state::{States, state};
 use crate::ticks::each_tick;
 use crate::trips::{TripControl, TripDetail, TripOut};
 use crate::visits::StayFacts;
@@ -63,6 +64,8 @@ struct EventsWork {
     max_absence_ms: i64,
     instant: i64,
 }
+
+state!(EventsWork { rules, trips, entries, delays, moved, max_absence_ms, instant } each {} without {});
 
 impl EventsWork {
     fn new(settings: &GraphSettings) -> EventsWork {
@@ -162,6 +165,7 @@ pub fn event_alerts<'scope>(
     trip_controls: StreamVec<'scope, u64, TripControl>,
     controls: StreamVec<'scope, u64, AlertControl>,
     settings: &GraphSettings,
+    states: &States,
 ) -> VecCollection<'scope, u64, (AlertFacts, Why), isize> {
     let of_stay = |((row, why), _, diff): ((StayFacts, Why), u64, isize)| {
         Fact::Stay(Delta { row, diff: diff as i8, why })
@@ -171,8 +175,9 @@ pub fn event_alerts<'scope>(
     };
     let facts = stays.inner.map(of_stay).concat(trips.inner.map(of_trip));
     let messages = trip_controls.map(Message::Trip).concat(controls.map(Message::Alert));
-    let mut work = EventsWork::new(settings);
+    let work = states.add("EventAlerts", EventsWork::new(settings));
     each_tick("EventAlerts", facts, Pipeline, messages, move |tick, messages, facts, emit| {
+        let mut work = work.borrow_mut();
         work.tick(messages, facts, |Delta { row, diff, why }| emit(((row, why), tick, isize::from(diff))));
     })
     .as_collection()

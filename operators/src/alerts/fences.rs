@@ -7,14 +7,16 @@ use model::{FenceSettings, GraphSettings, TimeZone};
 use crate::fences::{ALWAYS, Edit, FenceKey, Timeline};
 
 /// The fences of all time.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub(super) struct FenceBook {
     fences: Vec<OfFence>,
+    #[serde(with = "model::zone_by_name")]
     zone: TimeZone,
     /// The fleet's, for versions that have none of their own.
     max_absence_ms: i64,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
 struct OfFence {
     /// Empty as long as it was never drawn.
     id: Arc<str>,
@@ -25,7 +27,7 @@ struct OfFence {
     has_limits: bool,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
 struct Known {
     timeline: Timeline<()>,
     max_absence_ms: i64,

@@ -9,7 +9,7 @@ use crate::rows::Keyed;
 use crate::trips::TripKey;
 
 /// What an alert is about, besides its vehicle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Subject {
     /// Nothing else.
     Vehicle(AlertKind),
@@ -37,7 +37,7 @@ impl Subject {
 }
 
 /// What is particular to an alert of some kinds, as [`AlertDetails`](model::AlertDetails) has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub enum Details {
     None,
@@ -48,7 +48,7 @@ pub enum Details {
 }
 
 /// An alert's row inside the graph. Times are ms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub struct AlertFacts {
     pub subject: Subject,

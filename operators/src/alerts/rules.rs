@@ -91,6 +91,7 @@ pub(super) enum Change {
 }
 
 /// What all records so far have said of rules, of companies and of fences.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub(super) struct RuleBook {
     /// In the order of the times from which on they hold.
     rules: FxHashMap<(KindKey, ScopeKey), Vec<Dated>>,

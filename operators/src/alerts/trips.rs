@@ -22,7 +22,7 @@ use crate::presence::VehicleKey;
 use crate::trips::{Place, Plan, TripControl, TripDetail, TripKey};
 
 /// The trips of a worker's vehicles as the trips operator tells them.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct TripBook {
     /// Ids of trips, which order those of one schedule.
     ids: FxHashMap<TripKey, Arc<str>>,
@@ -33,7 +33,7 @@ pub(super) struct TripBook {
 }
 
 /// From when on the trips of a vehicle may answer otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct TripsChanged {
     /// No answer for an earlier time is another one.
     pub from: i64,
@@ -42,7 +42,7 @@ pub(super) struct TripsChanged {
 }
 
 /// A trip on its way: it is to be in its corridor in `[departure, until)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub(super) struct Transit {
     /// When it left its pickup.
     pub departure: i64,
@@ -54,7 +54,7 @@ pub(super) struct Transit {
     pub until: i64,
 }
 
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 struct OfVehicle {
     /// Trips that a visit served, each from `opens` on until its offload or its end by hand, that time included; in
     /// the order of the visits.
@@ -73,7 +73,7 @@ struct OfVehicle {
 type Rank = (i64, Arc<str>);
 
 /// A trip and a time of its own, the end included.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 struct Span {
     from: i64,
     rank: Rank,
@@ -83,7 +83,7 @@ struct Span {
 }
 
 /// Spans by their beginning.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 struct Spans {
     list: Vec<Span>,
     /// By span, the latest end of it and those before.

@@ -31,7 +31,7 @@ pub(super) struct Took {
 }
 
 /// Trips that arrived, by places. How many there are of each: equal ones cannot be told apart.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct History {
     of: FxHashMap<Places, BTreeMap<Took, u32>>,
 }

@@ -17,6 +17,7 @@ use crate::fences::{ALWAYS, FenceKey};
 use crate::presence::{Tracks, VehicleKey};
 use crate::rows::{Delta, Keyed};
 use crate::spatial::leg_mm;
+use crate::state::{States, state};
 use crate::ticks::rows_each_tick;
 use crate::trips::{AutoTrip, TripControl, TripKey, TripOut, Trips};
 
@@ -28,7 +29,7 @@ const MIN_MOVING_MS: i64 = 60_000;
 const USUAL_SPEED: (i64, i64) = (25, 3);
 
 /// An ETA inside the graph. Times are ms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub struct EtaFacts {
     pub trip: TripKey,
@@ -65,7 +66,7 @@ struct Transit {
 }
 
 /// A trip that is, or was, in transit.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 struct Known {
     transit: Option<Transit>,
     row: Option<EtaFacts>,
@@ -74,6 +75,7 @@ struct Known {
 }
 
 /// A vehicle whose trip's row depends on its fixes.
+#[derive(serde::Serialize, serde::Deserialize)]
 struct OnRoad {
     trip: TripKey,
     pace: Pace,
@@ -102,6 +104,8 @@ struct EtaWork {
     /// That of Reach: older fixes may be forgotten.
     edge: i64,
 }
+
+state!(EtaWork { history, trips, by_places, by_road, mark, edge } each {} without { tracks });
 
 impl EtaWork {
     fn new(tracks: Tracks) -> EtaWork {
@@ -272,6 +276,7 @@ pub fn etas<'scope>(
     trips: Trips<'scope>,
     controls: StreamVec<'scope, u64, TripControl>,
     tracks: Tracks,
+    states: &States,
 ) -> VecCollection<'scope, u64, (EtaFacts, Why), isize> {
     tracks.tell_all_steps();
     let Trips { planned, auto } = trips;
@@ -279,8 +284,8 @@ pub fn etas<'scope>(
     let arrivals = planned.inner.flat_map(|(trip, _, diff)| Fact::of_arrival(trip, diff));
     let auto_arrivals = auto.inner.flat_map(|(trip, _, diff)| Fact::of_auto_arrival(trip, diff));
     let arrivals = arrivals.concat(auto_arrivals).broadcast();
-    let mut work = EtaWork::new(tracks);
+    let work = states.add("Etas", EtaWork::new(tracks));
     rows_each_tick("Etas", transits.concat(arrivals), Pipeline, controls, move |controls, facts, emit| {
-        work.tick(controls, facts, emit);
+        work.borrow_mut().tick(controls, facts, emit);
     })
 }

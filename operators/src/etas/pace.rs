@@ -6,7 +6,7 @@ use crate::presence::{Step, Tracks, VehicleKey, is_moving};
 use crate::spatial::leg_mm;
 
 /// From one good fix to the next, while it moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 struct Leg {
     to: i64,
     from: i64,
@@ -15,7 +15,7 @@ struct Leg {
 
 /// The legs of one vehicle that begin at a time or later, and what they come to. Steps keep it up to date, so that
 /// nobody walks over fixes again each time that the mark moves.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Pace {
     since: i64,
     /// In their order.

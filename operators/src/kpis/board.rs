@@ -16,9 +16,10 @@ use super::steps::StepSums;
 use super::tally::MetricKey;
 use super::windows::Windows;
 use crate::rows::{Delta, Keyed};
+use model::state::{Loader, Saver, State, StateError};
 
 /// A row of KPIs inside the graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct KpiFacts {
     /// Over what time.
     pub span: KpiSpan,
@@ -72,7 +73,7 @@ const KINDS: [KpiSliceKind; 3] = [KpiSliceKind::Fleet, KpiSliceKind::Client, Kpi
 type Place = u32;
 
 /// A slice, and at the next mark of which spans it is looked at.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Slice {
     key: SliceKey,
     windows: Windows,
@@ -80,7 +81,7 @@ struct Slice {
 }
 
 /// What one span has.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 struct OfSpan {
     /// The last mark that was shown.
     mark: Option<i64>,
@@ -91,14 +92,18 @@ struct OfSpan {
 }
 
 /// See the module.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub(super) struct Board {
+    #[serde(skip)]
     slices: Vec<Slice>,
     places: FxHashMap<SliceKey, Place>,
     spans: [OfSpan; KpiSpan::ALL.len()],
+    #[serde(with = "model::zone_by_name")]
     zone: TimeZone,
     horizon_ms: i64,
     present: Vec<(MetricKey, i64)>,
     /// Room for figures.
+    #[serde(skip)]
     spare: Shown,
 }
 
@@ -107,6 +112,19 @@ impl Slice {
         if !std::mem::replace(&mut self.is_due[span as usize], true) {
             of_span.due.push(place);
         }
+    }
+}
+
+impl State for Board {
+    fn save(&self, to: &mut Saver<'_>) -> Result<(), StateError> {
+        to.put(self)?;
+        to.put_all(&self.slices)
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), StateError> {
+        *self = from.take()?;
+        self.slices = from.take_all()?;
+        Ok(())
     }
 }
 

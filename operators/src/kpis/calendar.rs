@@ -18,7 +18,7 @@ use super::shown::{Moved, Shown};
 use super::tally::{Rates, Tally};
 
 /// A day or a week.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 struct Fixed {
     end: i64,
     inside: Rates,
@@ -37,7 +37,7 @@ pub(super) struct Rules<'a> {
 }
 
 /// Days, or weeks.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Calendar {
     span: KpiSpan,
     /// By start.

@@ -33,7 +33,7 @@ impl From<AlertFacts> for DueAlert {
 }
 
 /// A vehicle, as far as time is counted by what it may do.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Truck {
     first_fix: Option<i64>,
     /// In order of arrival: from when on it is operational; `None`: it is gone.
@@ -47,6 +47,7 @@ pub(super) struct Truck {
 }
 
 /// What a worker has counted, of its vehicles.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub(super) struct Gather {
     /// By place on the worker.
     pub trucks: Vec<Truck>,

@@ -17,6 +17,7 @@ use super::trucks::Trucks;
 use crate::alerts::AlertFacts;
 use crate::presence::{Step, Tracks, VehicleKey};
 use crate::rows::{Delta, Derived};
+use crate::state::{States, state};
 use crate::ticks::each_tick;
 use crate::trips::{AutoTrip, TripControl, TripOut, Trips};
 
@@ -66,6 +67,8 @@ struct CountWork {
     peers: u32,
     remainder: u32,
 }
+
+state!(CountWork { gather, newests, fleet, instant, is_last, present } each {} without { peers, remainder });
 
 impl CountWork {
     /// The state of worker `index` of `peers`.
@@ -163,6 +166,7 @@ pub fn kpis<'scope>(
     controls: StreamVec<'scope, u64, TripControl>,
     tracks: Tracks,
     settings: &GraphSettings,
+    states: &States,
 ) -> VecCollection<'scope, u64, (KpiFacts, Why), isize> {
     tracks.tell_all_steps();
     let of_visit = |((row, why), _, diff): ((Derived, Why), u64, isize)| {
@@ -179,13 +183,13 @@ pub fn kpis<'scope>(
     };
     let facts = visits.inner.map(of_visit).concat(trips.planned.inner.map(of_trip));
     let facts = facts.concat(trips.auto.inner.map(of_auto_trip)).concat(alerts.inner.map(of_alert));
-    let shares = count(facts, controls.clone(), tracks.clone());
+    let shares = count(facts, controls.clone(), tracks.clone(), states);
     let (of_trucks, shares) = shares.ok_err(|share| match share {
         Share::Part(part @ Part { slice: SliceKey::Truck(vehicle), .. }) => Ok((vehicle, part)),
         share => Err(share),
     });
-    let trucks = show_trucks(of_trucks, controls.clone(), tracks, settings);
-    show(shares, controls, settings).concat(trucks).as_collection()
+    let trucks = show_trucks(of_trucks, controls.clone(), tracks, settings, states);
+    show(shares, controls, settings, states).concat(trucks).as_collection()
 }
 
 /// Counts what happened on a worker.
@@ -193,11 +197,12 @@ fn count<'scope>(
     facts: StreamVec<'scope, u64, Fact>,
     controls: StreamVec<'scope, u64, TripControl>,
     tracks: Tracks,
+    states: &States,
 ) -> StreamVec<'scope, u64, Share> {
     let (index, peers) = (controls.scope().index(), controls.scope().peers());
-    let mut work = CountWork::new(index, peers);
+    let work = states.add("KpiCounts", CountWork::new(index, peers));
     each_tick("KpiCounts", facts, Pipeline, controls, move |_, controls, facts, emit| {
-        work.tick(controls, &facts, &tracks, emit);
+        work.borrow_mut().tick(controls, &facts, &tracks, emit);
     })
 }
 
@@ -224,10 +229,12 @@ fn show_trucks<'scope>(
     controls: StreamVec<'scope, u64, TripControl>,
     tracks: Tracks,
     settings: &GraphSettings,
+    states: &States,
 ) -> StreamVec<'scope, u64, ((KpiFacts, Why), u64, isize)> {
     let (index, peers) = (controls.scope().index(), controls.scope().peers());
-    let mut trucks = Trucks::new(settings, index, peers);
+    let trucks = states.add("KpiTrucks", Trucks::new(settings, index, peers));
     each_tick("KpiTrucks", parts, Pipeline, controls, move |tick, controls, parts, emit| {
+        let mut trucks = trucks.borrow_mut();
         let of_tick =
             obey(controls, |settings, is_first, why| trucks.change_settings(settings, is_first, why));
         tracks.for_each_step(|step| trucks.step(step));
@@ -245,10 +252,12 @@ fn show<'scope>(
     shares: StreamVec<'scope, u64, Share>,
     controls: StreamVec<'scope, u64, TripControl>,
     settings: &GraphSettings,
+    states: &States,
 ) -> StreamVec<'scope, u64, ((KpiFacts, Why), u64, isize)> {
-    let mut board = Board::new(settings);
+    let board = states.add("KpiRows", Board::new(settings));
     let by_slice = Exchange::new(Share::route);
     each_tick("KpiRows", shares, by_slice, controls, move |tick, controls, shares, emit| {
+        let mut board = board.borrow_mut();
         let of_tick =
             obey(controls, |settings, is_first, why| board.change_settings(settings, is_first, why));
         let mut present: Option<Present> = None;

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::fences::FenceKey;
 
 /// Locations and their fences; ids of locations are numbered as those of fences are.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Places {
     fence_of: FxHashMap<FenceKey, Option<FenceKey>>,
     at_fence: FxHashMap<FenceKey, BTreeSet<FenceKey>>,

@@ -17,7 +17,7 @@ const STATUSES: usize = LiveStatus::ALL.len();
 const AGES: usize = (OFFLINE_AFTER_MS / 1000) as usize + 1;
 
 /// A good fix, and what a truck does that was heard of last then.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 struct Seen {
     /// [`NONE`]: there is none.
     time: i64,
@@ -28,7 +28,7 @@ struct Seen {
 const NONE: Seen = Seen { time: i64::MIN, status: LiveStatus::Offline };
 
 /// The last fixes of a truck.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 struct Newest {
     last: Seen,
     before: Seen,
@@ -37,7 +37,7 @@ struct Newest {
 }
 
 /// See the module. By place on the worker.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Newests(Vec<Newest>);
 
 /// The present of some trucks.

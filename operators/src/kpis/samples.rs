@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::half_even;
 
 /// Whole numbers, each with how often it is there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Samples {
     counts: BTreeMap<i64, i64>,
     count: i64,

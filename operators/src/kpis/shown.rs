@@ -16,7 +16,7 @@ pub(super) struct Moved {
 }
 
 /// See the module.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Shown {
     /// When the window begins; of no meaning where there are no figures.
     pub start: i64,

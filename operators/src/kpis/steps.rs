@@ -44,7 +44,7 @@ impl StepSums {
 }
 
 /// Sums by the beginning of their bucket of `MS` milliseconds. Those of the newest are at hand.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct StepBuckets<const MS: i64> {
     /// When the newest begins; `i64::MIN` where there is none.
     newest: i64,

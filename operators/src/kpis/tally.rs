@@ -14,7 +14,7 @@ pub type MetricKey = KpiMetric<KindKey>;
 
 /// Sums of rates up to a time: of each, how many go on, and the sum of the times from which on they do. Between two
 /// times `s` and `e`, of which these are the sums, they went on for `e W(e) - P(e) - (s W(s) - P(s))`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Rates {
     count: [i64; RATES],
     times: [i64; RATES],
@@ -68,7 +68,7 @@ impl Rates {
 }
 
 /// Sums, samples and alerts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Tally {
     sums: [i64; SUMS],
     samples: [Samples; SAMPLES],

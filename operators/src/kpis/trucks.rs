@@ -12,12 +12,13 @@ use super::shown::{Moved, Shown};
 use super::steps::StepBuckets;
 use crate::presence::{Step, VehicleKey};
 use crate::rows::Delta;
+use model::state::{Loader, Saver, State, StateError};
 
 /// The hop of trucks. Days begin and end at multiples of it in every zone since 2000, before which there are no fixes.
 const QUARTER_MS: i64 = 15 * 60_000;
 
 /// One truck.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct OfTruck {
     /// What waits for the next mark.
     steps: StepBuckets<QUARTER_MS>,
@@ -28,17 +29,34 @@ struct OfTruck {
 }
 
 /// See the module.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub(super) struct Trucks {
     /// By place on the worker.
+    #[serde(skip)]
     trucks: Vec<OfTruck>,
     /// Vehicle numbers are spread over workers by remainder.
     peers: u32,
     remainder: u32,
     mark: Option<i64>,
+    #[serde(with = "model::zone_by_name")]
     zone: TimeZone,
     horizon_ms: i64,
     /// Room for figures.
+    #[serde(skip)]
     spare: Shown,
+}
+
+impl State for Trucks {
+    fn save(&self, to: &mut Saver<'_>) -> Result<(), StateError> {
+        to.put(self)?;
+        to.put_all(&self.trucks)
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), StateError> {
+        *self = from.take()?;
+        self.trucks = from.take_all()?;
+        Ok(())
+    }
 }
 
 impl Default for OfTruck {

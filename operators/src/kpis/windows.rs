@@ -20,7 +20,7 @@ use super::steps::StepSums;
 use super::tally::{MetricKey, Rates, Tally};
 
 /// A window that moves with the mark.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Rolling {
     span: KpiSpan,
     length_ms: i64,
@@ -38,7 +38,7 @@ struct Rolling {
 }
 
 /// What is counted in 10 seconds.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 struct Bucket {
     steps: StepSums,
     parts: Vec<Part>,
@@ -48,7 +48,7 @@ struct Bucket {
 type Buckets = BTreeMap<i64, Bucket>;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Windows {
     /// What is in a rolling window, or ahead of any.
     buckets: Buckets,

@@ -32,13 +32,14 @@ use self::legs::{is_long, parts_met};
 use self::lists::{Item, List};
 use super::history::{Block, base_seconds};
 use crate::spatial::{CellKey, CellParts, Grid, Rect};
+use model::state::{Loader, Saver, State, StateError};
 
 /// Coarser than the cover's: a moving truck's block is in few of its cells, and its parts are small enough.
 const GRID: Grid = Grid::of_cell_bits(18);
 const LOOKS_A_STALE: usize = 3;
 
 /// A sealed block: whose, and the seconds of its base time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Entry {
     /// The vehicle's place on its worker.
     pub(crate) vehicle: u32,
@@ -75,21 +76,21 @@ pub(crate) struct BlocksIndex {
 }
 
 /// Where sweeping goes on: the cell's place and that of an item in its list, and of an item among long legs.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 struct SweepAt {
     cell: usize,
     item: usize,
     long_leg: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Cell {
     key: CellKey,
     list: List<Listed>,
 }
 
 /// A block in a cell, and in which parts of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 struct Listed {
     entry: Entry,
     parts: CellParts,
@@ -104,7 +105,7 @@ impl Item for Listed {
 }
 
 /// A block with a leg to one of its fixes, or a part of one, that reaches over very many cells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 struct LongLeg {
     entry: Entry,
     bounds: Bounds,
@@ -113,6 +114,23 @@ struct LongLeg {
 impl Item for LongLeg {
     fn joins(&mut self, other: &LongLeg) -> bool {
         self == other
+    }
+}
+
+impl State for BlocksIndex {
+    fn save(&self, to: &mut Saver<'_>) -> Result<(), StateError> {
+        let BlocksIndex { cells, long_legs, tails, listed, maybe_stale, sweep_at, .. } = self;
+        to.put(&(long_legs, listed, maybe_stale, sweep_at))?;
+        to.put_all(cells)?;
+        to.put_all(tails)
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), StateError> {
+        (self.long_legs, self.listed, self.maybe_stale, self.sweep_at) = from.take()?;
+        self.cells = from.take_all()?;
+        self.tails = from.take_all()?;
+        self.place_of = self.cells.iter().map(|cell| cell.key).zip(0..).collect();
+        Ok(())
     }
 }
 

@@ -24,7 +24,7 @@ pub struct FixIn {
 }
 
 /// A fix of a vehicle's history, unpacked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Fix {
     pub(crate) time: i64,
     pub(crate) seq: u64,

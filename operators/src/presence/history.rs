@@ -23,6 +23,7 @@ use packed::Packed;
 mod block;
 mod look;
 mod packed;
+mod words;
 
 /// Fixes a block: few enough that little more is kept than must be, and that an edit looks at few in vain;
 /// enough that what a block costs beside its fixes is little.
@@ -38,7 +39,7 @@ const SEQ_OFFSETS: u64 = 1 << 30;
 const FRONT_SLACK_MS: i64 = 3_600_000;
 
 /// A fix as the tail has it, 20 bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 struct LooseFix {
     time_offset: u32,
     at: Coord,
@@ -48,7 +49,7 @@ struct LooseFix {
 }
 
 /// The newest fixes of a vehicle.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Loose {
     base_time: i64,
     base_seq: u64,
@@ -75,7 +76,7 @@ pub(crate) enum Touched {
 }
 
 /// All fixes of one vehicle.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct History {
     /// A copy of the newest fix: nearly every fix is compared with it, and the tail is elsewhere.
     newest: Option<Fix>,

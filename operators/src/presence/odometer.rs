@@ -15,7 +15,7 @@ use crate::fences::{ALWAYS, NEVER};
 use crate::spatial::leg_mm;
 
 /// The sums that are kept of fixes that are not.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Odometer {
     /// By time.
     marks: Vec<Mark>,
@@ -26,7 +26,7 @@ pub(crate) struct Odometer {
 }
 
 /// A time at which a presence began or ended; there may be no fix at it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 struct Mark {
     time: i64,
     /// Millimetres up to the last good fix at or before it.

@@ -1,8 +1,5 @@
 //! The state of one worker, and the operator that drives it.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use differential_dataflow::VecCollection;
 use model::{Cause, Coord, GraphSettings, Why};
 use timely::dataflow::StreamVec;
@@ -24,7 +21,9 @@ use crate::control::Control;
 use crate::fences::{ALWAYS, Edit, FenceKey};
 use crate::rows::{Delta, Derived};
 use crate::spatial::{Looked, leg_mm};
+use crate::state::States;
 use crate::ticks::rows_each_tick;
+use model::state::{Loader, Saver, State, StateError};
 
 /// So many fixes are looked ahead: enough to wait for memory once instead of each time, few enough to stay in
 /// the nearest cache.
@@ -368,15 +367,39 @@ impl PresenceWork {
     }
 }
 
+impl State for PresenceWork {
+    fn save(&self, to: &mut Saver<'_>) -> Result<(), StateError> {
+        let PresenceWork { vehicles, shared, to_trim, trim_next, fences_edited, forget_sets_at, .. } = self;
+        shared.world.save(to)?;
+        to.put(&(shared.legs_are_listed, to_trim, trim_next, fences_edited, forget_sets_at))?;
+        to.put_all(vehicles)?;
+        shared.index.save(to)
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), StateError> {
+        self.shared.world.load(from)?;
+        (
+            self.shared.legs_are_listed,
+            self.to_trim,
+            self.trim_next,
+            self.fences_edited,
+            self.forget_sets_at,
+        ) = from.take()?;
+        self.vehicles = from.take_all()?;
+        self.shared.index.load(from)
+    }
+}
+
 /// The presence operator: fixes and controls in, rows of presences, crossings and rejects out, each with the
 /// reason of its change. What it keeps can be asked for.
 pub fn presence<'scope>(
     fixes: StreamVec<'scope, u64, FixIn>,
     controls: StreamVec<'scope, u64, Control>,
     settings: GraphSettings,
+    states: &States,
 ) -> (VecCollection<'scope, u64, (Derived, Why), isize>, Tracks) {
     let (index, peers) = (fixes.scope().index(), fixes.scope().peers());
-    let work = Rc::new(RefCell::new(PresenceWork::new(settings, index, peers)));
+    let work = states.add("Presence", PresenceWork::new(settings, index, peers));
     let tracks = Tracks(work.clone());
     let by_vehicle = Exchange::new(move |fix: &FixIn| u64::from(fix.vehicle % peers as u32));
     let rows = rows_each_tick("Presence", fixes, by_vehicle, controls, move |controls, fixes, emit| {

@@ -7,7 +7,7 @@ use crate::fences::{FenceKey, NEVER};
 use crate::rows::{Delta, Derived};
 
 /// A presence of a vehicle, 24 bytes. Ordered by (`entered`, `fence`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Interval {
     /// First fix inside.
     pub entered: i64,
@@ -50,7 +50,7 @@ impl Interval {
 }
 
 /// A passage through a fence between two fixes. Ordered by (`from`, `fence`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Crossing {
     /// Time of the fix before.
     pub from: i64,

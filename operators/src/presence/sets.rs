@@ -13,6 +13,20 @@ pub(crate) struct SetTable {
     numbers: FxHashMap<Box<[FenceKey]>, u32>,
 }
 
+impl serde::Serialize for SetTable {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.sets.serialize(to)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for SetTable {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let sets: Vec<Box<[FenceKey]>> = serde::Deserialize::deserialize(from)?;
+        let numbers = sets.iter().cloned().zip(EMPTY_SET..).collect();
+        Ok(SetTable { sets, numbers })
+    }
+}
+
 impl Default for SetTable {
     fn default() -> Self {
         let empty: Box<[FenceKey]> = Box::default();

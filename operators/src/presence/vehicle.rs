@@ -35,7 +35,7 @@ pub(crate) struct Who {
     pub(crate) place: u32,
 }
 
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Vehicle {
     pub(crate) history: History,
     /// By (`entered`, fence).

@@ -11,6 +11,7 @@ use super::output::Crossing;
 use super::sets::{EMPTY_SET, SetTable};
 use crate::fences::{ALWAYS, Edit, FenceKey, Timeline, Version};
 use crate::spatial::{FenceIndex, Looked, PreparedShape, Rect, ShapeSlot, ShapeTree, grown_by_metres};
+use model::state::{Loader, Saver, State, StateError};
 
 /// Fixes farther apart in time do not show a crossing.
 pub(crate) const MAX_CROSSING_GAP_MS: i64 = 300_000;
@@ -31,9 +32,11 @@ pub(crate) struct Edge {
 }
 
 /// A version's shape and where the indexes have it.
-#[derive(Clone)]
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Placed {
     pub(crate) shape: Arc<PreparedShape>,
+    /// Given anew when it is loaded.
+    #[serde(skip)]
     slot: ShapeSlot,
     /// Stands for its place.
     middle: Coord,
@@ -68,6 +71,22 @@ pub(crate) struct World {
     still_in: Vec<FenceKey>,
     members: Vec<FenceKey>,
     near_leg: Vec<ShapeSlot>,
+}
+
+/// The indexes of fences are made anew of their versions.
+impl State for World {
+    fn save(&self, to: &mut Saver<'_>) -> Result<(), StateError> {
+        let World { settings, instant, edge, sets, timelines, future_ends, .. } = self;
+        to.put(&(settings, instant, edge, sets, future_ends))?;
+        to.put_all(timelines)
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), StateError> {
+        (self.settings, self.instant, self.edge, self.sets, self.future_ends) = from.take()?;
+        self.timelines = from.take_all()?;
+        (0..self.timelines.len() as FenceKey).for_each(|fence| self.list_versions(fence));
+        Ok(())
+    }
 }
 
 /// What an edit touched.
@@ -123,6 +142,15 @@ impl World {
             }
             Edit::Delete(at) => timeline.delete(*at),
         }
+        self.list_versions(fence);
+        self.wait_for_end(fence);
+        self.add_touched(fence, &mut edited);
+        edited
+    }
+
+    /// Puts the versions of a fence into the indexes.
+    fn list_versions(&mut self, fence: FenceKey) {
+        let timeline = &mut self.timelines[fence as usize];
         let index = &mut self.index;
         timeline.for_each_payload(|placed, _, _| placed.slot = index.insert(placed.shape.clone()));
         for version in timeline.versions() {
@@ -139,9 +167,6 @@ impl World {
             }
             self.any_end |= version.end.is_some() || is_scheduled;
         }
-        self.wait_for_end(fence);
-        self.add_touched(fence, &mut edited);
-        edited
     }
 
     /// Changes the settings; tells the fences whose schedules mean other times now.

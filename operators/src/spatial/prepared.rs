@@ -22,6 +22,20 @@ pub enum Overlap {
 pub struct PreparedShape {
     area: Area,
     bounds: Vec<Rect>,
+    /// What it was made of: that is what is kept of it, and the rest is made anew.
+    outline: Shape,
+}
+
+impl serde::Serialize for PreparedShape {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.outline.serialize(to)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for PreparedShape {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(PreparedShape::new(&serde::Deserialize::deserialize(from)?))
+    }
 }
 
 #[derive(Debug)]
@@ -56,11 +70,11 @@ impl PreparedShape {
     /// Builds the indexes of a shape that has passed [`model::Fence::check`].
     #[must_use]
     pub fn new(shape: &Shape) -> PreparedShape {
-        match shape {
-            Shape::Circle { centre, radius_m } => PreparedShape {
-                area: Area::Circle { around: Around::new(*centre), radius_m: *radius_m },
-                bounds: around_point(*centre, *radius_m).wrapped(),
-            },
+        let (area, bounds) = match shape {
+            Shape::Circle { centre, radius_m } => {
+                let area = Area::Circle { around: Around::new(*centre), radius_m: *radius_m };
+                (area, around_point(*centre, *radius_m).wrapped())
+            }
             Shape::Polygon { parts } => {
                 let parts: Vec<Part> = parts
                     .iter()
@@ -70,15 +84,16 @@ impl PreparedShape {
                     })
                     .collect();
                 let bounds = parts.iter().flat_map(|p| p.outer.bounds().wrapped()).collect();
-                PreparedShape { area: Area::Polygon { parts }, bounds }
+                (Area::Polygon { parts }, bounds)
             }
             Shape::Corridor { line, width_m } => {
                 let line = EdgeSet::new(line);
                 let half_width_m = width_m / 2.0;
                 let bounds = grown_by_metres(line.bounds(), half_width_m).wrapped();
-                PreparedShape { area: Area::Corridor { line, half_width_m }, bounds }
+                (Area::Corridor { line, half_width_m }, bounds)
             }
-        }
+        };
+        PreparedShape { area, bounds, outline: shape.clone() }
     }
 
     pub(super) fn area(&self) -> &Area {

@@ -22,7 +22,7 @@ use crate::fences::{ALWAYS, FenceKey, NEVER};
 use crate::presence::VehicleKey;
 
 /// What a vehicle does where something begins or ends. Of one time, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 enum Turn {
     LeftTerminal,
     AtClient,
@@ -36,7 +36,7 @@ type TurnKey = (i64, Turn, Arc<str>);
 type VisitKey = (FenceKey, i64);
 
 /// A trip whose row is out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 struct Made {
     row: AutoTrip,
     /// How far it is from departure to arrival.
@@ -44,7 +44,7 @@ struct Made {
 }
 
 /// What of one vehicle makes trips that nobody planned. All of it is empty where none are made.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Auto {
     turns: BTreeMap<TurnKey, VisitKey>,
     /// In their order: each has arrived before the next departs.

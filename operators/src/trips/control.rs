@@ -16,7 +16,7 @@ pub type ClientKey = u32;
 
 /// Where a trip begins or ends: a location, or a fence where no location has that id. Ids of locations are
 /// numbered as those of fences are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     /// Its number.
     pub key: FenceKey,
@@ -25,7 +25,7 @@ pub struct Place {
 }
 
 /// A trip as it is planned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Plan {
     /// The trip's id, which orders trips of one schedule.
     pub id: Arc<str>,

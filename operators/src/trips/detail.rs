@@ -21,7 +21,9 @@ use crate::presence::VehicleKey;
 const DEPARTURE_TOLERANCE_MS: i64 = 30 * 60_000;
 
 /// When a trip became what; ms.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct Moments {
     /// When it first showed that it is delayed; it may be ahead of the instant.
     pub delayed: Option<i64>,
@@ -34,7 +36,7 @@ pub struct Moments {
 }
 
 /// What is counted of a trip, and what alerts about it are made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct TripDetail {
     /// Which.
     pub trip: TripKey,

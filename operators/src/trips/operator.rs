@@ -19,6 +19,7 @@ use super::vehicle::{OfVehicle, Rules};
 use crate::fences::{ALWAYS, NEVER};
 use crate::presence::{Tracks, VehicleKey};
 use crate::rows::{Delta, Derived};
+use crate::state::{States, state};
 use crate::ticks::{deltas, rows_each_tick};
 
 /// The trips state of one worker: a pure state machine, for the operator and for benchmarks.
@@ -38,7 +39,10 @@ pub struct TripsWork {
     remainder: u32,
 }
 
+state!(TripsWork { rules, plans, sites, vehicles, out, timers, instant } each {} without { tracks, peers, remainder });
+
 /// A row that is out.
+#[derive(serde::Serialize, serde::Deserialize)]
 struct Out {
     trip: TripOut,
     /// How far it is from its departure to its arrival, where both are known.
@@ -366,11 +370,12 @@ pub fn trips<'scope>(
     controls: StreamVec<'scope, u64, TripControl>,
     tracks: Tracks,
     settings: &GraphSettings,
+    states: &States,
 ) -> Trips<'scope> {
     let (index, peers) = (controls.scope().index(), controls.scope().peers());
-    let mut work = TripsWork::new(settings, tracks, index, peers);
+    let work = states.add("Trips", TripsWork::new(settings, tracks, index, peers));
     let told = rows_each_tick("Trips", visits.inner, Pipeline, controls, move |controls, visits, emit| {
-        work.tick(controls, deltas(visits), emit);
+        work.borrow_mut().tick(controls, deltas(visits), emit);
     });
     let (planned, auto) = told.inner.ok_err(|((told, why), tick, diff)| match told {
         Told::Planned(trip) => Ok(((trip, why), tick, diff)),

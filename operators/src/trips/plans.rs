@@ -10,14 +10,14 @@ use super::control::{PersonKey, Place, Plan, TripKey};
 use crate::fences::FenceKey;
 
 /// A trip that has a plan.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Trip {
     pub plan: Arc<Plan>,
     pub said: Said,
 }
 
 /// What was set by hand.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Said {
     /// The end, and the instant of it: the first of those that nothing undid.
     pub end: Option<(i64, TripStatus)>,
@@ -53,7 +53,7 @@ impl Said {
 }
 
 /// The plans, statuses and locations that there are.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Plans {
     /// By trip.
     trips: FxHashMap<TripKey, Trip>,

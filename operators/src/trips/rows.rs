@@ -11,7 +11,7 @@ use crate::presence::VehicleKey;
 use crate::rows::{Delta, Keyed};
 
 /// A trip's row inside the graph. Times are ms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub struct TripFacts {
     pub trip: TripKey,
@@ -30,7 +30,7 @@ pub struct TripFacts {
 pub type TripDelta = Delta<TripFacts>;
 
 /// A trip's row, and what is counted of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub struct TripOut {
     pub row: TripFacts,
@@ -38,7 +38,7 @@ pub struct TripOut {
 }
 
 /// A trip that nobody planned, made of visits to a terminal and a client. Times are ms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct AutoTrip {
     /// Who drove.
     pub vehicle: VehicleKey,
@@ -98,7 +98,9 @@ impl Keyed for TripFacts {
 }
 
 /// When a trip did what, as far as it is known; ms.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[allow(missing_docs)]
 pub struct Times {
     pub pickup_arrival: Option<i64>,
@@ -108,7 +110,7 @@ pub struct Times {
 }
 
 /// What has become of a trip.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub(super) enum Outcome {
     Served {
         times: Times,

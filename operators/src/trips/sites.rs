@@ -10,7 +10,7 @@ use super::control::Place;
 use crate::fences::FenceKey;
 
 /// What stands for a fence where trips are made of visits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Site {
     /// A terminal or a client.
     pub kind: LocationKind,
@@ -19,12 +19,13 @@ pub(super) struct Site {
 }
 
 /// The terminals and clients that have a fence.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Sites {
     fence_of: FxHashMap<FenceKey, (Place, LocationKind)>,
     at_fence: FxHashMap<FenceKey, AtFence>,
 }
 
+#[derive(serde::Serialize, serde::Deserialize)]
 struct AtFence {
     fence_id: Arc<str>,
     /// Kind, id and number of locations: the first stands for the fence.

@@ -11,7 +11,7 @@ use crate::fences::{FenceKey, NEVER};
 use crate::rows::Visit;
 
 /// The settings of trips, ms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Rules {
     pub early_window_ms: i64,
     pub no_show_ms: i64,
@@ -43,7 +43,7 @@ impl Rules {
 }
 
 /// The visits to a trip's pickup that count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Pickup {
     /// Of the first.
     pub arrival: i64,
@@ -52,7 +52,7 @@ pub(super) struct Pickup {
 }
 
 /// A trip that a visit served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Serving {
     pub trip: TripKey,
     /// Of the visit.
@@ -63,7 +63,7 @@ pub(super) struct Serving {
     pub pickup: Option<Pickup>,
 }
 
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct OfVehicle {
     /// By (fence, `arrived`): `departed`, [`NEVER`] while it is there.
     pub visits: BTreeMap<(FenceKey, i64), i64>,

@@ -14,6 +14,7 @@ use crate::control::Control;
 use crate::fences::{ALWAYS, Edit, FenceKey, NEVER, SettingsBook};
 use crate::presence::VehicleKey;
 use crate::rows::{Delta, Derived, Keyed};
+use crate::state::{States, state};
 use crate::ticks::{deltas, each_tick};
 
 /// Stays are forgotten in groups that ended within so long of each other.
@@ -23,7 +24,7 @@ const FORGET_EVERY_MS: i64 = 600_000;
 const MIN_ABSENCE_KEPT_MS: i64 = 24 * 3_600_000;
 
 /// Presences of one vehicle in one fence with short absences between them, be it a visit or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct StayFacts {
     /// Where.
     pub fence: FenceKey,
@@ -98,6 +99,10 @@ impl KeyChange {
         Some(KeyChange { fence, vehicle, piece, why: delta.why })
     }
 }
+
+state!(VisitsWork {
+    settings, book, instant, waiting, ended, is_limited, longest_absence_ms,
+} each { stays } without { changes, of_key });
 
 struct FenceRules<'a> {
     book: &'a SettingsBook,
@@ -332,11 +337,12 @@ pub fn visits<'scope>(
     presences: Rows<'scope, Derived>,
     controls: StreamVec<'scope, u64, Control>,
     settings: GraphSettings,
+    states: &States,
 ) -> (Rows<'scope, Derived>, Rows<'scope, StayFacts>) {
-    let mut work = VisitsWork::new(settings);
+    let work = states.add("Visits", VisitsWork::new(settings));
     let judged =
         each_tick("Visits", presences.inner, Pipeline, controls, move |tick, controls, presences, emit| {
-            work.tick(controls, deltas(presences), |judged| emit((judged, tick)));
+            work.borrow_mut().tick(controls, deltas(presences), |judged| emit((judged, tick)));
         });
     let visits = judged.clone().flat_map(|(judged, tick)| match judged {
         Judged::Visit(Delta { row, diff, why }) => Some(((row, why), tick, isize::from(diff))),

@@ -4,7 +4,7 @@ use crate::fences::{ALWAYS, NEVER};
 use crate::rows::Visit;
 
 /// A presence, and what is known of the stay that starts with it, if one does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Piece {
     entered: i64,
     /// [`NEVER`] while it is open.
@@ -22,7 +22,7 @@ pub(crate) trait Rules {
 }
 
 /// All presences of one key.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Stays {
     pieces: Vec<Piece>,
     settled: Settled,
@@ -30,7 +30,7 @@ pub(crate) struct Stays {
 
 /// Of the stay that covers the edge of the last correction: the presences up to one are joined for good, since
 /// a stay that was split there would leave a row that ended before the edge.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 struct Settled {
     arrived: i64,
     last_entered: i64,

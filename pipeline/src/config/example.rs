@@ -79,6 +79,13 @@ track_keep_h = 24.0
 # What links begin with; without it they begin with the path.
 # base_url = "https://fleet.example.org"
 
+[snapshots]
+# A start goes on from the newest snapshot, and computes only what came after it. While a service runs one is taken so
+# often, minutes, beside its work; 0 takes none and uses none.
+every_min = 10
+# How many are kept. Each has about the size of what the service keeps in memory, packed.
+keep = 2
+
 [changes]
 # How long /api/v1/changes can be resumed.
 keep_days = 7.0

@@ -44,6 +44,8 @@ pub struct Config {
     pub limits: Limits,
     /// Links by which others follow a trip.
     pub tracking: Tracking,
+    /// What starts need not compute again.
+    pub snapshots: Snapshots,
     /// The kept changelog.
     pub changes: Changes,
     /// What could not be used.
@@ -147,6 +149,22 @@ pub struct Tracking {
     /// What links begin with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
+}
+
+/// `snapshots.*`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Snapshots {
+    /// How often one is taken while a service runs, minutes; 0 takes none at all.
+    pub every_min: u32,
+    /// How many are kept.
+    pub keep: usize,
+}
+
+impl Default for Snapshots {
+    fn default() -> Self {
+        Snapshots { every_min: 10, keep: 2 }
+    }
 }
 
 /// `changes.*`

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::Path;
 
 use bench::oracle::scenario::parse;
 use bench::oracle::{self, Input, recompute_kpis_after, recompute_kpis_after_each, recompute_prefix};
@@ -9,7 +10,7 @@ use model::{
     Change, ClosedTick, GraphSettings, KpiRow, PositionRef, Record, RecordSink, Row, SettingValue, Table,
     Tables, TimeMs,
 };
-use pipeline::{Driver, Intake};
+use pipeline::{Driver, Intake, Observer, Snapshots, snapshots};
 
 /// Hands one input to the intake.
 pub fn feed(intake: &mut Intake, input: &Input) {
@@ -76,6 +77,13 @@ pub fn run(
     for (tick, records) in (1..).zip(&ticks) {
         take(&mut tables, submit(&mut driver, tick, &inputs[records.clone()]));
         if driver.backfill_due().is_none() {
+            // Some go on from a snapshot, each at a tick of its own.
+            if inputs.len().is_multiple_of(3) && tick as usize == 1 + inputs.len() / 3 % ticks.len() {
+                while let Some(closed) = driver.close_next().unwrap() {
+                    take(&mut tables, Some(closed));
+                }
+                driver = through_a_snapshot(driver, tick, workers);
+            }
             continue;
         }
         // What the tick itself closes as is told by the second pass.
@@ -90,6 +98,27 @@ pub fn run(
         take(&mut tables, Some(closed));
     }
     tables
+}
+
+/// A driver that goes on from what this one had saved.
+fn through_a_snapshot(mut driver: Driver, tick: u64, workers: usize) -> Driver {
+    // Where there is memory to write to: nobody pulls the plug in between.
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { memory } else { Path::new(env!("CARGO_TARGET_TMPDIR")) };
+    let folder = tempfile::tempdir_in(folder).unwrap();
+    let snapshots = Snapshots::of(folder.path(), 1);
+    snapshots::save(&snapshots, &mut driver, &Nobody, (tick, 0)).unwrap();
+    drop(driver);
+    let [saved] = &snapshots.usable(workers).unwrap()[..] else { panic!("there is one") };
+    Driver::load(saved, workers, &mut Nobody).unwrap()
+}
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn closed(&mut self, _: &ClosedTick, _: bool) {}
+    fn replayed(&mut self, _: u64, _: u64) {}
+    fn ready(&mut self) {}
 }
 
 /// Which inputs are of which tick, ticks having `sizes` records in turn.

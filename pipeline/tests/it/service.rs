@@ -2,6 +2,7 @@
 //! that it writes.
 
 mod hears;
+mod starts;
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -103,7 +104,13 @@ fn serve(dir: &Path, settings: &GraphSettings, act: impl FnOnce(&dyn Log)) -> Ve
     let (log, changelog) = (store.log(), store.changelog());
     let (ready, is_ready) = mpsc::channel();
     std::thread::scope(|scope| {
-        let service = Service { log: &log, changelog: &changelog, settings: settings.clone(), workers: 2 };
+        let service = Service {
+            log: &log,
+            changelog: &changelog,
+            settings: settings.clone(),
+            workers: 2,
+            snapshots: None,
+        };
         let running = scope.spawn(move || {
             let mut seen = Seen { ready, closed: Vec::new() };
             service.run(&mut seen).map(|()| seen.closed)
@@ -293,7 +300,13 @@ fn a_log_that_is_stopped_before_its_start_ends_a_start_in_order() {
         let store = open(dir.path());
         let (log, changelog) = (store.log(), store.changelog());
         let mut observer = StopsAt { log: &log, tick, closed: 0 };
-        let service = Service { log: &log, changelog: &changelog, settings: settings.clone(), workers: 1 };
+        let service = Service {
+            log: &log,
+            changelog: &changelog,
+            settings: settings.clone(),
+            workers: 1,
+            snapshots: None,
+        };
         service.run(&mut observer).unwrap();
         assert_eq!((observer.closed, changelog.last_tick().map(|(tick, _)| tick)), (tick, Some(tick)));
         assert_eq!(log.last_tick().map(|(tick, _)| tick), Some(last), "nothing was written");

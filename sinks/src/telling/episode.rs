@@ -9,7 +9,7 @@ use model::{AlertId, AlertRow, TimeMs};
 const MAX_ALERTS: usize = 64;
 
 /// Some time, `[from, to)`, never empty: what has no length takes a millisecond.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Times {
     pub from: TimeMs,
     pub to: TimeMs,
@@ -36,7 +36,7 @@ impl Times {
 }
 
 /// An alert, with what is known beside its row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Alert {
     /// The row; of an alert that went, the last one.
     pub row: AlertRow,
@@ -79,7 +79,7 @@ impl Alert {
 }
 
 /// What people say of an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum AlertState {
     /// Nothing yet.
     Open,
@@ -111,7 +111,7 @@ impl AlertState {
 }
 
 /// Who said something of an alert, and when.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Marked {
     /// Who.
     pub by: Arc<str>,
@@ -120,7 +120,7 @@ pub struct Marked {
 }
 
 /// Alerts of one kind and subject whose times meet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Episode {
     /// Its alerts, those included that went.
     pub alerts: Vec<AlertId>,

@@ -1,3 +1,4 @@
+use model::state::{FramesIn, FramesOut};
 use model::{Why, time_zone};
 
 use super::*;
@@ -94,4 +95,47 @@ fn seven_days_are_compared_with_those_before() {
         assert_eq!(week_before.map(|week| week.value), (hour >= 168).then_some(hour - 168));
     }
     assert_eq!(all(&kpis).len(), MAX_PAST);
+}
+
+#[derive(Default)]
+struct Frames(VecDeque<Vec<u8>>);
+
+impl FramesOut for Frames {
+    fn put_frame(&mut self, frame: &[u8]) -> Result<(), String> {
+        self.0.push_back(frame.to_vec());
+        Ok(())
+    }
+}
+
+impl FramesIn for Frames {
+    fn take_frame(&mut self, frame: &mut Vec<u8>) -> Result<(), String> {
+        *frame = self.0.pop_front().ok_or("no more")?;
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_saved_is_shown_again_with_its_past_and_its_corrections_but_not_in_another_zone() {
+    let mut kpis = Kpis::new(time_zone("UTC").unwrap());
+    let (old, new) =
+        (row(KpiSpan::Day, "2026-01-05T00:00:00Z", 1), row(KpiSpan::Day, "2026-01-05T00:00:00Z", 2));
+    let hours = [
+        row(KpiSpan::LastHour, "2026-01-06T00:00:00Z", 3),
+        row(KpiSpan::LastHour, "2026-01-06T00:01:00Z", 4),
+    ];
+    kpis.apply(&[change(1, &old), change(1, &hours[0])], TimeMs(0), at("2026-01-06T01:00:00Z"));
+    let corrected = [change(-1, &old), change(1, &new), change(-1, &hours[0]), change(1, &hours[1])];
+    kpis.apply(&corrected, at("2026-01-06T01:00:00Z"), at("2026-01-06T01:01:00Z"));
+    let shown = format!("{:?}", all(&kpis));
+    assert!(shown.contains("was: 1"), "{shown}");
+    let mut frames = Frames::default();
+    kpis.save(&mut Saver::new("kpis", &mut frames)).unwrap();
+    let kept = frames.0.clone();
+
+    let mut again = Kpis::new(time_zone("UTC").unwrap());
+    again.load(&mut Loader::new("kpis", &mut frames)).unwrap();
+    assert_eq!((format!("{:?}", all(&again)), again.len(), frames.0.len()), (shown, kpis.len(), 0));
+    let mut elsewhere = Kpis::new(time_zone("Africa/Lagos").unwrap());
+    let error = elsewhere.load(&mut Loader::new("kpis", &mut Frames(kept))).unwrap_err();
+    assert!(error.to_string().contains("another zone"), "{error}");
 }

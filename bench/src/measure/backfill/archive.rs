@@ -2,12 +2,11 @@
 //! `watchtower backfill` writes those of files.
 
 use std::path::Path;
-use std::sync::mpsc::sync_channel;
 
 use anyhow::Context;
-use journal::{AppendError, Log, Options, Store};
 use model::{PositionRef, TimeMs};
 
+use crate::measure::bodies::{Bodies, Body, write_journal};
 use crate::simulate::prng::key;
 use crate::simulate::{
     Fix, Layout, Planning, Sample, TripStream, TruckLife, World, WorldOptions, feature_json,
@@ -17,10 +16,6 @@ use crate::simulate::{
 const FENCES: u32 = 60;
 const SEED: u64 = 7;
 const MINUTE_MS: i64 = 60_000;
-/// A body of records is about as large as those that `watchtower backfill` writes.
-const BODY_BYTES: usize = 256 * 1024;
-/// Bodies that are made before they are written.
-const BODIES_AHEAD: usize = 8;
 
 /// The fleet and its period.
 #[derive(Clone, Copy)]
@@ -37,33 +32,16 @@ pub(super) struct Written {
     pub trips: u64,
 }
 
-/// A body and the source that it is from.
-type Body = (u8, Vec<u8>);
-
 impl Archive {
     /// Writes it into a data folder that nobody uses.
     pub fn write(&self, data: &Path) -> anyhow::Result<Written> {
-        let store = Store::open(data, Options::default())?;
-        let log = store.log();
-        let ticks = log.start()?;
-        // The next start of a service works them off.
-        std::thread::spawn(move || ticks.into_iter().for_each(drop));
-        let (give, bodies) = sync_channel::<Body>(BODIES_AHEAD);
-        let written = std::thread::scope(|scope| {
-            let writer = scope.spawn(|| bodies.into_iter().try_for_each(|body| append(&log, body)));
-            let made = self.make(&mut |body| Ok(give.send(body)?));
-            drop(give);
-            writer.join().map_err(|_| anyhow::anyhow!("the journal's writer panicked"))??;
-            made
-        });
-        log.stop();
-        written.context("the archive cannot be written")
+        write_journal(data, |give| self.make(give)).context("the archive cannot be written")
     }
 
     fn make(&self, give: &mut dyn FnMut(Body) -> anyhow::Result<()>) -> anyhow::Result<Written> {
         let world =
             World::new(&WorldOptions { fences: FENCES, seed: SEED, layout: Layout::Lagos, edits: None });
-        let mut records = Bodies { source: sources::code::RECORDS, bytes: Vec::new(), give: &mut *give };
+        let mut records = Bodies::new(sources::code::RECORDS, &mut *give);
         for fence in &world.fences {
             push_fence_upsert(&mut records.bytes, None, &feature_json(&fence.label, &fence.first));
             records.give_if_large()?;
@@ -94,7 +72,7 @@ impl Archive {
     }
 
     fn drive(&self, world: &World, give: &mut dyn FnMut(Body) -> anyhow::Result<()>) -> anyhow::Result<u64> {
-        let mut records = Bodies { source: sources::code::BACKFILL, bytes: Vec::new(), give };
+        let mut records = Bodies::new(sources::code::BACKFILL, give);
         let ids: Vec<String> = (0..self.trucks).map(truck_name).collect();
         let mut trucks: Vec<Minutes> =
             (0..self.trucks).map(|truck| Minutes::of(world, truck, self.from)).collect();
@@ -114,35 +92,6 @@ impl Archive {
         }
         records.give_all()?;
         Ok(fixes)
-    }
-}
-
-/// Waits until it is durable.
-fn append(log: &dyn Log, (source, payload): Body) -> anyhow::Result<()> {
-    loop {
-        match log.append(source, "", payload.clone()) {
-            Ok(ticket) => return Ok(ticket.wait_blocking().map(drop)?),
-            Err(AppendError::Full { .. }) => std::thread::yield_now(),
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Records as bodies.
-struct Bodies<'a> {
-    source: u8,
-    bytes: Vec<u8>,
-    give: &'a mut dyn FnMut(Body) -> anyhow::Result<()>,
-}
-
-impl Bodies<'_> {
-    fn give_if_large(&mut self) -> anyhow::Result<()> {
-        if self.bytes.len() >= BODY_BYTES { self.give_all() } else { Ok(()) }
-    }
-
-    fn give_all(&mut self) -> anyhow::Result<()> {
-        let bytes = std::mem::replace(&mut self.bytes, Vec::with_capacity(BODY_BYTES + 4096));
-        if bytes.is_empty() { Ok(()) } else { (self.give)((self.source, bytes)) }
     }
 }
 
@@ -177,6 +126,8 @@ impl Minutes {
 
 #[cfg(test)]
 mod tests {
+    use journal::{Log as _, Options, Store};
+
     use super::*;
     use crate::simulate::DEFAULT_START;
 

@@ -22,6 +22,7 @@ use crate::alerts::trips::TripBook;
 use crate::fences::{ALWAYS, FenceKey, NEVER};
 use crate::presence::{Interval, StepEnd, Tracks, VehicleKey};
 use crate::rows::{Delta, Derived};
+use crate::state::{States, state};
 use crate::ticks::rows_each_tick;
 use crate::trips::{TripControl, TripOut};
 
@@ -63,6 +64,10 @@ pub struct MotionWork {
     remainder: u32,
     there: Vec<Interval>,
 }
+
+state!(MotionWork {
+    book, trips, speaking, shortest_silence_ms, corridors, providers, timers, instant, generation,
+} each { vehicles } without { tracks, peers, remainder, there });
 
 impl MotionWork {
     /// The state of worker `index` of `peers`, which asks `tracks` for fixes.
@@ -398,6 +403,7 @@ pub fn motion_alerts<'scope>(
     ),
     tracks: Tracks,
     settings: &GraphSettings,
+    states: &States,
 ) -> VecCollection<'scope, u64, (AlertFacts, Why), isize> {
     tracks.tell_all_steps();
     let of_presence = |((row, why), _, diff): ((Derived, Why), u64, isize)| {
@@ -409,8 +415,8 @@ pub fn motion_alerts<'scope>(
     let facts = presences.inner.map(of_presence).concat(trips.inner.map(of_trip));
     let told = alert_controls.map(Told::Alert).concat(trip_controls.map(Told::Trip));
     let (index, peers) = (told.scope().index(), told.scope().peers());
-    let mut work = MotionWork::new(settings, tracks, index, peers);
+    let work = states.add("MotionAlerts", MotionWork::new(settings, tracks, index, peers));
     rows_each_tick("MotionAlerts", facts, Pipeline, told, move |told, facts, emit| {
-        work.tick(told, &facts, emit);
+        work.borrow_mut().tick(told, &facts, emit);
     })
 }

@@ -15,7 +15,7 @@ use crate::rows::Delta;
 pub(super) const SAME_WITHIN_MS: i64 = 5_000;
 
 /// What the halves of an alert have in common, besides vehicle and kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 enum Common {
     Id(TextKey),
     /// Without an id: when it began; when it ended, where only that is known; else when it arrived.
@@ -23,7 +23,7 @@ enum Common {
 }
 
 /// What the halves of one alert say.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
 struct Halves {
     /// Those of the first.
     severity: Severity,
@@ -57,7 +57,7 @@ impl Halves {
 }
 
 /// What the provider told of a worker's vehicles.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Providers {
     vehicles: FxHashMap<VehicleKey, BTreeMap<(KindKey, Common), Halves>>,
     changed: BTreeMap<VehicleKey, Why>,

@@ -25,7 +25,7 @@ const DEVIATION_MS: i64 = 5 * 60_000;
 pub(super) const HARSH_WITHIN_MS: i64 = 5_000;
 
 /// What runs are of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) enum What {
     Overspeed,
     Idle,
@@ -40,7 +40,7 @@ pub(super) enum What {
 }
 
 /// A run of fixes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Run {
     pub started: i64,
     /// [`NEVER`] while it is open.
@@ -55,7 +55,7 @@ pub(super) struct Run {
 }
 
 /// What a run came to in its course.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 enum Course {
     Plain,
     /// The times at which it was faster than ever in this run, and how fast.
@@ -70,6 +70,7 @@ enum Course {
 }
 
 /// All runs of one sort, in their order.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub(super) struct List {
     pub what: What,
     pub runs: Vec<Run>,

@@ -21,7 +21,7 @@ pub(super) struct Anew {
 }
 
 /// What the next fix is compared with, as long as nothing changes but that it comes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 struct Ahead {
     /// Of the rules that this rests on.
     generation: u32,
@@ -42,6 +42,7 @@ struct Ahead {
     silence_ms: i64,
 }
 
+#[derive(serde::Serialize, serde::Deserialize)]
 pub(super) struct OfVehicle {
     ahead: Ahead,
     /// The last good fix that was judged.

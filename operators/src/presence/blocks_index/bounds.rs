@@ -6,7 +6,7 @@ use super::legs::{crosses_antimeridian, leg_rects};
 use crate::spatial::Rect;
 
 /// A closed rectangle of positions that grows; empty at first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub(super) struct Bounds {
     low: Coord,
     high: Coord,

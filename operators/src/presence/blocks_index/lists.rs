@@ -6,7 +6,7 @@ const WINDOW: usize = 64;
 const ITEMS_A_REPEAT: usize = 8;
 
 /// Items of which some are stale, or repeats of others.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct List<T> {
     items: Vec<T>,
     /// So many items may be repeats, beside those that sweeping finds.

@@ -42,9 +42,10 @@ const SIGN: u32 = 1 << 31;
 const _: () = assert!(MOST_FIXES <= WORD_BITS);
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Packed {
     base_time: i64,
+    #[serde(with = "super::words")]
     words: Box<[u64]>,
 }
 

@@ -196,7 +196,13 @@ fn serve(scene: &Scene, log: &Minting, is_ready: Option<Sender<()>>) -> Result<(
     // In a long scene what is kept in the end says enough.
     let told = (scene.ticks.len() < 200).then(|| scene.told());
     let mut follower = Follower { log, told, is_ready };
-    let service = Service { log, changelog: &changelog, settings: GraphSettings::default(), workers: 1 };
+    let service = Service {
+        log,
+        changelog: &changelog,
+        settings: GraphSettings::default(),
+        workers: 1,
+        snapshots: None,
+    };
     service.run(&mut follower).map_err(|error| error.to_string())?;
     follower.told.and_then(|told| told.wrong).map_or(Ok(()), Err)?;
     assert_eq!(changelog.last_tick().map(|(tick, _)| tick as usize), Some(scene.ticks.len()));

@@ -187,7 +187,7 @@ impl Scene {
         let at_start = log.durable.checked_sub(1).map_or(0, |tick| self.ends[tick]);
         let settings = settings_after(&self.inputs[..at_start]);
         let mut follower = Follower { log, until: log.ticks.len() as u64, told: self.told() };
-        let service = Service { log, changelog, settings, workers: 1 };
+        let service = Service { log, changelog, settings, workers: 1, snapshots: None };
         service.run(&mut follower).map_err(|error| error.to_string())?;
         follower.told.wrong.map_or(Ok(()), Err)
     }

@@ -53,7 +53,7 @@ fn what_people_say_of_alerts_and_master_data_is_told_in_its_tick_and_again_after
         let (ready, is_ready) = mpsc::channel();
         std::thread::scope(|scope| {
             let settings = GraphSettings::default();
-            let service = Service { log: &log, changelog: &changelog, settings, workers: 1 };
+            let service = Service { log: &log, changelog: &changelog, settings, workers: 1, snapshots: None };
             let running = scope.spawn(move || {
                 let mut hears = Hears { ready, closed: 0, heard: Vec::new() };
                 service.run(&mut hears).map(|()| hears.heard)

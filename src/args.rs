@@ -54,6 +54,10 @@ pub enum Command {
     /// Look after snapshots, which make starts short.
     #[command(subcommand)]
     Snapshots(SnapshotsCommand),
+    /// Change the schema of the database that derived tables are kept in.
+    #[cfg(feature = "postgres")]
+    #[command(subcommand)]
+    Migrate(MigrateCommand),
     /// Look after records that could not be used.
     #[command(subcommand, name = "dead-letters")]
     DeadLetters(DeadLettersCommand),
@@ -149,6 +153,27 @@ pub struct VerifyArgs {
     /// Threads of the graph.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
+    /// Names the sinks whose rows are compared too; a service that has the folder open compares its own.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// `migrate`
+#[cfg(feature = "postgres")]
+#[derive(Subcommand)]
+pub enum MigrateCommand {
+    /// Bring it to this release; a service does so when it starts.
+    Up(ConfigArgs),
+    /// Take migrations back, and what is in their tables with them.
+    Down {
+        /// The last migration that is left; 0 for none [default: one less than there are].
+        #[arg(long, value_name = "N")]
+        to: Option<u32>,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// List the migrations, and whether the database has them.
+    Status(ConfigArgs),
 }
 
 /// `explain`
@@ -230,7 +255,7 @@ pub struct SendArgs {
 /// `bench`
 #[derive(ClapArgs, Clone)]
 pub struct BenchArgs {
-    /// Which: graph, late, edit, memory, ingest, query, replay, recovery, backfill, trips, eta, oracle.
+    /// Which: graph, late, edit, memory, ingest, query, replay, recovery, backfill, trips, eta, oracle, sinks.
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,
     /// One JSON object a figure.

@@ -21,6 +21,7 @@ use model::TimeMs;
 use serde::{Deserialize, Serialize};
 
 use crate::backfill;
+use crate::targets::Targets;
 use crate::work::{self, Running};
 use crate::{Outcome, Usage};
 
@@ -41,12 +42,27 @@ const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
 #[allow(missing_docs)]
 pub enum Request {
     Export,
-    Verify { workers: usize },
-    ExplainVisit { id: u64, json: bool },
-    Backfill { from_ms: i64, to_ms: i64 },
+    Verify {
+        workers: usize,
+        /// What is compared of a folder that nobody has open: a service knows its own.
+        #[serde(skip)]
+        targets: Box<Targets>,
+    },
+    ExplainVisit {
+        id: u64,
+        json: bool,
+    },
+    Backfill {
+        from_ms: i64,
+        to_ms: i64,
+    },
     ListDeadLetters,
-    ShowDeadLetter { id: u64 },
-    ReplayDeadLetters { ids: Vec<u64> },
+    ShowDeadLetter {
+        id: u64,
+    },
+    ReplayDeadLetters {
+        ids: Vec<u64>,
+    },
     TakeSnapshot,
 }
 

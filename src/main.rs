@@ -7,10 +7,13 @@ mod explain;
 mod folder;
 mod load;
 mod logging;
+#[cfg(feature = "postgres")]
+mod migrate;
 mod progress;
 mod replay;
 mod run;
 mod snapshots;
+mod targets;
 mod work;
 
 use std::io::Write;
@@ -101,11 +104,15 @@ fn dispatch(args: Args) -> anyhow::Result<Outcome> {
         Command::Backfill(options) => backfill::run(&options),
         Command::Verify(options) => {
             let workers = options.workers.map_or(1, usize::from);
-            folder::ask(&options.data, &Request::Verify { workers })
+            let config = args::load_config(options.config.config.as_deref(), &options.config.set)?;
+            let targets = Box::new(targets::Targets::new(&config)?);
+            folder::ask(&options.data, &Request::Verify { workers, targets })
         }
         Command::Explain(ExplainCommand::Visit { id, data, json }) => {
             folder::ask(&data, &Request::ExplainVisit { id: id.0, json })
         }
+        #[cfg(feature = "postgres")]
+        Command::Migrate(command) => migrate::run(&command),
         Command::Simulate(options) => load::simulate(&options),
         Command::Send(options) => load::send(&options),
         Command::Snapshots(SnapshotsCommand::List { data, workers }) => snapshots::list(&data, workers),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use anyhow::Context;
-use api::{Api, ApiConfig, DriverRule, Views};
+use api::{Api, ApiConfig, DriverRule};
 use journal::{Log, Options, Store};
 use model::state::{Loader, Saver, StateError};
 use model::{AlertMarkRecord, ClosedTick, TimeMs};
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::args::{RunArgs, load_config};
 use crate::snapshots::{Follower, Keeper};
+use crate::targets::{self, Targets};
 use crate::work::Running;
 use crate::{Outcome, Usage, control, explain, logging, progress};
 
@@ -40,6 +41,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     let config = load_config(args.config.config.as_deref(), &sets)?;
     logging::start(&config.log)?;
     let (address, mut api_config) = judged(args, &config)?;
+    let targets = Targets::new(&config)?;
     let data = data_folder(args, &config);
     api_config.tracking_key_file = Some(data.join(TRACKING_KEY));
     if args.demo {
@@ -51,12 +53,13 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
         .enable_all()
         .build()
         .context("the async runtime could not be started")?
-        .block_on(serve(args, &config, &data, store, api_config, address))
+        .block_on(serve(args, &config, &data, store, api_config, (address, targets)))
 }
 
 /// Refuses what a start with this configuration would refuse.
 pub fn check(config: &Config) -> anyhow::Result<()> {
-    judged(&RunArgs::default(), config).map(drop)
+    judged(&RunArgs::default(), config)?;
+    Targets::new(config).map(drop)
 }
 
 fn judged(args: &RunArgs, config: &Config) -> anyhow::Result<(SocketAddr, ApiConfig)> {
@@ -75,7 +78,7 @@ async fn serve(
     data: &Path,
     store: Store,
     api_config: ApiConfig,
-    address: SocketAddr,
+    (address, targets): (SocketAddr, Targets),
 ) -> anyhow::Result<Outcome> {
     let listener = tokio::net::TcpListener::bind(address)
         .await
@@ -86,9 +89,18 @@ async fn serve(
     let newest_event = Arc::new(AtomicI64::new(i64::MIN));
     let (ready_tx, ready) = watch::channel(false);
     let (stop_tx, stop) = watch::channel(false);
-    let engine = start_engine(config, &store, &keeper, &views, &newest_event, ready_tx, stop_tx.clone())?;
+    let sinks = targets.start(&store)?;
+    let shown = Shown {
+        follower: Follower::new(views.clone()),
+        newest_event: newest_event.clone(),
+        ready: ready_tx,
+        bar: progress::bar(0, progress::COUNT),
+        keeper: keeper.clone(),
+        bells: sinks.iter().map(|sink| Box::new(sink.bell()) as Box<dyn Fn() + Send>).collect(),
+    };
+    let engine = start_engine(config, &store, shown, stop_tx.clone())?;
     let secret = api_config.hmac_secret.as_deref().map(Into::into);
-    let running = Running { address: reachable(address), secret, ready: ready.clone(), keeper };
+    let running = Running { address: reachable(address), secret, ready: ready.clone(), keeper, targets };
     let _control = control::serve(data, store.clone(), running)
         .inspect_err(|error| {
             let error = format!("{error:#}");
@@ -104,6 +116,7 @@ async fn serve(
         dead_letters: store.dead_letters(),
         views,
         explain: Some(explain::over_http(&store)),
+        sinks: sinks.iter().map(|sink| sink.status()).collect(),
         config: api_config,
     };
     // Whoever reads that the service is there may ask it to stop at once.
@@ -120,6 +133,7 @@ async fn serve(
     let log = store.log();
     tokio::task::spawn_blocking(move || log.stop()).await?;
     let ended = tokio::task::spawn_blocking(move || engine.join()).await?;
+    tokio::task::spawn_blocking(move || targets::stop(sinks)).await?;
     let ended = ended.map_err(|_| anyhow::anyhow!("the service's loop panicked; the log says why"))?;
     ended?;
     tracing::info!("stopped");
@@ -130,23 +144,17 @@ async fn serve(
 fn start_engine(
     config: &Config,
     store: &Store,
-    keeper: &Arc<Keeper>,
-    views: &Arc<Views>,
-    newest_event: &Arc<AtomicI64>,
-    ready: watch::Sender<bool>,
+    mut shown: Shown,
     stop: watch::Sender<bool>,
 ) -> anyhow::Result<std::thread::JoinHandle<anyhow::Result<()>>> {
     let settings = config.service_settings()?;
     let workers = config.workers.unwrap_or(1);
-    let (store, keeper, newest_event) = (store.clone(), keeper.clone(), newest_event.clone());
-    let follower = Follower::new(views.clone());
+    let store = store.clone();
     let run = move || {
         // However this ends, by a panic too: nobody is to post into a service that works nothing off.
         let _stop = StopOnDrop(stop);
         let (log, changelog) = (store.log(), store.changelog());
-        let bar = progress::bar(0, progress::COUNT);
-        let snapshots = keeper.snapshots.clone();
-        let mut shown = Shown { follower, newest_event, ready, bar, keeper };
+        let snapshots = shown.keeper.snapshots.clone();
         let service = Service { log: &log, changelog: &changelog, settings, workers, snapshots };
         let ended = service.run(&mut shown).context("the service's loop failed");
         if let Err(error) = &ended {
@@ -174,6 +182,8 @@ struct Shown {
     bar: indicatif::ProgressBar,
     /// Begins its work when this is ready.
     keeper: Arc<Keeper>,
+    /// What tells the sinks that a tick has closed.
+    bells: Vec<Box<dyn Fn() + Send>>,
 }
 
 impl Observer for Shown {
@@ -183,6 +193,7 @@ impl Observer for Shown {
         if let Some(newest) = newest {
             self.newest_event.fetch_max(newest, Ordering::Relaxed);
         }
+        self.bells.iter().for_each(|ring| ring());
     }
 
     fn marked(&mut self, tick: u64, marks: Vec<AlertMarkRecord>) {

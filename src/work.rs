@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::Outcome;
 use crate::control::Request;
 use crate::snapshots::Keeper;
+use crate::targets::Targets;
 
 /// Differences are printed one by one up to this many; all are counted.
 const MAX_DIFFERENCES_PRINTED: usize = 100;
@@ -32,6 +33,8 @@ pub struct Running {
     pub ready: watch::Receiver<bool>,
     /// Takes its snapshots.
     pub keeper: Arc<Keeper>,
+    /// Where its sinks write.
+    pub targets: Targets,
 }
 
 impl Running {
@@ -62,7 +65,10 @@ pub fn answer(
             pipeline::export(&store.log(), tick, out)?;
             Ok(Outcome::Done)
         }
-        Request::Verify { workers } => verify(store, *workers, out),
+        Request::Verify { workers, targets } => {
+            let targets = service.map_or(&**targets, |service| &service.targets);
+            verify(store, *workers, targets, out)
+        }
         Request::ExplainVisit { id, json } => crate::explain::visit(store, VisitId(*id), *json, out),
         Request::Backfill { .. } => bail!("a backfill is sent with its positions, not asked for alone"),
         Request::ListDeadLetters => list(store, out),
@@ -78,7 +84,7 @@ pub fn answer(
     }
 }
 
-fn verify(store: &Store, workers: usize, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+fn verify(store: &Store, workers: usize, targets: &Targets, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let bar = crate::progress::bar(0, crate::progress::COUNT);
     let report = pipeline::verify(&store.log(), &store.changelog(), workers, &mut |done, all| {
         bar.set_length(all);
@@ -100,6 +106,7 @@ fn verify(store: &Store, workers: usize, out: &mut dyn Write) -> anyhow::Result<
         report.tick,
         report.rows
     )?;
+    let differences_beside = targets.compare(store, MAX_DIFFERENCES_PRINTED, out)?;
     let behind = store.log().last_tick().map_or(0, |(tick, _)| tick) - report.tick;
     if behind > 0 {
         writeln!(
@@ -107,7 +114,8 @@ fn verify(store: &Store, workers: usize, out: &mut dyn Write) -> anyhow::Result<
             "{behind} more ticks are durable and were not worked off by then; the service does that, or its next start"
         )?;
     }
-    Ok(if report.differences.is_empty() { Outcome::Done } else { Outcome::Failed })
+    let is_same = report.differences.is_empty() && differences_beside == 0;
+    Ok(if is_same { Outcome::Done } else { Outcome::Failed })
 }
 
 fn list(store: &Store, out: &mut dyn Write) -> anyhow::Result<Outcome> {

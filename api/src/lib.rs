@@ -38,6 +38,8 @@ pub struct Api {
     pub views: Arc<Views>,
     /// What tells why a visit is as it is, where anything does.
     pub explain: Option<Explain>,
+    /// What the sinks tell of themselves.
+    pub sinks: Vec<Arc<sinks::live::Status>>,
     /// Limits, names and secrets.
     pub config: ApiConfig,
 }

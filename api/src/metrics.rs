@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use model::Table;
+use sinks::live::{Report, SinkState};
 
 use crate::http::Shared;
 
@@ -76,6 +77,8 @@ impl Metrics {
         self.render_door(&mut text);
         self.render_append(&mut text);
         render_state(&mut text, shared, now_ms);
+        let sinks: Vec<Report> = shared.api.sinks.iter().map(|status| status.report()).collect();
+        render_sinks(&mut text, &sinks);
         text.head("watchtower_http_answers_total", "counter", "Answers by class of status.");
         for (class, count) in self.answers.iter().enumerate().skip(1) {
             let labels = format!("class=\"{class}xx\"");
@@ -121,6 +124,45 @@ impl Metrics {
         text.line("watchtower_append_seconds_sum", "", sum_s);
         text.line("watchtower_append_seconds_count", "", total);
     }
+}
+
+fn render_sinks(text: &mut Text, sinks: &[Report]) {
+    let mut each = |name: &str, kind: &str, help: &str, value: &dyn Fn(&Report) -> f64| {
+        if sinks.is_empty() {
+            return;
+        }
+        text.head(name, kind, help);
+        for report in sinks {
+            text.line(name, &format!("sink=\"{}\"", report.name), value(report));
+        }
+    };
+    each("watchtower_sink_up", "gauge", "1 when the sink takes changes.", &|report| {
+        f64::from(u8::from(report.state.is_up()))
+    });
+    each("watchtower_sink_stopped", "gauge", "1 when the sink has stopped for good.", &|report| {
+        f64::from(u8::from(report.state == SinkState::Stopped))
+    });
+    each("watchtower_sink_tick", "gauge", "The tick that the sink's rows are exact for.", &|report| {
+        report.as_of.tick as f64
+    });
+    each("watchtower_sink_lag_ticks", "gauge", "Closed ticks that the sink does not have.", &|report| {
+        report.lag_ticks as f64
+    });
+    each("watchtower_sink_lag_seconds", "gauge", "How much time those are.", &|report| {
+        report.lag_ms as f64 / 1000.0
+    });
+    each("watchtower_sink_rows_total", "counter", "Rows written or removed.", &|report| {
+        report.written.rows as f64
+    });
+    each("watchtower_sink_dead_letters_total", "counter", "Rows that the other end refused.", &|report| {
+        report.written.dead_letters as f64
+    });
+    each("watchtower_sink_failures_total", "counter", "Failures; each is tried again.", &|report| {
+        report.failures as f64
+    });
+    each("watchtower_sink_resyncs_total", "counter", "Comparisons with the rows that stand.", &|report| {
+        report.resyncs as f64
+    });
 }
 
 fn render_state(text: &mut Text, shared: &Shared, now_ms: i64) {

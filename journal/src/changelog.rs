@@ -20,6 +20,7 @@ use crate::{ReadError, RowsSnapshot, StoreError};
 const MAX_KEY_BYTES: usize = 32 * 1024;
 const LAST_CELL: &str = "changelog.last";
 const TRIMMED_CELL: &str = "changelog.trimmed";
+const IDENTITY_CELL: &str = "changelog.identity";
 /// There where the index has every current row.
 const INDEXED_CELL: &str = "changelog.indexed";
 /// How many current rows one batch brings into the index.
@@ -113,6 +114,7 @@ pub struct Changelog {
     store: Arc<StoreInner>,
     state: Arc<Mutex<State>>,
     published: Arc<Published>,
+    identity: Arc<str>,
 }
 
 impl Changelog {
@@ -135,7 +137,15 @@ impl Changelog {
         let state = State { last, trimmed, next_trim_ms: i64::MIN };
         let published =
             Published { last: RwLock::new(last), last_change_tick: AtomicU64::new(last_change_tick) };
-        Ok(Changelog { state: Arc::new(Mutex::new(state)), published: Arc::new(published), store })
+        let identity = identity(&store)?;
+        Ok(Changelog { state: Arc::new(Mutex::new(state)), published: Arc::new(published), identity, store })
+    }
+
+    /// Which changelog this is: drawn when the folder was made. Whoever keeps a cursor elsewhere keeps this beside
+    /// it, because ticks of another changelog have the same numbers. A copy of the folder has the same identity.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        &self.identity
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -355,6 +365,20 @@ impl Changelog {
 /// Rows by table and key; `None` where there is none any more.
 type RowsAfter<'a> = BTreeMap<(u8, &'a [u8]), Option<&'a [u8]>>;
 
+fn identity(store: &StoreInner) -> Result<Arc<str>, StoreError> {
+    let kept =
+        store.db.meta.get(IDENTITY_CELL).map_err(StoreError::database("read the changelog's identity"))?;
+    if let Some(kept) = kept {
+        return Ok(String::from_utf8_lossy(&kept).into());
+    }
+    let mut drawn = [0; 16];
+    getrandom::fill(&mut drawn).map_err(|error| StoreError::Refused(format!("no identity: {error}")))?;
+    let identity = format!("{:032x}", u128::from_be_bytes(drawn));
+    let wrote = store.db.meta.insert(IDENTITY_CELL, identity.as_bytes());
+    wrote.map_err(StoreError::database("keep the changelog's identity"))?;
+    Ok(identity.into())
+}
+
 /// Up to where changes are trimmed.
 pub(crate) fn read_trimmed(snapshot: &fjall::Snapshot, db: &Db) -> Result<Cursor, StoreError> {
     let cell = snapshot.get(&db.meta, TRIMMED_CELL).map_err(StoreError::database("read the changelog"))?;
@@ -423,6 +447,7 @@ mod tests {
         changelog.append(5, 50, &[]).unwrap();
         assert_eq!((changelog.last_change_tick(), changelog.last_tick()), (4, Some((5, 50))));
         let reopened = |changelog: &Changelog| Changelog::open(Arc::clone(&changelog.store)).unwrap();
+        assert_eq!(reopened(&changelog).identity(), changelog.identity());
         assert_eq!(reopened(&changelog).last_change_tick(), 4);
         assert_eq!(reopened(&changelog).last_tick(), Some((5, 50)));
         assert_eq!(changelog.rows().trimmed().unwrap(), Cursor::default());

@@ -46,7 +46,8 @@ pub use motion::Motion;
 pub use record::{BadFields, Position, PositionRef, Record, RecordSink};
 pub use round::half_even;
 pub use rows::{
-    Change, CrossingRow, EndReason, PresenceRow, RejectRow, Row, Table, VisitRow, write_change_line,
+    Change, CrossingRow, EndReason, PresenceRow, RejectRow, Row, Table, VisitRow, push_ordered_text,
+    push_ordered_time, write_change_line,
 };
 pub use rule::{AlertMark, AlertRule, ProviderAlert, RuleScope};
 pub use schedule::{Schedule, ScheduleError};

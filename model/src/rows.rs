@@ -337,7 +337,7 @@ pub(crate) fn time_field(out: &mut Vec<u8>, name: &[u8], value: Option<TimeMs>) 
 }
 
 /// Text whose encoding sorts by its bytes whatever follows: 0 becomes 0 255, the end is 0 1.
-pub(crate) fn push_ordered_text(out: &mut Vec<u8>, text: &str) {
+pub fn push_ordered_text(out: &mut Vec<u8>, text: &str) {
     for &byte in text.as_bytes() {
         out.push(byte);
         if byte == 0 {
@@ -347,7 +347,8 @@ pub(crate) fn push_ordered_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&[0, 1]);
 }
 
-pub(crate) fn push_ordered_time(out: &mut Vec<u8>, time: TimeMs) {
+/// A time whose encoding sorts as the time does.
+pub fn push_ordered_time(out: &mut Vec<u8>, time: TimeMs) {
     let flipped = (time.0 as u64) ^ (1 << 63);
     out.extend_from_slice(&flipped.to_be_bytes());
 }

@@ -1,15 +1,19 @@
 //! Sinks: where derived rows go. Each is a folder with the same files: `mod`, `config`, `sink`, `tests`.
 //!
-//! A sink is given closed ticks in order, owns its cursor, and never delays another one.
+//! A sink of a replay is given closed ticks in order ([`Sink`]). One of a service follows the changelog at its own
+//! pace, with a cursor of its own ([`live::LiveSink`]), and never delays another one.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod files;
+pub mod live;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod telling;
 
 use model::ClosedTick;
 
-/// What every sink does.
+/// What a sink of a replay does.
 pub trait Sink {
     /// The name in logs and metrics.
     fn name(&self) -> &'static str;

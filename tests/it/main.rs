@@ -2,7 +2,7 @@
 //! geometry, held against PostGIS.
 //!
 //! One binary for all of it, so that it is linked once. Tests that need real data find them through
-//! `WATCHTOWER_DATA`, PostGIS through `WATCHTOWER_POSTGRES_URL`; what a machine lacks (those, a C compiler, a
+//! `WATCHTOWER_DATA`, PostgreSQL with PostGIS through `WATCHTOWER_POSTGRES_URL`; what a machine lacks (those, a C compiler, a
 //! browser) skips a test with a word, except where `CI` is `true`: there it fails.
 
 mod backfill;
@@ -16,5 +16,6 @@ mod explain;
 mod hostile;
 mod page;
 mod postgis;
+mod postgres;
 mod service;
 mod trips;

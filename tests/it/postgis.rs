@@ -10,6 +10,6 @@ mod distance;
 mod exact;
 mod geodesics;
 mod points;
-mod server;
+pub mod server;
 mod shapes;
 mod tally;

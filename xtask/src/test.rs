@@ -12,8 +12,9 @@ use crate::{browser, in_ci, rules, services};
 
 /// What the names of tests have in them that need a browser, and no others.
 const BROWSER_TESTS: &str = "page::the_page_";
-/// Likewise of those that need PostGIS.
+/// Likewise of those that need PostgreSQL: the referee of the geometry, and the sink.
 const POSTGIS_TESTS: &str = "postgis::";
+const POSTGRES_TESTS: &str = "postgres::";
 
 /// What tests need besides a compiler, and whether they are to have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,8 @@ impl Wanted {
 
     /// Parts of names of the tests that are left out.
     fn left_out(self) -> Vec<&'static str> {
-        let parts = [(self.browser, BROWSER_TESTS), (self.services, POSTGIS_TESTS)];
+        let parts =
+            [(self.browser, BROWSER_TESTS), (self.services, POSTGIS_TESTS), (self.services, POSTGRES_TESTS)];
         parts.into_iter().filter(|(is_wanted, _)| !is_wanted).map(|(_, part)| part).collect()
     }
 }
@@ -61,11 +63,11 @@ pub fn run(root: &Path, wanted: Wanted) -> anyhow::Result<()> {
     }
     if wanted.services {
         steps.run("services", || {
-            postgres_url = or_skipped("PostGIS as a referee", services::up(root), &mut skipped)?;
+            postgres_url = or_skipped("PostgreSQL with PostGIS", services::up(root), &mut skipped)?;
             Ok(())
         });
     } else {
-        skipped.push("PostGIS as a referee: --no-services".to_owned());
+        skipped.push("PostgreSQL with PostGIS: --no-services".to_owned());
     }
     let is_built = steps.run("build", || {
         check(resolving(root, "test").args(["--workspace", "--no-run"]), "the tests do not compile")
@@ -167,8 +169,11 @@ mod tests {
     fn what_is_not_wanted_is_left_out() {
         let left_out = |flags: &[&str]| Wanted::from_flags(flags).map(Wanted::left_out).ok();
         assert_eq!(left_out(&[]), Some(vec![]));
-        assert_eq!(left_out(&["--no-services"]), Some(vec![POSTGIS_TESTS]));
-        assert_eq!(left_out(&["--no-services", "--no-browser"]), Some(vec![BROWSER_TESTS, POSTGIS_TESTS]));
+        assert_eq!(left_out(&["--no-services"]), Some(vec![POSTGIS_TESTS, POSTGRES_TESTS]));
+        assert_eq!(
+            left_out(&["--no-services", "--no-browser"]),
+            Some(vec![BROWSER_TESTS, POSTGIS_TESTS, POSTGRES_TESTS])
+        );
         assert_eq!(left_out(&["--no-servises"]), None);
     }
 

@@ -109,6 +109,7 @@ mod tests {
             dead_letters: store.dead_letters(),
             views,
             explain: None,
+            sinks: Vec::new(),
             config: ApiConfig::default(),
         };
         let (_stop, stopping) = watch::channel(false);

@@ -86,6 +86,7 @@ impl Service {
             dead_letters: store.dead_letters(),
             views: views.clone(),
             explain: Some(Arc::new(explain)),
+            sinks: Vec::new(),
             config,
         };
         let (stop, stopped) = tokio::sync::oneshot::channel();

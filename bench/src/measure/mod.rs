@@ -20,6 +20,8 @@ mod recovery;
 mod replay;
 mod report;
 mod service;
+#[cfg(feature = "postgres")]
+mod sinks;
 mod trips;
 mod truck;
 mod wire;
@@ -31,9 +33,21 @@ use anyhow::bail;
 pub use report::{Figure, Report};
 
 /// The names that [`run`] knows.
-pub const NAMES: [&str; 12] = [
-    "graph", "late", "edit", "memory", "ingest", "query", "replay", "recovery", "backfill", "trips", "eta",
+pub const NAMES: &[&str] = &[
+    "graph",
+    "late",
+    "edit",
+    "memory",
+    "ingest",
+    "query",
+    "replay",
+    "recovery",
+    "backfill",
+    "trips",
+    "eta",
     "oracle",
+    #[cfg(feature = "postgres")]
+    "sinks",
 ];
 
 /// What to measure, and how.
@@ -77,6 +91,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             "backfill" => backfill::measure(options, &mut report)?,
             "oracle" => oracle::measure(options, &mut report)?,
             "eta" => eta::measure(options, &mut report)?,
+            #[cfg(feature = "postgres")]
+            "sinks" => sinks::measure(options, &mut report)?,
             _ => trips::measure(options, &mut report)?,
         }
     }

@@ -58,6 +58,13 @@ needs_driver = "auto"
 # Zone of times that LocoNav sends without one.
 naive_timezone = "Asia/Kolkata"
 
+[sinks.postgres]
+# Derived tables are kept in this database (docs/postgres.md): "env:NAME" or "file:PATH" with a URL such as
+# postgres://user:password@localhost:5432/watchtower (the URL itself works too).
+# url = "env:WATCHTOWER_POSTGRES"
+# How long it is kept there what corrected rows were.
+history_keep_days = 90.0
+
 [journal]
 kind = "embedded"
 # When nothing arrives for this long, time passes by itself.

@@ -12,7 +12,8 @@ use model::{GraphSettings, SettingValue};
 
 pub use example::EXAMPLE;
 pub use schema::{
-    Changes, Config, DeadLetters, Journal, Limits, Listen, Loconav, Log, LogFormat, Sources, Tracking,
+    Changes, Config, DeadLetters, Journal, Limits, Listen, Loconav, Log, LogFormat, Postgres, Sinks, Sources,
+    Tracking,
 };
 pub use secret::Secret;
 

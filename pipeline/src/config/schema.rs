@@ -38,6 +38,8 @@ pub struct Config {
     pub history: toml::Table,
     /// Where records come from.
     pub sources: Sources,
+    /// Where derived rows go besides.
+    pub sinks: Sinks,
     /// The durable log.
     pub journal: Journal,
     /// Bounds of requests.
@@ -98,6 +100,31 @@ pub struct Loconav {
 impl Default for Loconav {
     fn default() -> Self {
         Loconav { hmac_secret: None, naive_timezone: "Asia/Kolkata".to_owned() }
+    }
+}
+
+/// `sinks.*`
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sinks {
+    /// Derived tables in PostgreSQL.
+    pub postgres: Postgres,
+}
+
+/// `sinks.postgres.*`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Postgres {
+    /// The database; without it there is no such sink.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Secret>,
+    /// How long it is kept what corrected rows were, days.
+    pub history_keep_days: f64,
+}
+
+impl Default for Postgres {
+    fn default() -> Self {
+        Postgres { url: None, history_keep_days: 90.0 }
     }
 }
 

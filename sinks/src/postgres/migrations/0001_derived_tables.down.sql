@@ -1,0 +1,11 @@
+DROP TABLE watchtower.dead_letters;
+DROP TABLE watchtower.history;
+DROP TABLE watchtower.rejects;
+DROP TABLE watchtower.kpis;
+DROP TABLE watchtower.alerts;
+DROP TABLE watchtower.etas;
+DROP TABLE watchtower.trips;
+DROP TABLE watchtower.crossings;
+DROP TABLE watchtower.visits;
+DROP TABLE watchtower.presences;
+DROP TABLE watchtower.as_of;

@@ -1,0 +1,2 @@
+DROP VIEW watchtower.truck_metrics;
+DROP VIEW watchtower.daily_metrics;

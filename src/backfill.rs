@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
-use journal::{Options, Store, StoreError};
+use journal::{Store, StoreError};
 use model::{PositionRef, Record, RecordSink, TimeMs, range_ok};
 use sources::MAX_RECORD_BYTES;
 use sources::files::{FileError, FileInput, FileSink};
@@ -18,6 +18,7 @@ use sources::files::{FileError, FileInput, FileSink};
 use crate::args::BackfillArgs;
 use crate::control::{Request, Upload};
 use crate::folder;
+use crate::journal_of;
 use crate::progress;
 use crate::{Outcome, Usage};
 
@@ -44,7 +45,7 @@ pub fn run(args: &BackfillArgs) -> anyhow::Result<Outcome> {
     folder::check(&args.data)?;
     let files = args.files.iter().map(|file| open(file)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut out = std::io::stdout().lock();
-    let outcome = match Store::open(&args.data, Options::default()) {
+    let outcome = match Store::open(&args.data, journal_of::options_of_command(false)?) {
         Ok(store) => into_folder(&store, period, files, &mut out)?,
         Err(StoreError::InUse { .. }) => {
             let request = Request::Backfill { from_ms: period.from.0, to_ms: period.to.0 };

@@ -5,9 +5,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use anyhow::Context;
-use journal::{Options, Store, StoreError};
+use journal::{Store, StoreError};
 
 use crate::control::{self, Request};
+use crate::journal_of;
 use crate::work;
 use crate::{Outcome, Usage};
 
@@ -32,7 +33,7 @@ pub fn ask(data: &Path, request: &Request) -> anyhow::Result<Outcome> {
     let mut out = std::io::stdout().lock();
     check(data)?;
     // A folder that is only looked at may be older than a service may be that starts on it.
-    match Store::open(data, Options { accept_clock: true, ..Options::default() }) {
+    match Store::open(data, journal_of::options_of_command(true)?) {
         Ok(store) => {
             let outcome = work::answer(&store, None, request, &mut out)?;
             out.flush()?;

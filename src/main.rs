@@ -5,6 +5,8 @@ mod backfill;
 mod control;
 mod explain;
 mod folder;
+mod journal_of;
+mod kafka_input;
 mod load;
 mod logging;
 #[cfg(feature = "postgres")]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use anyhow::Context;
 use api::{Api, ApiConfig, DriverRule};
-use journal::{Log, Options, Store};
+use journal::{Log, Store};
 use model::state::{Loader, Saver, StateError};
 use model::{AlertMarkRecord, ClosedTick, TimeMs};
 use pipeline::config::{Config, Secret};
@@ -19,9 +19,8 @@ use crate::args::{RunArgs, load_config};
 use crate::snapshots::{Follower, Keeper};
 use crate::targets::{self, Targets};
 use crate::work::Running;
-use crate::{Outcome, Usage, control, explain, logging, progress};
+use crate::{Outcome, Usage, control, explain, journal_of, kafka_input, logging, progress};
 
-const DAY_MS: f64 = 86_400_000.0;
 const MINUTE_MS: i64 = 60_000;
 const MIB: usize = 1 << 20;
 /// The horizon of the demo: its last 8 days come newest day first.
@@ -47,7 +46,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     if args.demo {
         claim_demo_folder(&data)?;
     }
-    let store = Store::open(&data, journal_options(&config, args.accept_clock))?;
+    let store = Store::open(&data, journal_of::options(&config, args.accept_clock)?)?;
     store.log().check_clock()?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -64,11 +63,8 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
 
 fn judged(args: &RunArgs, config: &Config) -> anyhow::Result<(SocketAddr, ApiConfig)> {
     let address = listen_address(args, config)?;
-    if config.journal.kind != "embedded" {
-        let text =
-            format!("journal.kind {:?} is not known; this release has \"embedded\"", config.journal.kind);
-        return Err(Usage(text).into());
-    }
+    journal_of::options(config, args.accept_clock)?;
+    kafka_input::check(config)?;
     Ok((address, api_config(config, address)?))
 }
 
@@ -119,6 +115,7 @@ async fn serve(
         sinks: sinks.iter().map(|sink| sink.status()).collect(),
         config: api_config,
     };
+    let kafka_input = kafka_input::start(config, &store, ready.clone(), stop.clone())?;
     // Whoever reads that the service is there may ask it to stop at once.
     let signals = tokio::spawn(stop_on_signal(stop_signals()?, stop_tx.clone()));
     eprintln!("watchtower is at http://{address}/ with its data in {}", data.display());
@@ -132,6 +129,11 @@ async fn serve(
     tracing::info!("stopping: what was acknowledged is being worked off");
     let log = store.log();
     tokio::task::spawn_blocking(move || log.stop()).await?;
+    if let Some(input) = kafka_input {
+        // What it waits for is settled by the stop.
+        let ended = tokio::task::spawn_blocking(move || input.join()).await?;
+        ended.map_err(|_| anyhow::anyhow!("the reader of Kafka's topics panicked; the log says why"))?;
+    }
     let ended = tokio::task::spawn_blocking(move || engine.join()).await?;
     tokio::task::spawn_blocking(move || targets::stop(sinks)).await?;
     let ended = ended.map_err(|_| anyhow::anyhow!("the service's loop panicked; the log says why"))?;
@@ -325,20 +327,6 @@ fn claim_demo_folder(data: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
     std::fs::write(&mark, "The records here are simulated by `watchtower run --demo`.\n")
         .with_context(|| format!("cannot write {}", mark.display()))
-}
-
-fn journal_options(config: &Config, accept_clock: bool) -> Options {
-    Options {
-        max_queued_entries: config.journal.max_queued,
-        max_queued_bytes: config.journal.max_queued_mib * MIB,
-        heartbeat_ms: config.journal.heartbeat_ms,
-        accept_clock,
-        changes_keep_ms: (config.changes.keep_days * DAY_MS) as i64,
-        dead_letters_max_count: config.dead_letters.max_count,
-        dead_letters_max_bytes: config.dead_letters.max_mib * MIB as u64,
-        dead_letters_keep_ms: (config.dead_letters.keep_days * DAY_MS) as i64,
-        ..Options::default()
-    }
 }
 
 fn api_config(config: &Config, address: SocketAddr) -> anyhow::Result<ApiConfig> {

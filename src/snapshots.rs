@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use api::Views;
-use journal::{Log, Options, Store, StoreError};
+use journal::{Log, Store, StoreError};
 use model::state::{Loader, Saver, StateError};
 use model::{AlertMarkRecord, ClosedTick, TimeMs, TimeZone};
 use pipeline::config::Config;
@@ -15,7 +15,7 @@ use pipeline::{Observer, Snapshots, Taken, snapshots};
 
 use crate::args::{ConfigArgs, load_config};
 use crate::control::{self, Request};
-use crate::{Outcome, folder};
+use crate::{Outcome, folder, journal_of};
 
 const HOUR_MS: f64 = 3_600_000.0;
 /// How often a wait is looked up from.
@@ -130,7 +130,7 @@ impl Keeper {
 pub fn take(data: &Path, config: &ConfigArgs) -> anyhow::Result<Outcome> {
     folder::check(data)?;
     let mut out = std::io::stdout().lock();
-    match Store::open(data, Options { accept_clock: true, ..Options::default() }) {
+    match Store::open(data, journal_of::options_of_command(true)?) {
         Ok(store) => {
             let config = load_config(config.config.as_deref(), &config.set)?;
             tell_taken(&Keeper::new(data, &config, &store)?, &mut out)

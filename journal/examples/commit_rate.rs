@@ -1,16 +1,29 @@
-//! Prints how many entries a second the journal makes durable: `cargo run --example commit_rate -- [bytes]`.
+//! Prints how many entries a second the journal makes durable:
+//! `cargo run --release --example commit_rate -- [bytes [brokers]]`. With brokers it is on Kafka.
 
 use std::time::{Duration, Instant};
 
-use journal::{AppendError, Log, Options, Store};
+use journal::{AppendError, JournalKind, KafkaOptions, Log, Options, Store};
 
 const MEASURE_FOR: Duration = Duration::from_secs(3);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let entry_bytes: usize = std::env::args().nth(1).map_or(Ok(200), |text| text.parse())?;
+    let brokers = std::env::args().nth(2);
     for in_flight in [1, 64, 1024, 8192] {
         let dir = tempfile::tempdir_in(".")?;
-        let store = Store::open(dir.path(), Options::default())?;
+        let journal = match &brokers {
+            Some(brokers) => {
+                let topic_prefix = format!("commit-rate-{}-{in_flight}", std::process::id());
+                JournalKind::Kafka(KafkaOptions {
+                    brokers: brokers.clone(),
+                    topic_prefix,
+                    ..Default::default()
+                })
+            }
+            None => JournalKind::Embedded,
+        };
+        let store = Store::open(dir.path(), Options { journal, ..Options::default() })?;
         let log = store.log();
         let live = log.start()?;
         let reader = std::thread::spawn(move || live.iter().count());

@@ -68,6 +68,16 @@ pub enum StoreError {
         /// What it said.
         source: fjall::Error,
     },
+    /// Kafka did not do what it was asked to.
+    #[error(
+        "Kafka failed to {doing}: {said}; see to its brokers and to the section kafka of the configuration"
+    )]
+    Kafka {
+        /// What it should have done.
+        doing: &'static str,
+        /// What it said.
+        said: String,
+    },
     /// The caller asked for something that is not allowed.
     #[error("{0}")]
     Refused(String),
@@ -111,6 +121,14 @@ pub enum AppendError {
         bytes: usize,
         /// The limit.
         limit: usize,
+    },
+    /// What the journal is kept in does not answer; entries that wait already go on waiting.
+    #[error("the journal can't be reached ({why}); try again in {retry_after_s} s")]
+    Unavailable {
+        /// What was said last.
+        why: String,
+        /// When it is worth trying again.
+        retry_after_s: u32,
     },
     /// The log was stopped.
     #[error("the journal is stopped")]

@@ -21,6 +21,9 @@ const ENTRY_SEED: u64 = 0x656e_7472_7900_0000;
 const TICK_SEED: u64 = 0x7469_636b_0000_0000;
 const CHANGE_SEED: u64 = 0x6368_616e_6765_0000;
 const LETTER_SEED: u64 = 0x6c65_7474_6572_0000;
+/// Of what the journal on Kafka writes besides entries.
+pub(crate) const MANIFEST_SEED: u64 = 0x6d61_6e69_6665_7374;
+pub(crate) const REMEMBERED_SEED: u64 = 0x6b61_666b_6100_0000;
 const ID_SEED: u64 = 0x6964_0000_0000_0000;
 
 const UNKNOWN_VERSION: Flaw = "its version is unknown";
@@ -33,7 +36,7 @@ pub(crate) fn checksum(bytes: &[u8], seed: u64) -> u64 {
     xxh3_64_with_seed(bytes, seed)
 }
 
-fn begin(out: &mut Vec<u8>) {
+pub(crate) fn begin(out: &mut Vec<u8>) {
     begin_version(out, VALUE_VERSION);
 }
 
@@ -42,19 +45,19 @@ fn begin_version(out: &mut Vec<u8>, version: u8) {
     out.push(version);
 }
 
-fn finish(out: &mut Vec<u8>, seed: u64) {
+pub(crate) fn finish(out: &mut Vec<u8>, seed: u64) {
     let sum = checksum(out, seed);
     out.extend_from_slice(&sum.to_be_bytes());
 }
 
 /// Takes fields off the front of a value.
-struct Fields<'a> {
-    rest: &'a [u8],
+pub(crate) struct Fields<'a> {
+    pub(crate) rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
     /// Checks the checksum and the version of a value.
-    fn open(value: &'a [u8], seed: u64) -> Result<Fields<'a>, Flaw> {
+    pub(crate) fn open(value: &'a [u8], seed: u64) -> Result<Fields<'a>, Flaw> {
         match Fields::open_any(value, seed)? {
             (VALUE_VERSION, fields) => Ok(fields),
             _ => Err(UNKNOWN_VERSION),
@@ -72,45 +75,45 @@ impl<'a> Fields<'a> {
         Ok((version, Fields { rest }))
     }
 
-    fn bytes(&mut self, count: usize) -> Result<&'a [u8], Flaw> {
+    pub(crate) fn bytes(&mut self, count: usize) -> Result<&'a [u8], Flaw> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or("it is too short")?;
         self.rest = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Flaw> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Flaw> {
         let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or("it is too short")?;
         self.rest = rest;
         Ok(*taken)
     }
 
-    fn u8(&mut self) -> Result<u8, Flaw> {
+    pub(crate) fn u8(&mut self) -> Result<u8, Flaw> {
         Ok(self.array::<1>()?[0])
     }
 
-    fn u32(&mut self) -> Result<u32, Flaw> {
+    pub(crate) fn u32(&mut self) -> Result<u32, Flaw> {
         Ok(u32::from_be_bytes(self.array()?))
     }
 
-    fn u64(&mut self) -> Result<u64, Flaw> {
+    pub(crate) fn u64(&mut self) -> Result<u64, Flaw> {
         Ok(u64::from_be_bytes(self.array()?))
     }
 
-    fn i64(&mut self) -> Result<i64, Flaw> {
+    pub(crate) fn i64(&mut self) -> Result<i64, Flaw> {
         Ok(i64::from_be_bytes(self.array()?))
     }
 
-    fn sized(&mut self) -> Result<&'a [u8], Flaw> {
+    pub(crate) fn sized(&mut self) -> Result<&'a [u8], Flaw> {
         let count = self.u32()?;
         self.bytes(count as usize)
     }
 
-    fn sized_text(&mut self) -> Result<&'a str, Flaw> {
+    pub(crate) fn sized_text(&mut self) -> Result<&'a str, Flaw> {
         std::str::from_utf8(self.sized()?).map_err(|_| "its text is not UTF-8")
     }
 }
 
-fn push_sized(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn push_sized(out: &mut Vec<u8>, bytes: &[u8]) {
     let count = u32::try_from(bytes.len()).expect("sizes are limited before anything is encoded");
     out.extend_from_slice(&count.to_be_bytes());
     out.extend_from_slice(bytes);

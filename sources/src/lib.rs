@@ -14,7 +14,7 @@
 //! 3. Bad input is a counted refusal with a reason. It never panics, and memory is bounded by a body, a line
 //!    or a GeoJSON feature.
 //!
-//! There is one folder a source (`records`, `loconav`, `settings`, `files`), each with the same files: `mod`
+//! There is one folder a source (`records`, `loconav`, `kafka`, `settings`, `files`), each with the same files: `mod`
 //! says what it reads and refuses, `check` is the door, `decode` reads the journal. What they share is in
 //! `shape` (the records of Watch Tower's own format) and `json`.
 
@@ -24,6 +24,7 @@ mod door;
 mod encode;
 pub mod files;
 mod json;
+pub mod kafka;
 pub mod loconav;
 pub mod records;
 pub mod settings;
@@ -50,6 +51,8 @@ pub mod code {
     pub const FILES: u8 = 4;
     /// What `watchtower backfill` writes: records like those of generic ingest, and of a backfill too.
     pub const BACKFILL: u8 = 5;
+    /// Messages of topics of Kafka.
+    pub const KAFKA: u8 = 6;
 }
 
 /// The name of a source in answers, logs and metrics.
@@ -61,6 +64,7 @@ pub fn source_name(source: u8) -> &'static str {
         code::LOCONAV => "loconav",
         code::FILES => "files",
         code::BACKFILL => "backfill",
+        code::KAFKA => "kafka",
         _ => "unknown",
     }
 }
@@ -75,6 +79,7 @@ pub fn decode(source: u8, context: &str, payload: &[u8], sink: &mut dyn RecordSi
         code::RECORDS => records::decode(payload, Backfill::Refused, sink),
         code::BACKFILL => records::decode(payload, Backfill::Allowed, sink),
         code::LOCONAV => loconav::decode(context, payload, sink),
+        code::KAFKA => kafka::decode(context, payload, sink),
         unknown => {
             let reason = format!("no decoder for source {unknown}; it was written by a later release");
             sink.record(None, Record::Undecodable { reason });

@@ -6,7 +6,7 @@ use std::io::{BufRead, Write};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use journal::{AppendError, Appended, ChangeBytes, Cursor, EmbeddedLog, Log, Store};
+use journal::{AppendError, Appended, ChangeBytes, Cursor, Log, Store, StoreLog};
 use model::{Cause, Record, Table, TimeMs};
 use sources::records::Backfill;
 
@@ -31,7 +31,7 @@ pub struct Plan {
 
 impl Plan {
     /// Refuses a period whose beginning is likely a slip.
-    pub fn new(log: &EmbeddedLog, from: TimeMs) -> anyhow::Result<Plan> {
+    pub fn new(log: &StoreLog, from: TimeMs) -> anyhow::Result<Plan> {
         let since = first_received(log)?;
         let earliest = since.map(|since| since.plus_ms(-MAX_DAYS_BEFORE_FIRST * DAY_MS));
         if let (Some(since), Some(earliest)) = (since, earliest.filter(|earliest| from < *earliest)) {

@@ -224,6 +224,22 @@ impl Service {
         Client::connect(self.address()).expect("the service takes connections")
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The end of a service that can't go on: exit status 1. Gives back what it said.
+    pub fn wait_for_failure(mut self) -> String {
+        let mut status = None;
+        wait_until("the service ends", LIMIT, || {
+            status = self.child.try_wait().expect("the service can be asked");
+            status.is_some()
+        });
+        assert_eq!(status.and_then(|status| status.code()), Some(1), "{}", self.said());
+        self.said()
+    }
+
     /// Asks for a graceful stop, and waits for nothing.
     pub fn terminate(&self) {
         succeed(Command::new("kill").args(["-TERM", &self.child.id().to_string()]));

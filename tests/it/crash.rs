@@ -147,11 +147,17 @@ fn seed() -> u64 {
 
 #[test]
 fn killed_at_any_moment_a_service_loses_and_repeats_nothing() {
+    kill_again_and_again(&[], KILLS);
+}
+
+/// Kills a service `kills` times under load, with some settings besides, and judges what it has.
+pub fn kill_again_and_again(settings: &[&str], kills: usize) {
+    let settings = &[&SETTINGS[..], settings].concat()[..];
     let seed = seed();
     println!("WATCHTOWER_TEST_SEED={seed}");
     let mut random = Random::from_seed(seed);
     let dir = tempfile::tempdir().expect("a folder");
-    let mut first = Service::start(dir.path(), &SETTINGS);
+    let mut first = Service::start(dir.path(), settings);
     let fence = fence_record(&circle("yard", 3.4, 6.5, 50.0));
     let posted = first.client().post("/api/v1/records", fence.as_bytes()).expect("an answer");
     assert_eq!(posted.status, 200);
@@ -165,10 +171,10 @@ fn killed_at_any_moment_a_service_loses_and_repeats_nothing() {
             scope.spawn(move || scene.post_until_told(number, seed));
         }
         scope.spawn(|| scene.follow_until_told());
-        for round in 0..KILLS {
-            run_and_kill(&scene, dir.path(), &mut random, round);
+        for round in 0..kills {
+            run_and_kill(&scene, dir.path(), settings, &mut random, round);
         }
-        settle(&scene, dir.path())
+        settle(&scene, dir.path(), settings)
     });
     judge(&scene, dir.path(), shown);
 }
@@ -184,8 +190,8 @@ impl Drop for EndsWhenDropped<'_> {
 }
 
 /// A run that ends with SIGKILL: one in three while it starts, the others at a moment under load.
-fn run_and_kill(scene: &Scene, data: &std::path::Path, random: &mut Random, round: usize) {
-    let mut service = Service::launch(data, &SETTINGS, &[]);
+fn run_and_kill(scene: &Scene, data: &std::path::Path, settings: &[&str], random: &mut Random, round: usize) {
+    let mut service = Service::launch(data, settings, &[]);
     let in_start = round % 3 == 2;
     if in_start {
         // From before the folder is open to after the journal is replayed.
@@ -206,8 +212,8 @@ fn run_and_kill(scene: &Scene, data: &std::path::Path, random: &mut Random, roun
 }
 
 /// The last run: ends the load, waits until the follower has all. Tells what the service shows.
-fn settle(scene: &Scene, data: &std::path::Path) -> Tables {
-    let mut service = Service::launch(data, &[&NO_HEARTBEAT[..], &SETTINGS].concat(), &[]);
+fn settle(scene: &Scene, data: &std::path::Path, settings: &[&str]) -> Tables {
+    let mut service = Service::launch(data, &[&NO_HEARTBEAT[..], settings].concat(), &[]);
     let address = service.wait_until_ready();
     *locked(&scene.address) = Some(address);
     let before = locked(&scene.acknowledged).len();

@@ -2,7 +2,8 @@
 //! geometry, held against PostGIS.
 //!
 //! One binary for all of it, so that it is linked once. Tests that need real data find them through
-//! `WATCHTOWER_DATA`, PostgreSQL with PostGIS through `WATCHTOWER_POSTGRES_URL`; what a machine lacks (those, a C compiler, a
+//! `WATCHTOWER_DATA`, PostgreSQL with PostGIS through `WATCHTOWER_POSTGRES_URL`, Kafka through
+//! `WATCHTOWER_KAFKA_BROKERS`; what a machine lacks (those, a C compiler, a
 //! browser) skips a test with a word, except where `CI` is `true`: there it fails.
 
 mod backfill;
@@ -14,6 +15,8 @@ mod crash;
 mod durability;
 mod explain;
 mod hostile;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod page;
 mod postgis;
 mod postgres;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::rules;
-use crate::steps::{Steps, cargo, check, resolving};
+use crate::steps::{FEATURES, Steps, cargo, check, resolving};
 
 pub fn run(root: &Path) -> anyhow::Result<()> {
     let mut steps = Steps::new("lint");
@@ -13,11 +13,11 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
         check(cargo(root).args(["fmt", "--all", "--check"]), "run `cargo fmt --all` and look at what it did")
     });
     steps.run("clippy", || {
-        let clippy = ["--workspace", "--all-targets", "--", "-D", "warnings"];
+        let clippy = ["--workspace", "--all-targets", "--features", FEATURES, "--", "-D", "warnings"];
         check(resolving(root, "clippy").args(clippy), "mend what clippy names above")
     });
     steps.run("documentation", || {
-        let doc = ["--workspace", "--no-deps"];
+        let doc = ["--workspace", "--no-deps", "--features", FEATURES];
         let flags = std::env::var("RUSTDOCFLAGS").unwrap_or_default();
         let flags = format!("{flags} -D warnings");
         check(

@@ -19,7 +19,10 @@ use anyhow::{Context, bail};
 const WORDS: [(&str, &str); 5] = [
     ("lint", "formatting, clippy, documentation and the house rules, each failing by name"),
     ("test", "get what the tests need, build once, run all tests (without: --no-browser, --no-services)"),
-    ("services", "up, down or status of the PostGIS that tests use (port: WATCHTOWER_POSTGRES_PORT)"),
+    (
+        "services",
+        "up, down or status of what tests use: PostGIS and Kafka (ports: WATCHTOWER_POSTGRES_PORT, _KAFKA_PORT)",
+    ),
     (
         "mutants",
         "plant the faults of operators/mutants.txt, or those named, each to be caught (--write: the page)",

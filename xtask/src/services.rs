@@ -1,10 +1,12 @@
-//! `cargo xtask services up|down|status`: the PostgreSQL with PostGIS that tests hold the product against.
+//! `cargo xtask services up|down|status`: what tests hold the product against: a PostgreSQL with PostGIS, and a
+//! Kafka broker ([`kafka`]).
 //!
-//! Where a Docker engine answers, it is the service of `docker-compose.yml`; elsewhere a cluster of its own
+//! Where a Docker engine answers, PostgreSQL is the service of `docker-compose.yml`; elsewhere a cluster of its own
 //! under `target/services`, run by PostgreSQL's own programs. Either way it listens on loopback only, and its
 //! URL is in `target/services/postgres.url`.
 
 mod docker;
+pub mod kafka;
 mod native;
 
 use std::fs::{self, File, OpenOptions};
@@ -31,14 +33,45 @@ const VERSIONS: &str =
 pub fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
     match words {
         ["up"] => {
-            let url = up(root)?;
-            println!("{url}");
+            // Both, so that one is there where the other can't be had.
+            let (postgres, kafka) = (up(root), kafka_up(root));
+            println!("{}", postgres?);
+            println!("{}", kafka?.address);
             Ok(())
         }
-        ["down"] => down(root),
-        ["status"] => status(root),
+        ["down"] => {
+            let (postgres, kafka) = (down(root), kafka_down(root));
+            postgres.and(kafka)
+        }
+        ["status"] => {
+            let (postgres, kafka) = (status(root), kafka::status(&folder(root)?));
+            println!("{}", postgres?);
+            println!("{}", kafka?);
+            Ok(())
+        }
         _ => bail!("say `services up`, `services down` or `services status`"),
     }
+}
+
+/// Makes sure that a broker runs.
+pub fn kafka_up(root: &Path) -> anyhow::Result<kafka::Broker> {
+    let folder = folder(root)?;
+    let _lock = locked(&folder)?;
+    kafka::up(root, &folder)
+}
+
+fn kafka_down(root: &Path) -> anyhow::Result<()> {
+    let stopped = kafka::down(root, &folder(root)?)?;
+    eprintln!("   Kafka: {}", if stopped { "stopped" } else { "nothing was up" });
+    Ok(())
+}
+
+/// Two that start something at once would make it twice.
+fn locked(folder: &Path) -> anyhow::Result<File> {
+    let lock = File::create(folder.join("lock"))
+        .with_context(|| format!("{} can't be written", folder.join("lock").display()))?;
+    lock.lock().context("the lock of the services can't be taken")?;
+    Ok(lock)
 }
 
 /// Makes sure that the server runs, and gives its URL.
@@ -52,10 +85,7 @@ pub fn up(root: &Path) -> anyhow::Result<String> {
         return Ok(url);
     }
     let folder = folder(root)?;
-    let lock = File::create(folder.join("lock"))
-        .with_context(|| format!("{} can't be written", folder.join("lock").display()))?;
-    // Two that start it at once would make one cluster twice.
-    lock.lock().context("the lock of the services can't be taken")?;
+    let _lock = locked(&folder)?;
     let file = url_file(&folder);
     if let Ok(url) = fs::read_to_string(&file)
         && let Ok(versions) = versions(url.trim())
@@ -94,11 +124,11 @@ fn down(root: &Path) -> anyhow::Result<()> {
     if file.exists() {
         fs::remove_file(&file).with_context(|| format!("{} can't be removed", file.display()))?;
     }
-    eprintln!("   {}", if stopped { "stopped" } else { "nothing was up" });
+    eprintln!("   PostGIS: {}", if stopped { "stopped" } else { "nothing was up" });
     Ok(())
 }
 
-fn status(root: &Path) -> anyhow::Result<()> {
+fn status(root: &Path) -> anyhow::Result<String> {
     let url = match given_url() {
         Some(url) => url,
         None => fs::read_to_string(url_file(&folder(root)?))
@@ -108,8 +138,7 @@ fn status(root: &Path) -> anyhow::Result<()> {
     };
     let versions = versions(&url).context("PostGIS does not answer; `cargo xtask services up` starts it")?;
     eprintln!("   {versions}");
-    println!("{url}");
-    Ok(())
+    Ok(url)
 }
 
 fn given_url() -> Option<String> {
@@ -117,12 +146,13 @@ fn given_url() -> Option<String> {
 }
 
 fn given_port() -> anyhow::Result<Option<u16>> {
-    let Some(port) = std::env::var(PORT_VARIABLE).ok().filter(|port| !port.is_empty()) else {
-        return Ok(None);
-    };
-    port.parse()
-        .map(Some)
-        .with_context(|| format!("{PORT_VARIABLE} is `{port}`; it has to be a port's number"))
+    port_of(PORT_VARIABLE)
+}
+
+/// The port that a variable names.
+fn port_of(variable: &str) -> anyhow::Result<Option<u16>> {
+    let Some(port) = std::env::var(variable).ok().filter(|port| !port.is_empty()) else { return Ok(None) };
+    port.parse().map(Some).with_context(|| format!("{variable} is `{port}`; it has to be a port's number"))
 }
 
 /// Tests talk to the server through it, and so do we.

@@ -8,6 +8,9 @@ use anyhow::{Context, bail};
 
 use crate::in_ci;
 
+/// What is built for checks and tests besides the default.
+pub const FEATURES: &str = "kafka";
+
 /// What ran so far.
 pub struct Steps {
     title: &'static str,

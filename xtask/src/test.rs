@@ -1,20 +1,22 @@
 //! `cargo xtask test`: gets what the tests need, builds once, runs all tests, says what was skipped.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
-use crate::steps::{Steps, check, output_of, resolving};
+use crate::steps::{FEATURES, Steps, check, output_of, resolving};
 use crate::test_output::TestOutput;
 use crate::{browser, in_ci, rules, services};
 
 /// What the names of tests have in them that need a browser, and no others.
 const BROWSER_TESTS: &str = "page::the_page_";
-/// Likewise of those that need PostgreSQL: the referee of the geometry, and the sink.
+/// Likewise of those that need PostgreSQL, the referee of the geometry and the sink, and Kafka.
 const POSTGIS_TESTS: &str = "postgis::";
 const POSTGRES_TESTS: &str = "postgres::";
+const KAFKA_TESTS: &str = "kafka::";
 
 /// What tests need besides a compiler, and whether they are to have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +42,12 @@ impl Wanted {
 
     /// Parts of names of the tests that are left out.
     fn left_out(self) -> Vec<&'static str> {
-        let parts =
-            [(self.browser, BROWSER_TESTS), (self.services, POSTGIS_TESTS), (self.services, POSTGRES_TESTS)];
+        let parts = [
+            (self.browser, BROWSER_TESTS),
+            (self.services, POSTGIS_TESTS),
+            (self.services, POSTGRES_TESTS),
+            (self.services, KAFKA_TESTS),
+        ];
         parts.into_iter().filter(|(is_wanted, _)| !is_wanted).map(|(_, part)| part).collect()
     }
 }
@@ -49,7 +55,7 @@ impl Wanted {
 pub fn run(root: &Path, wanted: Wanted) -> anyhow::Result<()> {
     let mut steps = Steps::new("test");
     let mut skipped = Vec::new();
-    let mut postgres_url = None;
+    let mut services = Vec::new();
 
     steps.run("C compiler", find_c_compiler);
     if wanted.browser {
@@ -63,17 +69,26 @@ pub fn run(root: &Path, wanted: Wanted) -> anyhow::Result<()> {
     }
     if wanted.services {
         steps.run("services", || {
-            postgres_url = or_skipped("PostgreSQL with PostGIS", services::up(root), &mut skipped)?;
+            let postgres = or_skipped("PostgreSQL with PostGIS", services::up(root), &mut skipped);
+            let kafka = or_skipped("the journal on Kafka", services::kafka_up(root), &mut skipped);
+            services.extend(postgres?.map(|url| (services::URL_VARIABLE, url.into())));
+            if let Some(broker) = kafka? {
+                services.push((services::kafka::BROKERS_VARIABLE, broker.address.into()));
+                services.extend(broker.home.map(|home| (services::kafka::HOME_VARIABLE, home.into())));
+            }
             Ok(())
         });
     } else {
-        skipped.push("PostgreSQL with PostGIS: --no-services".to_owned());
+        skipped.push("PostgreSQL with PostGIS, the journal on Kafka: --no-services".to_owned());
     }
     let is_built = steps.run("build", || {
-        check(resolving(root, "test").args(["--workspace", "--no-run"]), "the tests do not compile")
+        check(
+            resolving(root, "test").args(["--workspace", "--features", FEATURES, "--no-run"]),
+            "the tests do not compile",
+        )
     });
     if is_built {
-        steps.run("run", || run_tests(root, wanted, postgres_url.as_deref(), &mut skipped));
+        steps.run("run", || run_tests(root, wanted, &services, &mut skipped));
         steps.run("readme commands", || rules::check_readme(root));
     }
 
@@ -113,19 +128,17 @@ fn find_c_compiler() -> anyhow::Result<()> {
 fn run_tests(
     root: &Path,
     wanted: Wanted,
-    postgres_url: Option<&str>,
+    services: &[(&str, OsString)],
     skipped: &mut Vec<String>,
 ) -> anyhow::Result<()> {
     let mut command = resolving(root, "test");
     // What passing tests print is asked for, since a test that skips itself says so there.
-    command.args(["--workspace", "--no-fail-fast", "--", "--show-output"]);
+    command.args(["--workspace", "--features", FEATURES, "--no-fail-fast", "--", "--show-output"]);
     let left_out = wanted.left_out();
     for part in &left_out {
         command.args(["--skip", part]);
     }
-    if let Some(url) = postgres_url {
-        command.env(services::URL_VARIABLE, url);
-    }
+    command.envs(services.iter().map(|(variable, value)| (variable, value)));
     let mut tests = command.stdout(Stdio::piped()).spawn().context("the tests could not be started")?;
     let lines = BufReader::new(tests.stdout.take().context("the tests have no output")?);
     let mut output = TestOutput::default();
@@ -169,11 +182,9 @@ mod tests {
     fn what_is_not_wanted_is_left_out() {
         let left_out = |flags: &[&str]| Wanted::from_flags(flags).map(Wanted::left_out).ok();
         assert_eq!(left_out(&[]), Some(vec![]));
-        assert_eq!(left_out(&["--no-services"]), Some(vec![POSTGIS_TESTS, POSTGRES_TESTS]));
-        assert_eq!(
-            left_out(&["--no-services", "--no-browser"]),
-            Some(vec![BROWSER_TESTS, POSTGIS_TESTS, POSTGRES_TESTS])
-        );
+        assert_eq!(left_out(&["--no-services"]), Some(vec![POSTGIS_TESTS, POSTGRES_TESTS, KAFKA_TESTS]));
+        let all = vec![BROWSER_TESTS, POSTGIS_TESTS, POSTGRES_TESTS, KAFKA_TESTS];
+        assert_eq!(left_out(&["--no-services", "--no-browser"]), Some(all));
         assert_eq!(left_out(&["--no-servises"]), None);
     }
 

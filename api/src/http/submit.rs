@@ -207,12 +207,18 @@ fn append_problem(shared: &Shared, door: Door, err: AppendError) -> Problem {
     let refusal = match &err {
         AppendError::Full { .. } => Refusal::QueueFull,
         AppendError::TooLarge { .. } => Refusal::TooLarge,
-        AppendError::Stopped | AppendError::Failed(_) => Refusal::Unavailable,
+        AppendError::Unavailable { .. } | AppendError::Stopped | AppendError::Failed(_) => {
+            Refusal::Unavailable
+        }
     };
     shared.metrics.refused(door.source(), refusal, 1);
     match err {
         AppendError::Full { retry_after_s } => Problem::too_many(err.to_string(), retry_after_s.max(1)),
         AppendError::TooLarge { limit, .. } => Problem::too_large(limit),
+        // It may be back at any moment, and that shows when somebody tries: `/readyz` does not tell.
+        AppendError::Unavailable { retry_after_s, .. } => {
+            Problem::unavailable(err.to_string(), retry_after_s)
+        }
         AppendError::Stopped => Problem::unavailable("the service is stopping; send again in a while", 5),
         AppendError::Failed(_) => {
             shared.note_journal(false);

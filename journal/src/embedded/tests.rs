@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::{ChangeBytes, Index};
+use crate::{ChangeBytes, Changelog, Index, Store};
 
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -381,7 +381,7 @@ fn a_failed_commit_is_never_acknowledged() {
     let log = store.log();
     let live = log.start().unwrap();
     log.append(1, "", b"good".to_vec()).unwrap().wait_blocking().unwrap();
-    log.handle.queue.fail_commits.store(true, Ordering::Relaxed);
+    log.embedded().handle.commits_fail.store(true, Ordering::Relaxed);
     let failed = log.append(1, "", b"bad".to_vec()).unwrap().wait_blocking().unwrap_err();
     assert!(matches!(&failed, AppendError::Failed(why) if why.contains("restart")), "{failed}");
     assert!(matches!(log.append(1, "", Vec::new()), Err(AppendError::Failed(_))));
@@ -395,23 +395,23 @@ fn a_start_with_a_clock_far_away_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let last_ms = {
         let store = Store::open(dir.path(), options()).unwrap();
-        let _live = store.log().start_at(1_700_000_000_000).unwrap();
+        let _live = store.log().embedded().start_at(1_700_000_000_000).unwrap();
         store.log().append(1, "", Vec::new()).unwrap().wait_blocking().unwrap().received_ms
     };
     let store = Store::open(dir.path(), options()).unwrap();
     let log = store.log();
     for wall_ms in [last_ms - 61_000, last_ms + 8 * 24 * 3_600_000] {
-        assert!(matches!(log.start_at(wall_ms), Err(StoreError::Clock { .. })));
+        assert!(matches!(log.embedded().start_at(wall_ms), Err(StoreError::Clock { .. })));
     }
     assert!(matches!(log.check_clock(), Err(StoreError::Clock { .. })));
-    let _live = log.start_at(last_ms - 30_000).unwrap();
+    let _live = log.embedded().start_at(last_ms - 30_000).unwrap();
     let appended = log.append(1, "", Vec::new()).unwrap().wait_blocking().unwrap();
     assert_eq!(appended.received_ms, last_ms, "an instant never goes back");
     drop((log, store));
 
     let accepting = Options { accept_clock: true, ..options() };
     let store = Store::open(dir.path(), accepting).unwrap();
-    let _live = store.log().start_at(0).unwrap();
+    let _live = store.log().embedded().start_at(0).unwrap();
     let appended = store.log().append(1, "", Vec::new()).unwrap().wait_blocking().unwrap();
     assert!(appended.received_ms >= last_ms);
 }

@@ -10,6 +10,36 @@ use crossbeam_channel::Receiver;
 use journal::{AppendError, Appended, Log, Options, Store, StoreError, Tick};
 
 mod derived;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod place;
+
+use place::Place;
+
+/// Tests of what every journal promises, for each place that one may be in.
+macro_rules! in_every_place {
+    ($($test:ident,)*) => {
+        mod in_a_folder {
+            $(#[test] fn $test() { super::$test(&super::Place::folder()); })*
+        }
+        #[cfg(feature = "kafka")]
+        mod on_kafka {
+            $(#[test] fn $test() {
+                if let Some(place) = super::Place::kafka(stringify!($test)) { super::$test(&place); }
+            })*
+        }
+    };
+}
+
+in_every_place! {
+    what_is_acknowledged_is_read_again_after_restarts,
+    heartbeats_are_durable_empty_ticks,
+    a_full_queue_refuses_and_a_stop_drains_it,
+    bytes_that_wait_are_limited_too,
+    a_slow_reader_holds_up_the_writer_but_not_a_stop,
+    ticks_are_read_while_others_are_appended,
+    tickets_can_be_awaited,
+}
 
 /// Options under which ticks come from appends alone.
 fn quiet() -> Options {
@@ -50,12 +80,10 @@ fn received(live: &Receiver<Arc<Tick>>) -> Vec<Tick> {
     live.iter().map(|tick| Tick::clone(&tick)).collect()
 }
 
-#[test]
-fn what_is_acknowledged_is_read_again_after_restarts() {
-    let dir = tempfile::tempdir().unwrap();
+fn what_is_acknowledged_is_read_again_after_restarts(place: &Place) {
     let mut seen = Vec::new();
     for round in 0..3u8 {
-        let store = open(dir.path());
+        let store = place.open(quiet());
         let log = store.log();
         assert_eq!(log.last_tick().map(|(number, _)| number), seen.last().map(|tick: &Tick| tick.number));
         assert_eq!(read_all(&log), seen);
@@ -75,17 +103,15 @@ fn what_is_acknowledged_is_read_again_after_restarts() {
     }
     assert_no_gaps(&seen);
     assert_eq!(seen.iter().map(|tick| tick.entries.len()).sum::<usize>(), 60);
-    let store = open(dir.path());
+    let store = place.open(quiet());
     let middle: Vec<_> = store.log().read(2, 3).map(Result::unwrap).collect();
     assert_eq!(middle, seen[1..3]);
     assert_eq!(store.log().read(5, 4).count(), 0);
     assert_eq!(store.log().read(seen.len() as u64 + 1, u64::MAX).count(), 0);
 }
 
-#[test]
-fn heartbeats_are_durable_empty_ticks() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), Options { heartbeat_ms: 5, ..Options::default() }).unwrap();
+fn heartbeats_are_durable_empty_ticks(place: &Place) {
+    let store = place.open(Options { heartbeat_ms: 5, ..Options::default() });
     let live = store.log().start().unwrap();
     append(&store.log(), b"one");
     let heard: Vec<_> = live.iter().take(6).collect();
@@ -96,11 +122,9 @@ fn heartbeats_are_durable_empty_ticks() {
     assert!(ticks.len() >= 6);
 }
 
-#[test]
-fn a_full_queue_refuses_and_a_stop_drains_it() {
-    let dir = tempfile::tempdir().unwrap();
+fn a_full_queue_refuses_and_a_stop_drains_it(place: &Place) {
     let options = Options { max_queued_entries: 4, max_queued_bytes: 2000, max_group_entries: 2, ..quiet() };
-    let store = Store::open(dir.path(), options).unwrap();
+    let store = place.open(options);
     let log = store.log();
     // Not started: nothing leaves the queue.
     let tickets: Vec<_> = (0..4u8).map(|i| log.append(1, "", vec![i]).unwrap()).collect();
@@ -118,10 +142,8 @@ fn a_full_queue_refuses_and_a_stop_drains_it() {
     assert!(matches!(log.start(), Err(StoreError::Refused(_))));
 }
 
-#[test]
-fn bytes_that_wait_are_limited_too() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), Options { max_queued_bytes: 2000, ..quiet() }).unwrap();
+fn bytes_that_wait_are_limited_too(place: &Place) {
+    let store = place.open(Options { max_queued_bytes: 2000, ..quiet() });
     let tickets: Vec<_> = (0..100).map_while(|_| store.log().append(1, "", vec![0; 500]).ok()).collect();
     assert_eq!(tickets.len(), 3);
     store.log().stop();
@@ -134,10 +156,8 @@ fn bytes_that_wait_are_limited_too() {
     }
 }
 
-#[test]
-fn a_slow_reader_holds_up_the_writer_but_not_a_stop() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), Options { max_group_entries: 1, ..quiet() }).unwrap();
+fn a_slow_reader_holds_up_the_writer_but_not_a_stop(place: &Place) {
+    let store = place.open(Options { max_group_entries: 1, ..quiet() });
     let log = store.log();
     let live = log.start().unwrap();
     let tickets: Vec<_> = (0..100u8).map(|i| log.append(1, "", vec![i]).unwrap()).collect();
@@ -155,16 +175,14 @@ fn a_slow_reader_holds_up_the_writer_but_not_a_stop() {
     }
     // The folder is free although the channel still holds ticks.
     drop((log, store));
-    let again = open(dir.path());
+    let again = place.open(quiet());
     let ticks = received(&live);
     assert_eq!(read_all(&again.log()), ticks);
     assert_no_gaps(&ticks);
 }
 
-#[test]
-fn ticks_are_read_while_others_are_appended() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+fn ticks_are_read_while_others_are_appended(place: &Place) {
+    let store = place.open(quiet());
     let log = store.log();
     let live = log.start().unwrap();
     let appender = std::thread::spawn({
@@ -192,10 +210,8 @@ fn ticks_are_read_while_others_are_appended() {
     assert!(offsets.eq((0..400u32).map(|i| i.to_be_bytes().to_vec())));
 }
 
-#[test]
-fn tickets_can_be_awaited() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+fn tickets_can_be_awaited(place: &Place) {
+    let store = place.open(quiet());
     let _live = store.log().start().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let ticket = store.log().append(1, "", b"x".to_vec()).unwrap();

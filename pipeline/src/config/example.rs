@@ -65,13 +65,42 @@ naive_timezone = "Asia/Kolkata"
 # How long it is kept there what corrected rows were.
 history_keep_days = 90.0
 
+[sources.kafka]
+# Topics to read, at the brokers of [kafka]: each message is records as POST /api/v1/records takes them.
+topics = []
+# Under this name it is told how far they were read. Where to go on is known from the journal alone.
+group = "watchtower"
+# Where a topic is begun of which nothing was read yet: "earliest" or "latest".
+start = "earliest"
+# With a mapping, messages are objects of another make, one a position: where its fields are, and how times are
+# written ("rfc3339", or "s" or "ms" since 1970).
+time = "rfc3339"
+# mapping = { vehicle_id = "device.id", event_time = "ts", lon = "pos.lng", lat = "pos.lat", speed_kmh = "speed" }
+
 [journal]
+# "embedded": in the data folder. "kafka": in topics of the brokers below; the folder keeps what is derived.
 kind = "embedded"
 # When nothing arrives for this long, time passes by itself.
 heartbeat_ms = 1000
 # What may wait to be written; more is answered 429 with Retry-After.
 max_queued = 8192
 max_queued_mib = 64
+
+[kafka]
+brokers = "127.0.0.1:9092"
+# The journal's topics are PREFIX.raw and PREFIX.ticks. Each journal has a prefix of its own, and one service that
+# writes it.
+topic_prefix = "watchtower"
+# How the topics are made when there are none. With three brokers take 3 and 2: a tick is then acknowledged when two
+# have it. One broker that is cut from power may lose what it has not written to its disk yet.
+partitions = 4
+replication_factor = 1
+min_insync_replicas = 1
+
+[kafka.properties]
+# Settings of librdkafka besides, as text; each may be "env:NAME" or "file:PATH".
+# "sasl.mechanism" = "PLAIN"
+# "sasl.password" = "env:KAFKA_PASSWORD"
 
 [limits]
 max_body_mib = 16

@@ -12,8 +12,8 @@ use model::{GraphSettings, SettingValue};
 
 pub use example::EXAMPLE;
 pub use schema::{
-    Changes, Config, DeadLetters, Journal, Limits, Listen, Loconav, Log, LogFormat, Postgres, Sinks, Sources,
-    Tracking,
+    Changes, Config, DeadLetters, Journal, Kafka, KafkaInput, Limits, Listen, Loconav, Log, LogFormat,
+    Postgres, Sinks, Sources, Tracking,
 };
 pub use secret::Secret;
 
@@ -298,6 +298,8 @@ mod tests {
         assert_eq!(of_service.keep_ms, Some(of_service.horizon_ms), "a service keeps what may be late");
         assert_eq!(example.listen, nothing.listen);
         assert_eq!(example.journal, nothing.journal);
+        assert_eq!(example.kafka, nothing.kafka);
+        assert_eq!(example.sources.kafka, nothing.sources.kafka);
         assert_eq!(example.limits, nothing.limits);
         for (name, _) in GraphSettings::default().values() {
             let key = name.rsplit('.').next().unwrap();

@@ -1,5 +1,6 @@
 //! The shape of the configuration. Field names are the names of settings.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,8 @@ pub struct Config {
     pub sinks: Sinks,
     /// The durable log.
     pub journal: Journal,
+    /// Brokers of Kafka, and the journal's topics on them.
+    pub kafka: Kafka,
     /// Bounds of requests.
     pub limits: Limits,
     /// Links by which others follow a trip.
@@ -84,6 +87,37 @@ impl Default for Listen {
 pub struct Sources {
     /// LocoNav webhooks.
     pub loconav: Loconav,
+    /// Topics of Kafka.
+    pub kafka: KafkaInput,
+}
+
+/// `sources.kafka.*`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KafkaInput {
+    /// What is read; nothing without any.
+    pub topics: Vec<String>,
+    /// Under which name it is told how far they were read.
+    pub group: String,
+    /// Where a topic is begun of which nothing was read yet: `earliest` or `latest`.
+    pub start: String,
+    /// How mapped messages write times: `rfc3339`, `s` or `ms`.
+    pub time: String,
+    /// Where the fields of positions are in messages that are not Watch Tower's own records.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub mapping: BTreeMap<String, String>,
+}
+
+impl Default for KafkaInput {
+    fn default() -> Self {
+        KafkaInput {
+            topics: Vec::new(),
+            group: "watchtower".to_owned(),
+            start: "earliest".to_owned(),
+            time: "rfc3339".to_owned(),
+            mapping: BTreeMap::new(),
+        }
+    }
 }
 
 /// `sources.loconav.*`
@@ -132,7 +166,7 @@ impl Default for Postgres {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Journal {
-    /// `embedded`.
+    /// `embedded` or `kafka`.
     pub kind: String,
     /// How long nothing must arrive for an empty tick to be minted, ms.
     pub heartbeat_ms: u64,
@@ -145,6 +179,38 @@ pub struct Journal {
 impl Default for Journal {
     fn default() -> Self {
         Journal { kind: "embedded".to_owned(), heartbeat_ms: 1000, max_queued: 8192, max_queued_mib: 64 }
+    }
+}
+
+/// `kafka.*`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kafka {
+    /// `host:port`, with commas between several.
+    pub brokers: String,
+    /// What the names of the journal's topics begin with.
+    pub topic_prefix: String,
+    /// Partitions of the topic of entries, when it is made.
+    pub partitions: u16,
+    /// How many brokers keep what the journal has, when its topics are made.
+    pub replication_factor: u16,
+    /// How many of them must have a tick before it is acknowledged.
+    pub min_insync_replicas: u16,
+    /// Settings of librdkafka besides; some are secrets.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, Secret>,
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Kafka {
+            brokers: "127.0.0.1:9092".to_owned(),
+            topic_prefix: "watchtower".to_owned(),
+            partitions: 4,
+            replication_factor: 1,
+            min_insync_replicas: 1,
+            properties: BTreeMap::new(),
+        }
     }
 }
 

@@ -18,12 +18,12 @@ pub use check::{Backfill, check};
 pub(crate) use decode::decode;
 
 /// Whether a body is an array, not lines.
-fn is_array(body: &[u8]) -> bool {
+pub(crate) fn is_array(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'[')
 }
 
 /// The lines of NDJSON that are not blank, with their numbers from 1.
-fn lines(body: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+pub(crate) fn lines(body: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let numbered = body.split(|&byte| byte == b'\n').enumerate();
     numbered.map(|(i, line)| (i + 1, line.trim_ascii())).filter(|(_, line)| !line.is_empty())
 }

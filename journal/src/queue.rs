@@ -6,15 +6,17 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::writer::Writer;
+use crate::clock;
 use crate::format::TickRecord;
 use crate::log::Acknowledge;
-use crate::{AppendError, Options, Ticket};
+use crate::{AppendError, Options, StoreError, Ticket};
 
 /// What an entry costs in memory beside its bytes.
 const ENTRY_OVERHEAD_BYTES: usize = 128;
 /// The longest context.
 const MAX_CONTEXT_BYTES: usize = 4096;
+/// When it is worth trying again where the journal can't be reached.
+const UNAVAILABLE_RETRY_S: u32 = 5;
 /// The longest wait that is ever advised.
 const MAX_RETRY_AFTER_S: u64 = 30;
 
@@ -60,6 +62,8 @@ struct State {
     bytes: usize,
     phase: Phase,
     last_tick: Option<TickRecord>,
+    /// Why nothing was committed for long, although the writer goes on trying.
+    unavailable: Option<String>,
     /// Dropped by a stop, so that a writer that is blocked by its reader wakes up.
     stop_signal: Option<Sender<()>>,
 }
@@ -72,20 +76,22 @@ pub(crate) struct Queue {
     stopped: Receiver<()>,
     max_entries: usize,
     max_bytes: usize,
+    max_entry_bytes: usize,
     max_group_entries: usize,
     max_group_bytes: usize,
-    #[cfg(test)]
-    pub fail_commits: std::sync::atomic::AtomicBool,
+    accept_clock: bool,
 }
 
 impl Queue {
-    pub(crate) fn new(options: &Options, last_tick: Option<TickRecord>) -> Queue {
+    /// `max_entry_bytes`: what the journal can write as one entry, its context and overhead included.
+    pub(crate) fn new(options: &Options, last_tick: Option<TickRecord>, max_entry_bytes: usize) -> Queue {
         let (stop_signal, stopped) = crossbeam_channel::bounded(0);
         let state = State {
             waiting: VecDeque::new(),
             bytes: 0,
             phase: Phase::Idle,
             last_tick,
+            unavailable: None,
             stop_signal: Some(stop_signal),
         };
         Queue {
@@ -94,12 +100,11 @@ impl Queue {
             phase_changed: Condvar::new(),
             stopped,
             max_entries: options.max_queued_entries.max(1),
-            // The database writes the size of a value as 32 bits.
-            max_bytes: options.max_queued_bytes.min(u32::MAX as usize / 2),
+            max_bytes: options.max_queued_bytes,
+            max_entry_bytes: options.max_queued_bytes.min(max_entry_bytes),
             max_group_entries: options.max_group_entries.max(1),
             max_group_bytes: options.max_group_bytes,
-            #[cfg(test)]
-            fail_commits: std::sync::atomic::AtomicBool::new(false),
+            accept_clock: options.accept_clock,
         }
     }
 
@@ -113,8 +118,8 @@ impl Queue {
             return Err(AppendError::TooLarge { bytes: context.len(), limit: MAX_CONTEXT_BYTES });
         }
         let bytes = cost_bytes(context, &payload);
-        if bytes > self.max_bytes {
-            let limit = self.max_bytes.saturating_sub(context.len() + ENTRY_OVERHEAD_BYTES);
+        if bytes > self.max_entry_bytes {
+            let limit = self.max_entry_bytes.saturating_sub(context.len() + ENTRY_OVERHEAD_BYTES);
             return Err(AppendError::TooLarge { bytes: payload.len(), limit });
         }
         let (acknowledge, ticket) = Ticket::new();
@@ -125,6 +130,9 @@ impl Queue {
             Phase::Idle | Phase::Running => {}
             Phase::Stopping | Phase::Ended => return Err(AppendError::Stopped),
             Phase::Failed(why) => return Err(AppendError::Failed(why.clone())),
+        }
+        if let Some(why) = &state.unavailable {
+            return Err(AppendError::Unavailable { why: why.clone(), retry_after_s: UNAVAILABLE_RETRY_S });
         }
         if state.waiting.len() >= self.max_entries || state.bytes + bytes > self.max_bytes {
             return Err(AppendError::Full { retry_after_s: retry_after_s(&state.waiting) });
@@ -177,8 +185,19 @@ impl Queue {
         self.state().last_tick
     }
 
+    /// Refuses a wall clock that is far from the last tick's instant.
+    pub(crate) fn check_clock(&self, wall_ms: i64) -> Result<(), StoreError> {
+        clock::check(wall_ms, self.last_tick().map(|tick| tick.instant_ms), self.accept_clock)
+    }
+
     pub(crate) fn set_last_tick(&self, record: TickRecord) {
         self.state().last_tick = Some(record);
+    }
+
+    /// Refuses appends until commits succeed again (`None`).
+    #[cfg(feature = "kafka")]
+    pub(crate) fn set_unavailable(&self, why: Option<String>) {
+        self.state().unavailable = why;
     }
 
     /// Why the writer ended, if not by a stop.
@@ -205,12 +224,12 @@ impl Queue {
     }
 
     /// Runs the writer on a thread of its own, unless the queue was stopped before.
-    pub(crate) fn begin(self: &Arc<Self>, writer: Writer) -> std::io::Result<()> {
+    pub(crate) fn begin(self: &Arc<Self>, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         let mut state = self.state();
         if state.phase != Phase::Idle {
             return Ok(());
         }
-        std::thread::Builder::new().name("journal-writer".to_string()).spawn(move || writer.run())?;
+        std::thread::Builder::new().name("journal-writer".to_string()).spawn(run)?;
         state.phase = Phase::Running;
         Ok(())
     }

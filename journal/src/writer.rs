@@ -1,12 +1,13 @@
 //! The writer's thread: takes what has queued, commits it as one tick, acknowledges it, hands it on.
 //!
 //! ```text
-//!   queue -> stamp -> one atomic batch -> fsync -> mark -> last_tick -> tickets -> live channel
+//!   queue -> stamp -> commit: durable -> last_tick -> tickets -> live channel
 //! ```
 //!
 //! 1. A group is whatever has queued while the last one was being written, up to the limits: large under
 //!    load, one entry when it is quiet.
-//! 2. Tickets complete after the fsync, never without it. The first failed commit ends the writer.
+//! 2. Tickets complete after the commit, never without it. The first failed commit ends the writer; a store that
+//!    may come back tries again within its commit.
 //! 3. A full live channel blocks the writer, and so does a reader that holds ticks of too many bytes; then the
 //!    queue fills, then appends are refused. Only a stop wakes it: then the rest is committed first and
 //!    handed on afterwards.
@@ -18,39 +19,90 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, select};
-use fjall::PersistMode;
 
-use super::StoreInner;
-use super::mark::{Mark, MarkWriter};
-use super::queue::{Pending, Queue, Work};
 use crate::clock::Clock;
-use crate::format::{TickRecord, encode_entry, number_key};
+use crate::format::TickRecord;
+use crate::queue::{Pending, Queue, Work};
 use crate::{AppendError, Appended, Entry, StoreError, Tick};
 
+/// How many ticks may wait for the reader of the live channel.
+pub(crate) const LIVE_TICKS: usize = 32;
 /// How often a writer that waits for its reader looks again.
 const READER_PAUSE: Duration = Duration::from_micros(500);
+const NOBODY_FOLLOWS: &str = "nobody follows the journal's ticks; see the log, and restart";
 
-pub(crate) struct Writer {
-    pub store: Arc<StoreInner>,
-    pub queue: Arc<Queue>,
-    pub clock: Clock,
-    pub next_tick: u64,
-    pub next_offset: u64,
-    pub mark: MarkWriter,
-    pub heartbeat: Duration,
-    pub live: Sender<Arc<Tick>>,
+/// Where ticks are made durable. Dropped at the end, before whoever waits for that goes on.
+pub(crate) trait Commit: Send + 'static {
+    /// Makes a tick durable with its entries, all of it or nothing. An error is final.
+    fn commit(&mut self, record: &TickRecord, entries: &[Entry]) -> Result<(), StoreError>;
+
+    /// Called after each tick, once it is handed on.
+    fn tend(&mut self) {}
 }
 
-impl Writer {
-    pub(crate) fn run(self) {
+/// Ticks that are durable already and that the reader has not got yet, in order.
+pub(crate) type Ahead = Box<dyn Iterator<Item = Result<Tick, StoreError>> + Send>;
+
+pub(crate) struct Writer<C> {
+    queue: Arc<Queue>,
+    clock: Clock,
+    next_tick: u64,
+    next_offset: u64,
+    heartbeat: Duration,
+    live: Sender<Arc<Tick>>,
+    commit: C,
+}
+
+impl<C: Commit> Writer<C> {
+    /// A writer that goes on behind the queue's last tick.
+    pub(crate) fn new(
+        queue: &Arc<Queue>,
+        wall_ms: i64,
+        heartbeat_ms: u64,
+        live: Sender<Arc<Tick>>,
+        commit: C,
+    ) -> Writer<C> {
+        let last = queue.last_tick();
+        Writer {
+            queue: Arc::clone(queue),
+            clock: Clock::anchored(wall_ms, last.map(|tick| tick.instant_ms)),
+            next_tick: last.map_or(1, |tick| tick.number + 1),
+            next_offset: last.map_or(1, |tick| tick.next_offset()),
+            heartbeat: Duration::from_millis(heartbeat_ms.max(1)),
+            live,
+            commit,
+        }
+    }
+
+    /// Hands on what is ahead, then mints until it is stopped.
+    pub(crate) fn run(self, ahead: Ahead) {
         let queue = Arc::clone(&self.queue);
-        if catch_unwind(AssertUnwindSafe(|| self.write_until_stopped())).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| self.write_until_stopped(ahead))).is_err() {
             queue.fail("the writer's thread panicked; see the log, and restart");
         }
     }
 
-    fn write_until_stopped(mut self) {
+    /// Hands on what was durable before the start; `false` if that can't be done.
+    fn deliver_ahead(&self, ahead: Ahead, undelivered: &mut VecDeque<Arc<Tick>>) -> bool {
+        for tick in ahead {
+            let delivered = tick.map(|tick| self.deliver(Arc::new(tick), undelivered));
+            let why = match delivered {
+                Ok(true) => continue,
+                Ok(false) => NOBODY_FOLLOWS.to_owned(),
+                Err(error) => error.to_string(),
+            };
+            tracing::error!(why, "the journal stops before it has minted");
+            self.queue.fail(&why);
+            return false;
+        }
+        true
+    }
+
+    fn write_until_stopped(mut self, ahead: Ahead) {
         let mut undelivered = VecDeque::new();
+        if !self.deliver_ahead(ahead, &mut undelivered) {
+            return;
+        }
         let mut outstanding = Outstanding::default();
         let mut committed = Instant::now();
         loop {
@@ -60,12 +112,12 @@ impl Writer {
                 Work::Heartbeat => Vec::new(),
                 Work::Stop => break,
             };
-            match self.commit(pending) {
+            match self.write(pending) {
                 Ok(tick) => {
                     outstanding.add(&tick);
                     if !self.deliver(tick, &mut undelivered) {
                         tracing::error!("the journal stops: nobody follows its ticks any more");
-                        self.queue.fail("nobody follows the journal's ticks; see the log, and restart");
+                        self.queue.fail(NOBODY_FOLLOWS);
                         return;
                     }
                 }
@@ -75,13 +127,11 @@ impl Writer {
                 }
             }
             committed = Instant::now();
-            let synced = self.mark.sync_if_due();
-            warn_of_mark(synced);
+            self.commit.tend();
         }
-        warn_of_mark(self.mark.sync());
-        let Writer { store, queue, live, .. } = self;
-        // Whoever waits for the end may open the folder anew.
-        drop(store);
+        let Writer { commit, queue, live, .. } = self;
+        // Whoever waits for the end may open the journal anew.
+        drop(commit);
         queue.end();
         for tick in undelivered {
             if live.send(tick).is_err() {
@@ -91,7 +141,7 @@ impl Writer {
     }
 
     /// Makes a tick durable and acknowledges its entries; or fails them, and whatever is appended later.
-    fn commit(&mut self, pending: Vec<Pending>) -> Result<Arc<Tick>, StoreError> {
+    fn write(&mut self, pending: Vec<Pending>) -> Result<Arc<Tick>, StoreError> {
         let mut entries = Vec::with_capacity(pending.len());
         let mut tickets = Vec::with_capacity(pending.len());
         for (offset, pending) in (self.next_offset..).zip(pending) {
@@ -105,7 +155,7 @@ impl Writer {
         let record =
             TickRecord { number: self.next_tick, instant_ms, first_offset: self.next_offset, entry_count };
 
-        if let Err(error) = self.write(&record, &entries) {
+        if let Err(error) = self.commit.commit(&record, &entries) {
             let failed = AppendError::Failed(error.to_string());
             self.queue.fail(&error.to_string());
             for (acknowledge, _) in tickets {
@@ -114,9 +164,6 @@ impl Writer {
             }
             return Err(error);
         }
-        // Before the acknowledgement: a process that is killed now has it in the mark.
-        let noted = self.mark.note(Mark::from(record));
-        warn_of_mark(noted);
         self.queue.set_last_tick(record);
         self.next_tick += 1;
         self.next_offset = record.next_offset();
@@ -124,26 +171,6 @@ impl Writer {
             let _ = acknowledge.send(Ok(appended));
         }
         Ok(Arc::new(Tick { number: record.number, instant_ms, entries }))
-    }
-
-    fn write(&self, record: &TickRecord, entries: &[Entry]) -> Result<(), StoreError> {
-        let db = &self.store.db;
-        // The batch is written to the log file, flushed to the system and fsynced under one lock, before it
-        // becomes visible. SyncData is enough: the file's size and blocks are brought along where reading
-        // the data back needs them.
-        let mut batch = db.database.batch().durability(Some(PersistMode::SyncData));
-        let mut scratch = Vec::new();
-        for entry in entries {
-            encode_entry(&mut scratch, entry);
-            batch.insert(&db.entries, number_key(entry.offset), scratch.as_slice());
-        }
-        record.encode(&mut scratch);
-        batch.insert(&db.ticks, number_key(record.number), scratch.as_slice());
-        #[cfg(test)]
-        if self.queue.fail_commits.load(std::sync::atomic::Ordering::Relaxed) {
-            return Err(StoreError::database("commit a tick")(fjall::Error::Poisoned));
-        }
-        batch.commit().map_err(StoreError::database("commit a tick"))
     }
 
     /// Waits while the reader holds ticks of too many bytes, unless a stop is asked for.
@@ -197,12 +224,5 @@ impl Outstanding {
             self.ticks.pop_front();
         }
         self.bytes
-    }
-}
-
-/// The mark is a second net: without it everything goes on, but a loss might not be seen at the next start.
-fn warn_of_mark(outcome: std::io::Result<()>) {
-    if let Err(error) = outcome {
-        tracing::warn!(%error, "commit.mark can't be written; check the disk");
     }
 }

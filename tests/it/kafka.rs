@@ -1,0 +1,81 @@
+//! The service with Kafka: as its journal, and as an input.
+//!
+//! Tests find a broker through `WATCHTOWER_KAFKA_BROKERS`; the one that kills a broker starts its own, from what is
+//! in `WATCHTOWER_KAFKA_HOME`.
+
+mod broker;
+mod input;
+mod journal;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+
+use crate::common::skip;
+
+/// Brokers, and a name for topics that no other test has. They are deleted at the end.
+struct Topics {
+    brokers: String,
+    prefix: String,
+    names: Vec<String>,
+}
+
+impl Topics {
+    /// Topics of the broker that tests share; without one the test is skipped with a word.
+    fn of_shared_broker(test: &str) -> Option<Topics> {
+        match std::env::var("WATCHTOWER_KAFKA_BROKERS") {
+            Ok(brokers) => Some(Topics::at(brokers, test)),
+            Err(_) => {
+                skip("WATCHTOWER_KAFKA_BROKERS names no broker: cargo xtask services up starts one");
+                None
+            }
+        }
+    }
+
+    fn at(brokers: String, test: &str) -> Topics {
+        let prefix = format!("{test}-{}-{}", crate::common::now_ms(), std::process::id());
+        let names = vec![format!("{prefix}.raw"), format!("{prefix}.ticks")];
+        Topics { brokers, prefix, names }
+    }
+
+    /// Settings of a service whose journal is there.
+    fn journal_settings(&self) -> Vec<String> {
+        let settings = [
+            "journal.kind=kafka".to_owned(),
+            format!("kafka.brokers={}", self.brokers),
+            format!("kafka.topic_prefix={}", self.prefix),
+            "kafka.partitions=3".to_owned(),
+        ];
+        settings.into_iter().flat_map(|setting| ["--set".to_owned(), setting]).collect()
+    }
+
+    /// Makes another topic.
+    fn make(&mut self, name: &str, partitions: i32) -> String {
+        let topic = format!("{}.{name}", self.prefix);
+        let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1));
+        block_on(self.admin().create_topics([&new], &AdminOptions::new())).expect("the topic can be made");
+        self.names.push(topic.clone());
+        topic
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", &self.brokers).create().expect("a client")
+    }
+}
+
+impl Drop for Topics {
+    fn drop(&mut self) {
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        let limits = AdminOptions::new().request_timeout(Some(std::time::Duration::from_secs(5)));
+        // A broker of the test's own is gone by now.
+        let _ = block_on(self.admin().delete_topics(&names, &limits));
+    }
+}
+
+fn block_on<T>(answer: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(answer)
+}
+
+fn as_args(settings: &[String]) -> Vec<&str> {
+    settings.iter().map(String::as_str).collect()
+}

@@ -51,6 +51,22 @@ pub enum Command {
     Send(SendArgs),
     /// Measure.
     Bench(BenchArgs),
+    /// Write all that a data folder has to a file; of a folder in use its service does.
+    Backup {
+        /// The file, which must not be there yet.
+        file: PathBuf,
+        /// The data folder.
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data: PathBuf,
+    },
+    /// Make a data folder of a backup.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        /// The data folder, which must not be there yet.
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data: PathBuf,
+    },
     /// Look after snapshots, which make starts short.
     #[command(subcommand)]
     Snapshots(SnapshotsCommand),

@@ -64,6 +64,7 @@ pub enum Request {
         ids: Vec<u64>,
     },
     TakeSnapshot,
+    Backup,
 }
 
 /// Finds the service that has the folder open.

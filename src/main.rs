@@ -2,6 +2,7 @@
 
 mod args;
 mod backfill;
+mod backup;
 mod control;
 mod explain;
 mod folder;
@@ -117,6 +118,8 @@ fn dispatch(args: Args) -> anyhow::Result<Outcome> {
         Command::Migrate(command) => migrate::run(&command),
         Command::Simulate(options) => load::simulate(&options),
         Command::Send(options) => load::send(&options),
+        Command::Backup { file, data } => backup::backup(&data, &file),
+        Command::Restore { file, data } => backup::restore(&file, &data),
         Command::Snapshots(SnapshotsCommand::List { data, workers }) => snapshots::list(&data, workers),
         Command::Snapshots(SnapshotsCommand::Take { data, config }) => snapshots::take(&data, &config),
         Command::DeadLetters(DeadLettersCommand::List { data }) => {

@@ -74,6 +74,7 @@ pub fn answer(
         Request::ListDeadLetters => list(store, out),
         Request::ShowDeadLetter { id } => show(store, *id, out),
         Request::ReplayDeadLetters { ids } => replay(service, ids, out),
+        Request::Backup => crate::backup::write(store, out),
         Request::TakeSnapshot => match service {
             Some(service) => {
                 service.wait_until_ready();

@@ -22,7 +22,9 @@ const TICK_SEED: u64 = 0x7469_636b_0000_0000;
 const CHANGE_SEED: u64 = 0x6368_616e_6765_0000;
 const LETTER_SEED: u64 = 0x6c65_7474_6572_0000;
 /// Of what the journal on Kafka writes besides entries.
+#[cfg(feature = "kafka")]
 pub(crate) const MANIFEST_SEED: u64 = 0x6d61_6e69_6665_7374;
+#[cfg(feature = "kafka")]
 pub(crate) const REMEMBERED_SEED: u64 = 0x6b61_666b_6100_0000;
 const ID_SEED: u64 = 0x6964_0000_0000_0000;
 

@@ -12,6 +12,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod backup;
 mod changelog;
 mod clock;
 mod dead_letters;
@@ -28,6 +29,7 @@ mod snapshot;
 mod store;
 mod writer;
 
+pub use backup::{BackedUp, BackupError, restore_backup, write_backup};
 pub use changelog::{ChangeBytes, Changelog, Cursor, CursorError, StoredChange};
 pub use dead_letters::{DeadLetter, DeadLetterCounts, DeadLetters, NewDeadLetter};
 pub use embedded::EmbeddedLog;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use journal::{AppendError, Appended, Log, Options, Store, StoreError, Tick};
 
+mod backup;
 mod derived;
 #[cfg(feature = "kafka")]
 mod kafka;

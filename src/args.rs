@@ -40,7 +40,7 @@ pub enum Command {
     Journal(JournalCommand),
     /// Put a period right: with what came too late for it, and with positions of files.
     Backfill(BackfillArgs),
-    /// Recompute everything from the journal and compare it with what is kept.
+    /// Recompute everything from the journal and compare it with what is kept, in configured sinks too.
     Verify(VerifyArgs),
     /// Tell why a derived row is as it is.
     #[command(subcommand)]
@@ -169,7 +169,7 @@ pub struct VerifyArgs {
     /// Threads of the graph.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
-    /// Names the sinks whose rows are compared too; a service that has the folder open compares its own.
+    // The sinks that it names are compared too; a service that has the folder open compares its own.
     #[command(flatten)]
     pub config: ConfigArgs,
 }

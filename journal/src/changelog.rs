@@ -129,15 +129,10 @@ impl Changelog {
         let last = read(LAST_CELL)?.map(|[tick, instant]| (tick, instant.cast_signed()));
         let trimmed = read(TRIMMED_CELL)?.map_or(Cursor::default(), decode_cursor);
         let last_change_tick = last_change_kept(&store)?.map_or(trimmed.tick, |cursor| cursor.tick);
-        if last.is_none() {
-            // Whatever comes is indexed.
-            let wrote = store.db.meta.insert(INDEXED_CELL, []);
-            wrote.map_err(StoreError::database("begin the changelog's index"))?;
-        }
+        let identity = begin(&store, last.is_none())?;
         let state = State { last, trimmed, next_trim_ms: i64::MIN };
         let published =
             Published { last: RwLock::new(last), last_change_tick: AtomicU64::new(last_change_tick) };
-        let identity = identity(&store)?;
         Ok(Changelog { state: Arc::new(Mutex::new(state)), published: Arc::new(published), identity, store })
     }
 
@@ -365,17 +360,29 @@ impl Changelog {
 /// Rows by table and key; `None` where there is none any more.
 type RowsAfter<'a> = BTreeMap<(u8, &'a [u8]), Option<&'a [u8]>>;
 
-fn identity(store: &StoreInner) -> Result<Arc<str>, StoreError> {
-    let kept =
-        store.db.meta.get(IDENTITY_CELL).map_err(StoreError::database("read the changelog's identity"))?;
-    if let Some(kept) = kept {
-        return Ok(String::from_utf8_lossy(&kept).into());
+/// What a changelog begins with, in one batch; gives its identity, which folders of older releases get here.
+fn begin(store: &StoreInner, is_new: bool) -> Result<Arc<str>, StoreError> {
+    let failed = StoreError::database("begin the changelog");
+    let mut batch = store.db.database.batch();
+    if is_new {
+        // Whatever comes is indexed.
+        batch.insert(&store.db.meta, INDEXED_CELL, []);
     }
-    let mut drawn = [0; 16];
-    getrandom::fill(&mut drawn).map_err(|error| StoreError::Refused(format!("no identity: {error}")))?;
-    let identity = format!("{:032x}", u128::from_be_bytes(drawn));
-    let wrote = store.db.meta.insert(IDENTITY_CELL, identity.as_bytes());
-    wrote.map_err(StoreError::database("keep the changelog's identity"))?;
+    let kept = store.db.meta.get(IDENTITY_CELL).map_err(&failed)?;
+    let identity = match &kept {
+        Some(kept) => String::from_utf8_lossy(kept).into_owned(),
+        None => {
+            let mut drawn = [0; 16];
+            getrandom::fill(&mut drawn)
+                .map_err(|error| StoreError::Refused(format!("no identity could be drawn: {error}")))?;
+            let identity = format!("{:032x}", u128::from_be_bytes(drawn));
+            batch.insert(&store.db.meta, IDENTITY_CELL, identity.as_bytes());
+            identity
+        }
+    };
+    if is_new || kept.is_none() {
+        batch.commit().map_err(failed)?;
+    }
     Ok(identity.into())
 }
 

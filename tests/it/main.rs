@@ -19,6 +19,7 @@ mod hostile;
 mod kafka;
 mod page;
 mod postgis;
+#[cfg(feature = "postgres")]
 mod postgres;
 mod service;
 mod trips;

@@ -87,7 +87,7 @@ struct Traffic {
 
 impl Traffic {
     fn new() -> Traffic {
-        Traffic { sent: 0, start_ms: now_ms() - 10 * 3_600_000 }
+        Traffic { sent: 0, start_ms: (now_ms() / 1000 - 10 * 3_600) * 1000 }
     }
 
     fn next(&mut self) -> String {

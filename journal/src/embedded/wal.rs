@@ -121,7 +121,14 @@ impl Inspection {
                     self.note_tick(path, batch.tick)?;
                     at += batch.bytes;
                 }
-                Parsed::Batch(_) | Parsed::Nothing | Parsed::Broken => break,
+                Parsed::Batch(_) => {
+                    // No crash leaves a whole batch behind a later one: a number, which no checksum covers, is not
+                    // as it was written.
+                    let what =
+                        format!("{} at byte {at} is damaged: batches are out of order", path.display());
+                    return Err(StoreError::damaged(what));
+                }
+                Parsed::Nothing | Parsed::Broken => break,
             }
         }
         reader.seek(SeekFrom::Start(at)).map_err(StoreError::io(path))?;

@@ -15,6 +15,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Where nobody says that a tick has closed, it is looked for this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long an answer that is on its way may take when the time to stop is over.
+const GRACE: Duration = Duration::from_secs(1);
+const STOP_PAUSE: Duration = Duration::from_millis(5);
+
 /// What a sink follows.
 pub struct LiveSource {
     /// The changes, and the rows that stand.
@@ -92,8 +96,22 @@ impl RunningSink {
     }
 
     /// Lets it take what is closed by now, for so long at most, and ends it. What is left, the next start takes.
+    ///
+    /// One that waits for an answer of the other end is left alone after that time: what it is at becomes whole or
+    /// nothing without it.
     pub fn stop(self, within: Duration) {
-        self.bell.tell(|told| told.end_by = Some(Instant::now() + within));
+        let end_by = Instant::now() + within;
+        self.bell.tell(|told| told.end_by = Some(end_by));
+        while !self.thread.is_finished() {
+            if Instant::now() > end_by + GRACE {
+                tracing::warn!(
+                    sink = self.status.report().name,
+                    "the sink waits for an answer, and is left alone"
+                );
+                return;
+            }
+            std::thread::sleep(STOP_PAUSE);
+        }
         if self.thread.join().is_err() {
             tracing::error!(sink = self.status.report().name, "the sink's thread panicked");
         }

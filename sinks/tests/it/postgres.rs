@@ -154,6 +154,29 @@ fn what_is_written_does_not_depend_on_how_ticks_were_batched() {
 }
 
 #[test]
+fn the_sink_of_an_older_start_stops_and_says_so() {
+    let Some(database) = Database::new() else { return };
+    let mut fleet = Fleet::new(20);
+    fleet.grow(60);
+    let older = follow(&database.url(), &fleet);
+    wait_for(&older, 1);
+    let newer = follow(&database.url(), &fleet);
+    wait_for(&newer, 1);
+    for _ in 0..5 {
+        fleet.grow(60);
+        older.bell()();
+        newer.bell()();
+    }
+    wait_for(&newer, fleet.tick);
+    wait_until("the older one has stopped", || older.status().report().state == SinkState::Stopped);
+    let told = older.status().report();
+    assert!(told.last_error.is_some_and(|error| error.contains("another start of watchtower")));
+    older.stop(LIMIT);
+    newer.stop(LIMIT);
+    assert_is(&database, &fleet);
+}
+
+#[test]
 fn tables_that_were_made_anew_are_filled_anew_by_the_same_start() {
     let Some(database) = Database::new() else { return };
     let mut fleet = Fleet::new(18);
@@ -571,6 +594,13 @@ fn figures_of_days_are_views_and_readers_may_read_all() {
     assert_eq!(session.number("SELECT tick FROM watchtower.as_of"), 5);
     let may = "SELECT has_table_privilege('watchtower_writer', 'watchtower.visits', 'DELETE')::text";
     assert_eq!(session.texts(may), ["true"]);
+    // Whoever has the other role needs no more than that for a schema that is up to date.
+    fleet.grow(80);
+    let url = database.url();
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let as_writer = config(&format!("{url}{separator}options=-c%20role%3Dwatchtower_writer"));
+    apply_all(&mut PostgresSink::new(as_writer).unwrap(), &fleet, limits(100)).unwrap();
+    assert_is(&database, &fleet);
     let more = "SELECT count(*) FROM information_schema.role_table_grants
                 WHERE grantee = 'watchtower_reader' AND privilege_type <> 'SELECT'";
     assert_eq!(session.number(more), 0);

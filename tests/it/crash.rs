@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::common::{
     Change, Client, Events, LIMIT, NO_HEARTBEAT, POLL, Service, Tables, changes_until, circle, export,
-    fence_record, fix, now_ms, positions_in, replay, sum, verify, wait_until,
+    fence_record, fix, now_ms, positions_in, replay, sum, verify, wait_until, watchtower,
 };
 
 const KILLS: usize = 24;
@@ -49,6 +50,8 @@ struct Scene {
     changes: Mutex<Vec<Change>>,
     /// The tick up to which the follower has everything.
     followed_to: AtomicU64,
+    /// How many starts went on from a snapshot.
+    from_snapshots: AtomicUsize,
     load_ends: AtomicBool,
     following_ends: AtomicBool,
 }
@@ -176,6 +179,8 @@ pub fn kill_again_and_again(settings: &[&str], kills: usize) {
         }
         settle(&scene, dir.path(), settings)
     });
+    let from_snapshots = scene.from_snapshots.load(Ordering::Relaxed);
+    assert!(from_snapshots > 0 || kills < KILLS, "no start went on from a snapshot");
     judge(&scene, dir.path(), shown);
 }
 
@@ -193,6 +198,7 @@ impl Drop for EndsWhenDropped<'_> {
 fn run_and_kill(scene: &Scene, data: &std::path::Path, settings: &[&str], random: &mut Random, round: usize) {
     let mut service = Service::launch(data, settings, &[]);
     let in_start = round % 3 == 2;
+    let mut taking = None;
     if in_start {
         // From before the folder is open to after the journal is replayed.
         std::thread::sleep(Duration::from_micros(random.below(250_000)));
@@ -201,13 +207,24 @@ fn run_and_kill(scene: &Scene, data: &std::path::Path, settings: &[&str], random
         *locked(&scene.address) = Some(service.address());
         let before = locked(&scene.acknowledged).len();
         wait_until("records are acknowledged", LIMIT, || locked(&scene.acknowledged).len() > before + 20);
+        // It is killed before, while or after a snapshot is written.
+        let mut take = watchtower();
+        take.args(["snapshots", "take", "--data"]).arg(data).stdout(Stdio::null()).stderr(Stdio::null());
+        taking = Some(take.spawn().expect("the command can be started"));
         std::thread::sleep(Duration::from_micros(random.below(400_000)));
     }
     // Nobody may reach for the port of a dead service, which may be given to another process.
     *locked(&scene.address) = None;
     let said = service.kill();
+    if let Some(mut taking) = taking {
+        taking.wait().expect("the command ends with its service");
+    }
+    let is_from_snapshot = said.contains("a start from a snapshot");
+    scene.from_snapshots.fetch_add(usize::from(is_from_snapshot), Ordering::Relaxed);
     let (sent, acknowledged) = (locked(&scene.sent).len(), locked(&scene.acknowledged).len());
-    println!("kill {round}: in start {in_start}, {sent} sent, {acknowledged} acknowledged");
+    println!(
+        "kill {round}: in start {in_start}, from a snapshot {is_from_snapshot}, {sent} sent, {acknowledged} acknowledged"
+    );
     assert!(!said.contains("panicked") && !said.contains("ERROR"), "{said}");
 }
 

@@ -5,8 +5,17 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// All that has a say in what is kept of a tick, and in how.
-const SOURCES: [&str; 6] =
-    ["../Cargo.lock", "../model/src", "../operators/src", "../sources/src", "../api/src/views", "src"];
+const SOURCES: [&str; 9] = [
+    "../Cargo.lock",
+    "../model/src",
+    "../operators/src",
+    "../sources/src",
+    "../sinks/src/telling.rs",
+    "../sinks/src/telling",
+    "../api/src/views",
+    "../api/src/fingerprint.rs",
+    "src",
+];
 
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?);

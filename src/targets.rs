@@ -68,7 +68,10 @@ impl Targets {
     pub fn start(&self, store: &Store) -> anyhow::Result<Vec<RunningSink>> {
         let start = |sink| {
             let log = store.log();
-            let instant_of = move |tick| Some(log.read(tick, tick).next()?.ok()?.instant_ms);
+            let instant_of = move |tick| {
+                let read = log.read(tick, tick).next().transpose()?;
+                Ok(read.map(|tick| tick.instant_ms))
+            };
             let source = LiveSource { changelog: store.changelog(), instant_of: Box::new(instant_of) };
             sinks::live::spawn(sink, source, BatchLimits::default())
         };

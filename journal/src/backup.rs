@@ -171,7 +171,14 @@ fn restore_into(
         return Err(BackupError::Damaged("this is no backup of a data folder".to_owned()));
     }
     let Recovered { lock, db, mut mark, .. } = embedded::open(dir)?;
-    let inner = Arc::new(StoreInner::new(db, Options::default(), lock));
+    // What the other folder had is kept, whatever its limits were.
+    let options = Options {
+        dead_letters_max_count: u64::MAX,
+        dead_letters_max_bytes: u64::MAX,
+        dead_letters_keep_ms: i64::MAX,
+        ..Options::default()
+    };
+    let inner = Arc::new(StoreInner::new(db, options, lock));
     let letters = DeadLetters::open(Arc::clone(&inner))?;
     let db = &inner.db;
     let failed = StoreError::database("restore a backup");

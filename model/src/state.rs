@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// So many values are in a frame of many.
+/// So many values are in a frame of many, at most.
 const PER_FRAME: usize = 1024;
+/// A frame that is so large takes no more of them.
+const FRAME_BYTES: usize = 1 << 20;
 
 /// Why state could not be saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -68,19 +70,40 @@ impl<'a> Saver<'a> {
 
     /// Saves many values of one sort, some at a time.
     pub fn put_all<T: Serialize>(&mut self, values: &[T]) -> Result<(), StateError> {
-        self.put(&values.len())?;
-        values.chunks(PER_FRAME).try_for_each(|some| self.put(some))
+        self.put_each(values.len(), values.iter())
+    }
+
+    /// Saves `count` values, each after the other: a frame is how many there are in it, and they.
+    fn put_each<T: Serialize>(
+        &mut self,
+        count: usize,
+        values: impl Iterator<Item = T>,
+    ) -> Result<(), StateError> {
+        self.put(&count)?;
+        let mut bytes = Vec::new();
+        let mut in_frame = 0_usize;
+        let mut left = count;
+        for value in values {
+            bytes =
+                postcard::to_extend(&value, bytes).map_err(|error| StateError::Damaged(self.of, error))?;
+            in_frame += 1;
+            left = left.saturating_sub(1);
+            if in_frame == PER_FRAME || bytes.len() >= FRAME_BYTES || left == 0 {
+                self.frame.clear();
+                let head = postcard::to_extend(&in_frame, std::mem::take(&mut self.frame));
+                self.frame = head.map_err(|error| StateError::Damaged(self.of, error))?;
+                self.frame.extend_from_slice(&bytes);
+                self.out.put_frame(&self.frame).map_err(StateError::Frames)?;
+                bytes.clear();
+                in_frame = 0;
+            }
+        }
+        Ok(())
     }
 
     /// Saves a map, some entries at a time.
     pub fn put_map<K: Serialize, V: Serialize>(&mut self, map: &BTreeMap<K, V>) -> Result<(), StateError> {
-        self.put(&map.len())?;
-        let mut entries = map.iter().peekable();
-        while entries.peek().is_some() {
-            let some: Vec<(&K, &V)> = entries.by_ref().take(PER_FRAME).collect();
-            self.put(&some)?;
-        }
-        Ok(())
+        self.put_each(map.len(), map.iter())
     }
 }
 
@@ -141,4 +164,64 @@ pub trait State {
     fn save(&self, to: &mut Saver<'_>) -> Result<(), StateError>;
     /// Puts what was saved in the place of what is there.
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), StateError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Frames(VecDeque<Vec<u8>>);
+
+    impl FramesOut for Frames {
+        fn put_frame(&mut self, frame: &[u8]) -> Result<(), String> {
+            self.0.push_back(frame.to_vec());
+            Ok(())
+        }
+    }
+
+    impl FramesIn for Frames {
+        fn take_frame(&mut self, frame: &mut Vec<u8>) -> Result<(), String> {
+            *frame = self.0.pop_front().ok_or("no more")?;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn many_values_are_in_frames_of_bounded_size_and_come_back() {
+        let small: Vec<u32> = (0..5000).collect();
+        let large: Vec<Vec<u8>> = (0..30).map(|n| vec![n; 300_000]).collect();
+        let map: BTreeMap<u32, String> = small.iter().map(|n| (*n, n.to_string())).collect();
+        let mut frames = Frames::default();
+        let mut saver = Saver::new("test", &mut frames);
+        saver.put_all(&small).unwrap();
+        saver.put_all(&large).unwrap();
+        saver.put_map(&map).unwrap();
+        saver.put_all::<u8>(&[]).unwrap();
+        assert!(frames.0.iter().all(|frame| frame.len() < 2 * FRAME_BYTES));
+        assert_eq!(frames.0.len(), (1 + 5) + (1 + 8) + (1 + 5) + 1);
+        let mut loader = Loader::new("test", &mut frames);
+        assert_eq!(loader.take_all::<u32>().unwrap(), small);
+        assert_eq!(loader.take_all::<Vec<u8>>().unwrap(), large);
+        assert_eq!(loader.take_map::<u32, String>().unwrap(), map);
+        assert_eq!(loader.take_all::<u8>().unwrap(), []);
+        assert!(loader.take::<u8>().is_err());
+    }
+
+    #[test]
+    fn what_is_not_as_it_was_saved_is_an_error() {
+        let mut frames = Frames::default();
+        Saver::new("test", &mut frames).put_all(&[1_u64, 2, 3]).unwrap();
+        let whole = frames.0.clone();
+        let load = |frames: VecDeque<Vec<u8>>| Loader::new("test", &mut Frames(frames)).take_all::<u64>();
+        assert!(load(whole.iter().take(1).cloned().collect()).is_err());
+        let mut longer = whole.clone();
+        longer[1].push(0);
+        assert!(matches!(load(longer), Err(StateError::Damaged("test", _))));
+        let mut none = whole;
+        none[1] = vec![0];
+        assert!(load(none).is_err());
+    }
 }

@@ -27,7 +27,7 @@ use crate::names::{AllNames, Guards};
 use crate::snapshots::{Draft, Snapshot, SnapshotError};
 use crate::worker::{Bell, Done, Task, Work, run_worker};
 
-/// With fewer fixes in a tick it is not worth it to order them by vehicle.
+/// With fewer fixes a vehicle in a tick they are left in the order in which they came.
 const FIXES_A_VEHICLE: usize = 2;
 
 /// How many ticks may be with the workers at once.
@@ -186,13 +186,17 @@ impl Graph {
             let file = draft.path_of(&file_of(worker));
             task.send(Task::Save(file)).map_err(|_| GraphError::WorkerGone)?;
         }
+        let mut saved = Ok(());
+        // All of them answer, also where one has failed.
         for _ in 0..self.tasks.len() {
             match self.done.recv() {
-                Ok(Done::Saved { worker, saved }) => draft.add(&file_of(worker), saved?),
+                Ok(Done::Saved { worker, saved: of_worker }) => {
+                    saved = saved.and(of_worker.map(|sum| draft.add(&file_of(worker), sum)));
+                }
                 Ok(_) | Err(_) => return Err(GraphError::WorkerGone.into()),
             }
         }
-        Ok(())
+        saved
     }
 
     /// Lets the workers load what such ones kept, before the first tick. Names are those of an intake that was loaded.

@@ -38,6 +38,11 @@ fn every_command_explains_itself() {
         &["migrate", "down"],
         #[cfg(feature = "postgres")]
         &["migrate", "status"],
+        &["backup"],
+        &["restore"],
+        &["snapshots"],
+        &["snapshots", "list"],
+        &["snapshots", "take"],
         &["dead-letters"],
         &["dead-letters", "list"],
         &["dead-letters", "show"],

@@ -105,18 +105,15 @@ impl Views {
         self.read().save(to)
     }
 
-    /// Shows what was saved; these views, made alike, have shown nothing yet. Where that fails they are empty.
+    /// Shows what was saved; these views, made alike, have shown nothing yet, and do not where that fails.
     pub fn load(&self, from: &mut Loader<'_>) -> Result<(), StateError> {
-        let (loaded, stamp) = {
-            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-            let loaded = state.load(from);
-            (loaded, state.stamp)
-        };
-        if loaded.is_err() {
-            self.forget();
-        }
+        // Readers do not wait while it is read.
+        let mut state = self.empty();
+        state.load(from)?;
+        let stamp = state.stamp;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
         self.shown.send_replace(stamp);
-        loaded
+        Ok(())
     }
 
     /// The newest event time of all fixes that tracks keep.
@@ -127,9 +124,15 @@ impl Views {
 
     /// Shows nothing any more, as at the beginning.
     pub fn forget(&self) {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        *state = State::new(state.trucks.track_keep_ms(), state.kpis.zone().clone());
+        let empty = self.empty();
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = empty;
         self.shown.send_replace(Stamp::default());
+    }
+
+    /// What these views began with.
+    fn empty(&self) -> State {
+        let state = self.read();
+        State::new(state.trucks.track_keep_ms(), state.kpis.zone().clone())
     }
 
     /// From now on the views are current: what was replayed at the start is shown.

@@ -161,7 +161,7 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
 
 /// Seconds for the changes up to `between`, and for those after it.
 fn with_sink(config: &PostgresConfig, changelog: &Changelog, between: u64) -> anyhow::Result<[f64; 2]> {
-    let source = LiveSource { changelog: changelog.clone(), instant_of: Box::new(|_| None) };
+    let source = LiveSource { changelog: changelog.clone(), instant_of: Box::new(|_| Ok(None)) };
     let started = Instant::now();
     let running = spawn(Box::new(PostgresSink::new(config.clone())?), source, BatchLimits::default())?;
     let status = running.status();

@@ -49,6 +49,12 @@ pub(crate) fn begin(
     let workers = workers.max(1);
     for snapshot in snapshots.map_or(Ok(Vec::new()), |snapshots| snapshots.usable(workers))? {
         let tick = snapshot.manifest.tick;
+        let of_journal = log.read(tick, tick).next().transpose()?.map(|tick| tick.instant_ms);
+        if of_journal.is_some_and(|instant_ms| instant_ms != snapshot.manifest.instant_ms) {
+            tracing::warn!(tick, "a snapshot is removed: it is of another journal");
+            snapshot.discard()?;
+            continue;
+        }
         if tick > to_tick || changelog.oldest() > (Cursor { tick, index: u32::MAX }) {
             tracing::info!(tick, "a snapshot is left out: the changelog does not go from there on");
             continue;
@@ -81,20 +87,21 @@ struct KeptChanges {
     changelog: Changelog,
     read_to: Cursor,
     next: VecDeque<StoredChange>,
+    /// They were trimmed meanwhile: nothing can be compared any more.
+    are_gone: bool,
 }
 
 impl KeptChanges {
     fn after(changelog: &Changelog, tick: u64) -> KeptChanges {
         let read_to = Cursor { tick, index: u32::MAX };
-        KeptChanges { changelog: changelog.clone(), read_to, next: VecDeque::new() }
+        KeptChanges { changelog: changelog.clone(), read_to, next: VecDeque::new(), are_gone: false }
     }
 
     fn next(&mut self) -> Result<Option<&StoredChange>, StoreError> {
         if self.next.is_empty() {
             match self.changelog.after(self.read_to, READ_AT_ONCE) {
                 Ok(changes) => self.next = changes.into(),
-                // Trimmed meanwhile: nothing can be compared any more.
-                Err(ReadError::Gone { .. }) => return Ok(None),
+                Err(ReadError::Gone { .. }) => self.are_gone = true,
                 Err(ReadError::Store(error)) => return Err(error),
             }
             self.read_to = self.next.back().map_or(self.read_to, |last| last.cursor);
@@ -104,9 +111,8 @@ impl KeptChanges {
 
     fn are_those_of(&mut self, closed: &ClosedTick) -> Result<bool, StoreError> {
         for change in &closed.changes {
-            let Some(kept) = self.next()?.filter(|kept| kept.cursor.tick == closed.tick) else {
-                return Ok(false);
-            };
+            let kept = self.next()?.filter(|kept| kept.cursor.tick == closed.tick).cloned();
+            let Some(kept) = kept else { return Ok(self.are_gone) };
             let (kept, now) = (&kept.change, change_bytes(change));
             let is_same = (kept.table, kept.diff, kept.cause, kept.seq)
                 == (now.table, now.diff, now.cause, now.seq)

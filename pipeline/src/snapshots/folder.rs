@@ -94,6 +94,8 @@ impl Snapshots {
 
     /// Those that this release can use with so many workers, the newest first.
     pub fn usable(&self, workers: usize) -> Result<Vec<Snapshot>, SnapshotError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.remove_unfinished()?;
         let mut usable = Vec::new();
         for Listed { path, manifest } in self.list()? {
             match manifest {
@@ -129,12 +131,15 @@ impl Snapshots {
     /// Begins one, when nobody else is writing one. What was begun before and came to nothing is removed.
     pub(crate) fn begin(&self, tick: u64) -> Result<Draft<'_>, SnapshotError> {
         let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        for left in self.folders(|name| name.starts_with(PARTIAL))? {
-            remove(&left)?;
-        }
+        self.remove_unfinished()?;
         let path = self.folder.join(format!("{PARTIAL}{tick}"));
         fs::create_dir_all(&path).map_err(|error| SnapshotError::io("made", path.clone(), error))?;
-        Ok(Draft { snapshots: self, path, files: Vec::new(), _writing: writing })
+        Ok(Draft { snapshots: self, path, files: Vec::new(), is_whole: false, _writing: writing })
+    }
+
+    /// Removes what a process that was killed has left.
+    fn remove_unfinished(&self) -> Result<(), SnapshotError> {
+        self.folders(|name| name.starts_with(PARTIAL))?.iter().try_for_each(|left| remove(left))
     }
 
     /// Removes all but the newest.
@@ -152,6 +157,7 @@ pub(crate) struct Draft<'a> {
     snapshots: &'a Snapshots,
     path: PathBuf,
     files: Vec<(String, FileSum)>,
+    is_whole: bool,
     _writing: MutexGuard<'a, ()>,
 }
 
@@ -180,12 +186,12 @@ impl Draft<'_> {
 
     /// It is whole.
     pub fn finish(
-        self,
+        mut self,
         (tick, instant_ms): (u64, i64),
         records: u64,
         workers: usize,
     ) -> Result<Manifest, SnapshotError> {
-        let Draft { snapshots, path, files, _writing } = self;
+        let (snapshots, path, files) = (self.snapshots, self.path.clone(), std::mem::take(&mut self.files));
         let manifest = Manifest {
             format: FORMAT,
             release: RELEASE.to_owned(),
@@ -209,8 +215,20 @@ impl Draft<'_> {
         }
         let renamed = fs::rename(&path, &named).and_then(|()| File::open(&snapshots.folder)?.sync_all());
         renamed.map_err(|error| SnapshotError::io("named", named, error))?;
+        self.is_whole = true;
         snapshots.prune()?;
         Ok(manifest)
+    }
+}
+
+/// What came to nothing, as on a full disk, leaves the room to others.
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if !self.is_whole
+            && let Err(error) = remove(&self.path)
+        {
+            tracing::warn!(%error, "a snapshot that came to nothing stays until the next one is begun");
+        }
     }
 }
 

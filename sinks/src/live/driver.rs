@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use journal::{Changelog, ReadError};
+use journal::{Changelog, ReadError, StoreError};
 
 use super::{Batch, BatchLimits, LiveSink, Position, SinkError, SinkState, Status, Written};
 
@@ -24,7 +24,7 @@ pub struct LiveSource {
     /// The changes, and the rows that stand.
     pub changelog: Changelog,
     /// The instant of a tick that the journal has.
-    pub instant_of: Box<dyn Fn(u64) -> Option<i64> + Send>,
+    pub instant_of: Box<dyn Fn(u64) -> Result<Option<i64>, StoreError> + Send>,
 }
 
 #[derive(Default)]
@@ -203,7 +203,7 @@ impl Driver {
             None => {
                 let position = self.sink.position()?;
                 self.connected(&position);
-                self.judge(position)
+                self.judge(position)?
             }
         };
         let position = match standing {
@@ -259,22 +259,23 @@ impl Driver {
         self.position = Some(Standing::Follows(position));
     }
 
-    fn judge(&self, position: Position) -> Standing {
+    fn judge(&self, position: Position) -> Result<Standing, SinkError> {
         let Position { identity, as_of } = &position;
-        let must = |from_tick, why: &str| Standing::MustResync { from_tick, why: why.to_owned() };
-        let Some(identity) = identity else { return Standing::Follows(position) };
+        let must = |from_tick, why: &str| Ok(Standing::MustResync { from_tick, why: why.to_owned() });
+        let Some(identity) = identity else { return Ok(Standing::Follows(position)) };
         if identity != self.source.changelog.identity() {
             return must(0, "its rows are of another journal");
         }
         // A backup that was restored, and went another way since.
-        if as_of.tick > 0 && (self.source.instant_of)(as_of.tick) != Some(as_of.instant_ms) {
+        let instant_of = |tick| (self.source.instant_of)(tick).map_err(|error| SinkError::Away(error.into()));
+        if as_of.tick > 0 && instant_of(as_of.tick)? != Some(as_of.instant_ms) {
             return must(0, "its rows are of a tick that this journal does not have");
         }
         // The changelog lost its end in a power cut, and what is derived anew may be of another release.
         if self.source.changelog.last_tick().is_none_or(|(last, _)| last < as_of.tick) {
             return must(as_of.tick, "it was ahead of the changelog");
         }
-        Standing::Follows(position)
+        Ok(Standing::Follows(position))
     }
 
     fn resync(&mut self, from_tick: u64, why: String) -> Result<bool, SinkError> {

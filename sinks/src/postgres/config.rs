@@ -37,7 +37,9 @@ impl PostgresConfig {
     /// From what a URL says.
     #[must_use]
     pub fn from_options(options: PgConnectOptions) -> PostgresConfig {
-        let options = options.application_name("watchtower").disable_statement_logging();
+        // A transaction of ours whose connection died unheard must not hold its rows until the server's keepalive ends.
+        let idle = [("idle_in_transaction_session_timeout", "150s")];
+        let options = options.application_name("watchtower").options(idle).disable_statement_logging();
         PostgresConfig { options, timeout: Duration::from_secs(120), history_keep_ms: 90 * DAY_MS }
     }
 

@@ -39,6 +39,8 @@ pub struct PostgresSink {
     waiting: Waiting,
     /// Taken with the first connection.
     epoch: Option<i64>,
+    /// Where the database was found, or was brought since.
+    at: Position,
     has_dead_letters: bool,
     next_purge_ms: i64,
 }
@@ -52,6 +54,7 @@ impl PostgresSink {
             connection: None,
             waiting,
             epoch: None,
+            at: Position::default(),
             has_dead_letters: false,
             next_purge_ms: i64::MIN,
         })
@@ -65,6 +68,7 @@ impl PostgresSink {
             tracing::info!(sink = "postgres", name, "migrated the database");
         }
         let position = self.claim(&mut connection)?;
+        self.at = position.clone();
         let letters = sqlx::query_scalar("SELECT EXISTS (SELECT FROM watchtower.dead_letters)");
         self.has_dead_letters = self.waiting.until(letters.fetch_one(&mut connection))?;
         self.connection = Some(connection);
@@ -114,16 +118,24 @@ impl PostgresSink {
         };
         let waiting = &self.waiting;
         let mut transaction = waiting.until(connection.begin())?;
-        // Whoever has a newer epoch has locked this row, or has changed it.
-        let sql = "UPDATE watchtower.as_of SET tick = $1, instant = $2, journal = $3 WHERE epoch = $4";
+        // Whoever has a newer epoch has locked this row, or has changed it; and so may a transaction of our own whose
+        // end was not heard of: what it wrote is not to be written again.
+        let sql = "UPDATE watchtower.as_of SET tick = $1, instant = $2, journal = $3 \
+                   WHERE epoch = $4 AND tick = $5 AND journal IS NOT DISTINCT FROM $6";
         let move_cursor = sqlx::query(sql)
             .bind(as_of.tick.cast_signed())
             .bind(PgTime(TimeMs(as_of.instant_ms)))
             .bind(identity)
-            .bind(epoch);
+            .bind(epoch)
+            .bind(self.at.as_of.tick.cast_signed())
+            .bind(self.at.identity.as_deref());
         if waiting.until(move_cursor.execute(&mut *transaction))?.rows_affected() != 1 {
             let theirs = sqlx::query_scalar("SELECT epoch FROM watchtower.as_of");
             let theirs = waiting.until(theirs.fetch_one(&mut *transaction))?;
+            if theirs == epoch {
+                let why = anyhow!("what was written before the connection was lost is there by now");
+                return Err(Failed::Sink(SinkError::Away(why)));
+            }
             return Err(self.fenced(epoch, theirs));
         }
         let mut writer = Writer::new(&mut transaction, is_careful, self.has_dead_letters);
@@ -139,6 +151,7 @@ impl PostgresSink {
             }
         };
         waiting.until(transaction.commit())?;
+        self.at = Position { identity: Some(identity.to_owned()), as_of };
         self.has_dead_letters |= written.dead_letters > 0;
         self.connection = Some(connection);
         Ok(written)

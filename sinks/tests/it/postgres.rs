@@ -272,11 +272,34 @@ fn an_older_start_is_stopped_by_a_newer_one() {
     assert_is(&database, &fleet);
 }
 
+#[test]
+fn what_a_lost_connection_has_written_after_all_is_not_written_again() {
+    let Some(database) = Database::new() else { return };
+    let mut fleet = Fleet::new(7);
+    fleet.grow(50);
+    let mut sink = sink(&database);
+    apply_all(&mut sink, &fleet, limits(100_000)).unwrap();
+    let at = sink.position().unwrap();
+    fleet.grow(50);
+    let batch = Batch::after(&fleet.changelog, 1, limits(100_000)).unwrap().unwrap();
+    // Another connection of this start, whose answer was not heard, is through only now.
+    let mut late = PostgresSink::new(config(&database.url())).unwrap();
+    late.position().unwrap();
+    late.apply(&batch).unwrap();
+    database.session().run("UPDATE watchtower.as_of SET epoch = 1");
+    let history = database.session().number("SELECT count(*) FROM watchtower.history");
+    let refused = sink.apply(&batch).unwrap_err();
+    assert!(matches!(refused, SinkError::Away(_)), "{refused}");
+    assert_eq!(sink.position().unwrap().as_of.tick, at.as_of.tick + 1);
+    assert_eq!(database.session().number("SELECT count(*) FROM watchtower.history"), history);
+    assert_is(&database, &fleet);
+}
+
 /// A sink that the driver runs.
 fn follow(url: &str, fleet: &Fleet) -> RunningSink {
     let source = LiveSource {
         changelog: fleet.changelog.clone(),
-        instant_of: Box::new(|tick| Some(instant_ms(tick))),
+        instant_of: Box::new(|tick| Ok(Some(instant_ms(tick)))),
     };
     spawn(Box::new(PostgresSink::new(config(url)).unwrap()), source, limits(200)).unwrap()
 }

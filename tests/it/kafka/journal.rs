@@ -165,7 +165,6 @@ fn a_broker_that_dies_under_load_costs_nothing_but_time() {
         }
         for round in 0..3 {
             load.wait_for(50);
-            println!("round {round}, {} acknowledged, {} ms", load.acknowledged(), now_ms());
             broker.kill();
             if round == 0 {
                 // What waits already goes on waiting; after a while what comes is refused.
@@ -178,7 +177,6 @@ fn a_broker_that_dies_under_load_costs_nothing_but_time() {
     });
     assert_eq!(*load.refused.lock().expect("no thread panicked"), BTreeSet::from([503]));
     let said = service.stop();
-    println!("{said}");
     assert!(!said.contains("ERROR"), "{said}");
     verify(dir.path());
     let kept = positions_in(&export(dir.path()));

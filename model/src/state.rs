@@ -3,7 +3,7 @@
 //! Values go out in frames, each of which is decoded by itself, so that neither side needs room for all at once. Only
 //! the same release reads them: whoever keeps them says which that is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -45,6 +45,21 @@ pub trait FramesOut {
 pub trait FramesIn {
     /// Puts the next into `frame`, in the place of what is there.
     fn take_frame(&mut self, frame: &mut Vec<u8>) -> Result<(), String>;
+}
+
+/// Frames in memory.
+impl FramesOut for VecDeque<Vec<u8>> {
+    fn put_frame(&mut self, frame: &[u8]) -> Result<(), String> {
+        self.push_back(frame.to_vec());
+        Ok(())
+    }
+}
+
+impl FramesIn for VecDeque<Vec<u8>> {
+    fn take_frame(&mut self, frame: &mut Vec<u8>) -> Result<(), String> {
+        *frame = self.pop_front().ok_or("there are no more frames")?;
+        Ok(())
+    }
 }
 
 /// Where state goes.
@@ -168,40 +183,21 @@ pub trait State {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
-
     use super::*;
-
-    #[derive(Default)]
-    struct Frames(VecDeque<Vec<u8>>);
-
-    impl FramesOut for Frames {
-        fn put_frame(&mut self, frame: &[u8]) -> Result<(), String> {
-            self.0.push_back(frame.to_vec());
-            Ok(())
-        }
-    }
-
-    impl FramesIn for Frames {
-        fn take_frame(&mut self, frame: &mut Vec<u8>) -> Result<(), String> {
-            *frame = self.0.pop_front().ok_or("no more")?;
-            Ok(())
-        }
-    }
 
     #[test]
     fn many_values_are_in_frames_of_bounded_size_and_come_back() {
         let small: Vec<u32> = (0..5000).collect();
         let large: Vec<Vec<u8>> = (0..30).map(|n| vec![n; 300_000]).collect();
         let map: BTreeMap<u32, String> = small.iter().map(|n| (*n, n.to_string())).collect();
-        let mut frames = Frames::default();
+        let mut frames = VecDeque::new();
         let mut saver = Saver::new("test", &mut frames);
         saver.put_all(&small).unwrap();
         saver.put_all(&large).unwrap();
         saver.put_map(&map).unwrap();
         saver.put_all::<u8>(&[]).unwrap();
-        assert!(frames.0.iter().all(|frame| frame.len() < 2 * FRAME_BYTES));
-        assert_eq!(frames.0.len(), (1 + 5) + (1 + 8) + (1 + 5) + 1);
+        assert!(frames.iter().all(|frame| frame.len() < 2 * FRAME_BYTES));
+        assert_eq!(frames.len(), (1 + 5) + (1 + 8) + (1 + 5) + 1);
         let mut loader = Loader::new("test", &mut frames);
         assert_eq!(loader.take_all::<u32>().unwrap(), small);
         assert_eq!(loader.take_all::<Vec<u8>>().unwrap(), large);
@@ -212,10 +208,10 @@ mod tests {
 
     #[test]
     fn what_is_not_as_it_was_saved_is_an_error() {
-        let mut frames = Frames::default();
+        let mut frames = VecDeque::new();
         Saver::new("test", &mut frames).put_all(&[1_u64, 2, 3]).unwrap();
-        let whole = frames.0.clone();
-        let load = |frames: VecDeque<Vec<u8>>| Loader::new("test", &mut Frames(frames)).take_all::<u64>();
+        let whole = frames;
+        let load = |mut frames: VecDeque<Vec<u8>>| Loader::new("test", &mut frames).take_all::<u64>();
         assert!(load(whole.iter().take(1).cloned().collect()).is_err());
         let mut longer = whole.clone();
         longer[1].push(0);

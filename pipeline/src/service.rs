@@ -90,16 +90,18 @@ impl Service<'_> {
         if last_tick < changelog_tick {
             return Err(ServiceError::JournalBehind { journal: last_tick, changelog: changelog_tick });
         }
-        let Some(begun) = self.begun(observer, changelog_tick)? else { return Ok(()) };
+        let mut snapshots = self.snapshots.as_ref();
+        let Some(begun) = self.begun(snapshots, observer, changelog_tick)? else { return Ok(()) };
         let mut run = Run::new(self, observer, begun, changelog_tick);
         loop {
             match run.replay_journal(last_tick)? {
                 Replayed::Done => break,
                 Replayed::Stopped => return Ok(()),
                 Replayed::Distrusted(snapshot) => {
-                    snapshot.discard()?;
+                    snapshots = snapshots.filter(|_| snapshot.discard());
                     run.observer.forget();
-                    let Some(begun) = self.begun(run.observer, changelog_tick)? else { return Ok(()) };
+                    let begun = self.begun(snapshots, run.observer, changelog_tick)?;
+                    let Some(begun) = begun else { return Ok(()) };
                     run = Run::new(self, run.observer, begun, changelog_tick);
                 }
             }
@@ -149,11 +151,12 @@ impl Service<'_> {
     /// A graph that goes on from the newest snapshot, or has seen nothing; `None` where it is to stop.
     fn begun(
         &self,
+        snapshots: Option<&Snapshots>,
         observer: &mut dyn Observer,
         changelog_tick: u64,
     ) -> Result<Option<Begun>, SnapshotError> {
         let goes_on = &|| !self.log.is_stopped();
-        let (snapshots, stores) = (self.snapshots.as_ref(), (self.log, self.changelog));
+        let stores = (self.log, self.changelog);
         snapshots::begin(snapshots, stores, changelog_tick, self.workers, observer, goes_on)
     }
 }

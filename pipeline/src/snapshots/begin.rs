@@ -47,12 +47,12 @@ pub(crate) fn begin(
     goes_on: &dyn Fn() -> bool,
 ) -> Result<Option<Begun>, SnapshotError> {
     let workers = workers.max(1);
-    for snapshot in snapshots.map_or(Ok(Vec::new()), |snapshots| snapshots.usable(workers))? {
+    for snapshot in snapshots.map_or_else(Vec::new, |snapshots| usable(snapshots, workers)) {
         let tick = snapshot.manifest.tick;
         let of_journal = log.read(tick, tick).next().transpose()?.map(|tick| tick.instant_ms);
         if of_journal.is_some_and(|instant_ms| instant_ms != snapshot.manifest.instant_ms) {
             tracing::warn!(tick, "a snapshot is removed: it is of another journal");
-            snapshot.discard()?;
+            snapshot.discard();
             continue;
         }
         if tick > to_tick || changelog.oldest() > (Cursor { tick, index: u32::MAX }) {
@@ -80,6 +80,14 @@ pub(crate) fn begin(
     let Some(periods) = backfill::periods(log, (1, to_tick), goes_on)? else { return Ok(None) };
     let driver = Driver::of_journal(periods, true, workers)?;
     Ok(Some(Begun { driver, tick: 0, trust: None }))
+}
+
+/// A cache that cannot be read keeps nobody from starting without it.
+fn usable(snapshots: &Snapshots, workers: usize) -> Vec<Snapshot> {
+    snapshots.usable(workers).unwrap_or_else(|error| {
+        tracing::warn!(%error, "no snapshot is used");
+        Vec::new()
+    })
 }
 
 /// The changes that are kept, from a tick on.

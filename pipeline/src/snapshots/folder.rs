@@ -241,9 +241,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Removes it: it turned out wrong.
-    pub(crate) fn discard(&self) -> Result<(), SnapshotError> {
-        remove(&self.path)
+    /// Removes it: it turned out wrong. Tells whether it is gone.
+    pub(crate) fn discard(&self) -> bool {
+        let removed = remove(&self.path);
+        if let Err(error) = &removed {
+            tracing::warn!(%error, "a snapshot that is wrong stays");
+        }
+        removed.is_ok()
     }
 
     pub(crate) fn file(&self, name: &str) -> Result<(PathBuf, FileSum), SnapshotError> {

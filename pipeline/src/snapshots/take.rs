@@ -89,7 +89,7 @@ impl Following<'_> {
         if let Some(trust) = &mut self.trust
             && !trust.agrees(closed)?
         {
-            trust.snapshot.discard()?;
+            trust.snapshot.discard();
             return Err(SnapshotError::Differs { tick: closed.tick });
         }
         if let Some((rebuilt, _)) = &mut self.rebuilt {

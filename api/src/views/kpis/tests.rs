@@ -1,4 +1,3 @@
-use model::state::{FramesIn, FramesOut};
 use model::{Why, time_zone};
 
 use super::*;
@@ -97,23 +96,6 @@ fn seven_days_are_compared_with_those_before() {
     assert_eq!(all(&kpis).len(), MAX_PAST);
 }
 
-#[derive(Default)]
-struct Frames(VecDeque<Vec<u8>>);
-
-impl FramesOut for Frames {
-    fn put_frame(&mut self, frame: &[u8]) -> Result<(), String> {
-        self.0.push_back(frame.to_vec());
-        Ok(())
-    }
-}
-
-impl FramesIn for Frames {
-    fn take_frame(&mut self, frame: &mut Vec<u8>) -> Result<(), String> {
-        *frame = self.0.pop_front().ok_or("no more")?;
-        Ok(())
-    }
-}
-
 #[test]
 fn what_is_saved_is_shown_again_with_its_past_and_its_corrections_but_not_in_another_zone() {
     let mut kpis = Kpis::new(time_zone("UTC").unwrap());
@@ -128,14 +110,14 @@ fn what_is_saved_is_shown_again_with_its_past_and_its_corrections_but_not_in_ano
     kpis.apply(&corrected, at("2026-01-06T01:00:00Z"), at("2026-01-06T01:01:00Z"));
     let shown = format!("{:?}", all(&kpis));
     assert!(shown.contains("was: 1"), "{shown}");
-    let mut frames = Frames::default();
+    let mut frames = VecDeque::new();
     kpis.save(&mut Saver::new("kpis", &mut frames)).unwrap();
-    let kept = frames.0.clone();
+    let mut kept = frames.clone();
 
     let mut again = Kpis::new(time_zone("UTC").unwrap());
     again.load(&mut Loader::new("kpis", &mut frames)).unwrap();
-    assert_eq!((format!("{:?}", all(&again)), again.len(), frames.0.len()), (shown, kpis.len(), 0));
+    assert_eq!((format!("{:?}", all(&again)), again.len(), frames.len()), (shown, kpis.len(), 0));
     let mut elsewhere = Kpis::new(time_zone("Africa/Lagos").unwrap());
-    let error = elsewhere.load(&mut Loader::new("kpis", &mut Frames(kept))).unwrap_err();
+    let error = elsewhere.load(&mut Loader::new("kpis", &mut kept)).unwrap_err();
     assert!(error.to_string().contains("another zone"), "{error}");
 }

@@ -153,6 +153,17 @@ fn a_snapshot_that_is_damaged_is_left_out_for_the_one_before() {
 }
 
 #[test]
+fn a_folder_of_snapshots_that_is_none_keeps_nobody_from_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    let bodies = bodies(some_hours_ago());
+    fs::write(dir.path().join("snapshots"), "a file").unwrap();
+    serve(dir.path(), 1, |log| bodies.iter().for_each(|body| post(log, body)));
+    let last = bodies.len() as u64;
+    assert_eq!(serve(dir.path(), 1, |_| ()), (all(last), all(last)));
+    assert_kept_is_true(dir.path());
+}
+
+#[test]
 fn a_snapshot_that_leads_elsewhere_is_removed() {
     let start = some_hours_ago();
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

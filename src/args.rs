@@ -70,6 +70,9 @@ pub enum Command {
     /// Look after snapshots, which make starts short.
     #[command(subcommand)]
     Snapshots(SnapshotsCommand),
+    /// Look after the journal's older days, which are files of Parquet.
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
     /// Change the schema of the database that derived tables are kept in.
     #[cfg(feature = "postgres")]
     #[command(subcommand)]
@@ -313,6 +316,29 @@ pub enum SnapshotsCommand {
         data: PathBuf,
         #[command(flatten)]
         config: ConfigArgs,
+    },
+}
+
+/// `archive`
+#[derive(Subcommand)]
+pub enum ArchiveCommand {
+    /// List its files, the oldest first.
+    List {
+        /// The data folder; one in use is read through its service.
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data: PathBuf,
+    },
+    /// Move days there now, which stay part of the journal; of a folder in use its service does.
+    Take {
+        /// The data folder.
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data: PathBuf,
+        /// Whole days (UTC) that ended so many days before the journal's last instant.
+        #[arg(long, value_name = "N", default_value_t = 7)]
+        after_days: u32,
+        /// Tell what would be moved, and move nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

@@ -64,6 +64,11 @@ pub enum Request {
         ids: Vec<u64>,
     },
     TakeSnapshot,
+    ListArchive,
+    Archive {
+        after_days: u32,
+        is_rehearsal: bool,
+    },
     Backup,
 }
 

@@ -1,5 +1,6 @@
 //! `watchtower`: the command line. Parses arguments and hands over to the crates that do the work.
 
+mod archive;
 mod args;
 mod backfill;
 mod backup;
@@ -26,7 +27,8 @@ use anyhow::Context;
 use clap::Parser;
 
 use args::{
-    Args, Command, ConfigCommand, DeadLettersCommand, ExplainCommand, JournalCommand, SnapshotsCommand,
+    ArchiveCommand, Args, Command, ConfigCommand, DeadLettersCommand, ExplainCommand, JournalCommand,
+    SnapshotsCommand,
 };
 use control::Request;
 
@@ -122,6 +124,10 @@ fn dispatch(args: Args) -> anyhow::Result<Outcome> {
         Command::Restore { file, data } => backup::restore(&file, &data),
         Command::Snapshots(SnapshotsCommand::List { data, workers }) => snapshots::list(&data, workers),
         Command::Snapshots(SnapshotsCommand::Take { data, config }) => snapshots::take(&data, &config),
+        Command::Archive(ArchiveCommand::List { data }) => folder::ask(&data, &Request::ListArchive),
+        Command::Archive(ArchiveCommand::Take { data, after_days, dry_run }) => {
+            folder::ask(&data, &Request::Archive { after_days, is_rehearsal: dry_run })
+        }
         Command::DeadLetters(DeadLettersCommand::List { data }) => {
             folder::ask(&data, &Request::ListDeadLetters)
         }

@@ -19,7 +19,7 @@ use crate::args::{RunArgs, load_config};
 use crate::snapshots::{Follower, Keeper};
 use crate::targets::{self, Targets};
 use crate::work::Running;
-use crate::{Outcome, Usage, control, explain, journal_of, kafka_input, logging, progress};
+use crate::{Outcome, Usage, archive, control, explain, journal_of, kafka_input, logging, progress};
 
 const MINUTE_MS: i64 = 60_000;
 const MIB: usize = 1 << 20;
@@ -92,6 +92,8 @@ async fn serve(
         ready: ready_tx,
         bar: progress::bar(0, progress::COUNT),
         keeper: keeper.clone(),
+        archive_after_days: config.archive.after_days,
+        store: store.clone(),
         bells: sinks.iter().map(|sink| Box::new(sink.bell()) as Box<dyn Fn() + Send>).collect(),
     };
     let engine = start_engine(config, &store, shown, stop_tx.clone())?;
@@ -184,6 +186,9 @@ struct Shown {
     bar: indicatif::ProgressBar,
     /// Begins its work when this is ready.
     keeper: Arc<Keeper>,
+    /// Has days moved to its archive, unless this is 0.
+    archive_after_days: u32,
+    store: Store,
     /// What tells the sinks that a tick has closed.
     bells: Vec<Box<dyn Fn() + Send>>,
 }
@@ -230,12 +235,19 @@ impl Observer for Shown {
         self.ready.send_replace(true);
         if self.keeper.snapshots.is_some() {
             let keeper = self.keeper.clone();
-            let started =
-                std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || keeper.run());
-            if let Err(error) = started {
-                tracing::warn!(%error, "no snapshots are taken while this runs");
-            }
+            beside("snapshots", move || keeper.run());
         }
+        if self.archive_after_days > 0 {
+            let (store, after_days) = (self.store.clone(), self.archive_after_days);
+            beside("archive", move || archive::run(&store, after_days));
+        }
+    }
+}
+
+/// Does what the service can do without, on a thread of its own.
+fn beside(name: &'static str, chore: impl FnOnce() + Send + 'static) {
+    if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(chore) {
+        tracing::warn!(%error, name, "a thread could not be started; it is left undone while this runs");
     }
 }
 

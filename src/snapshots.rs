@@ -13,13 +13,12 @@ use model::{AlertMarkRecord, ClosedTick, TimeMs, TimeZone};
 use pipeline::config::Config;
 use pipeline::{Observer, Snapshots, Taken, snapshots};
 
+use crate::archive::now_and_then;
 use crate::args::{ConfigArgs, load_config};
 use crate::control::{self, Request};
 use crate::{Outcome, folder, journal_of};
 
 const HOUR_MS: f64 = 3_600_000.0;
-/// How often a wait is looked up from.
-const LOOK_UP: Duration = Duration::from_millis(200);
 
 /// Views that follow closed ticks, and what people say of alerts in the tick that closes next.
 pub struct Follower {
@@ -105,24 +104,13 @@ impl Keeper {
 
     /// Takes one now and then, until the log is stopped.
     pub fn run(&self) {
-        let log = self.store.log();
-        loop {
-            let mut waited = Duration::ZERO;
-            while waited < self.every {
-                if log.is_stopped() {
-                    return;
-                }
-                std::thread::sleep(LOOK_UP);
-                waited += LOOK_UP;
+        now_and_then(&self.store.log(), self.every, || match self.take() {
+            Ok(Taken::New(manifest)) => {
+                tracing::info!(tick = manifest.tick, bytes = manifest.bytes(), "a snapshot was taken");
             }
-            match self.take() {
-                Ok(Taken::New(manifest)) => {
-                    tracing::info!(tick = manifest.tick, bytes = manifest.bytes(), "a snapshot was taken");
-                }
-                Ok(Taken::UpToDate { .. } | Taken::Nothing | Taken::Stopped) => {}
-                Err(error) => tracing::warn!(error = %format!("{error:#}"), "no snapshot was taken"),
-            }
-        }
+            Ok(Taken::UpToDate { .. } | Taken::Nothing | Taken::Stopped) => {}
+            Err(error) => tracing::warn!(error = %format!("{error:#}"), "no snapshot was taken"),
+        });
     }
 }
 

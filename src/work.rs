@@ -75,6 +75,10 @@ pub fn answer(
         Request::ShowDeadLetter { id } => show(store, *id, out),
         Request::ReplayDeadLetters { ids } => replay(service, ids, out),
         Request::Backup => crate::backup::write(store, out),
+        Request::ListArchive => crate::archive::list(store, out),
+        Request::Archive { after_days, is_rehearsal } => {
+            crate::archive::take(store, *after_days, *is_rehearsal, out)
+        }
         Request::TakeSnapshot => match service {
             Some(service) => {
                 service.wait_until_ready();

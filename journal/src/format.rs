@@ -8,6 +8,8 @@ use crate::{ChangeBytes, Cursor, DeadLetter, Entry, Index, StoredChange};
 
 /// The format of the whole folder; kept in the meta keyspace. Format 1 had no index of the changelog.
 pub(crate) const FORMAT_VERSION: u32 = 2;
+/// The same, of a folder that has archives.
+pub(crate) const ARCHIVED_FORMAT: u32 = 3;
 /// The oldest format that is brought up to date when a folder is opened.
 pub(crate) const OLDEST_FORMAT: u32 = 1;
 

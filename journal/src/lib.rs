@@ -12,6 +12,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod archive;
 mod backup;
 mod changelog;
 mod clock;
@@ -29,6 +30,7 @@ mod snapshot;
 mod store;
 mod writer;
 
+pub use archive::{ArchivedDay, ArchivedFile};
 pub use backup::{BackedUp, BackupError, restore_backup, write_backup};
 pub use changelog::{ChangeBytes, Changelog, Cursor, CursorError, StoredChange};
 pub use dead_letters::{DeadLetter, DeadLetterCounts, DeadLetters, NewDeadLetter};

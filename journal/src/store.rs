@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 
+use crate::archive::{self, Archive, LogReader};
 use crate::clock::wall_clock_ms;
 use crate::embedded::{self, EmbeddedLog, Recovered, StoreInner};
 use crate::format::TickRecord;
 #[cfg(feature = "kafka")]
 use crate::kafka::{self, KafkaLog};
 use crate::queue::Queue;
-use crate::{AppendError, Changelog, DeadLetters, JournalKind, Log, Options, StoreError, Tick, Ticket};
+use crate::{
+    AppendError, ArchivedDay, ArchivedFile, Changelog, DeadLetters, JournalKind, Log, Options, StoreError,
+    Tick, Ticket,
+};
 
 /// There where the journal is on Kafka: which one, and where.
 const KAFKA_CELL: &str = "journal.kafka";
@@ -32,6 +36,7 @@ impl Store {
         let Recovered { lock, db, last_tick, mark } = embedded::open(dir)?;
         let remembered =
             db.meta.get(KAFKA_CELL).map_err(StoreError::database("read where its journal is"))?;
+        let archive = Arc::new(Archive::open(dir, &db)?);
         let inner = Arc::new(StoreInner::new(db, options, lock));
         let changelog = Changelog::open(Arc::clone(&inner))?;
         let dead_letters = DeadLetters::open(Arc::clone(&inner))?;
@@ -45,7 +50,7 @@ impl Store {
                 return Err(StoreError::Refused(what));
             }
             (JournalKind::Embedded | JournalKind::AsTheFolderSays, None) => {
-                StoreLog::Embedded(EmbeddedLog::new(Arc::clone(&inner), last_tick, mark))
+                Place::Embedded(EmbeddedLog::new(Arc::clone(&inner), last_tick, mark))
             }
             (JournalKind::Kafka(_), _) if last_tick.is_some() => {
                 let what = format!(
@@ -58,6 +63,7 @@ impl Store {
                 on_kafka(&inner, remembered.as_deref(), derived_tick)?
             }
         };
+        let log = StoreLog { place: log, archive };
         let logged_tick = log.last_tick().map_or(0, |(tick, _)| tick);
         if derived_tick > logged_tick {
             let what = format!(
@@ -98,7 +104,36 @@ impl Store {
         Ok(noted.map_err(StoreError::database("read a noted value"))?.map(|value| value.to_vec()))
     }
 
-    /// How many bytes the store has on disk.
+    /// Moves the ticks of whole days of UTC before an instant, in milliseconds since 1970, to the archive, or only tells
+    /// what it would move. `goes_on` is told after which tick it is, and may end it. The last tick stays.
+    pub fn archive(
+        &self,
+        before_ms: i64,
+        is_rehearsal: bool,
+        goes_on: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<Vec<ArchivedDay>, StoreError> {
+        let db = &self.inner.db;
+        let in_database = matches!(self.log.place, Place::Embedded(_));
+        let trim = |to_tick, next_offset| {
+            if in_database { embedded::trim(db, to_tick, next_offset) } else { Ok(()) }
+        };
+        if !is_rehearsal {
+            // What a crash left.
+            let (to_tick, next_offset) = archive::end_in(db)?;
+            trim(to_tick, next_offset)?;
+        }
+        let wanted = archive::Wanted { before_ms, is_rehearsal };
+        let moved = &mut |file: &ArchivedFile| trim(file.to_tick, file.next_offset());
+        archive::run(&self.log.archive, db, &self.log, &wanted, goes_on, moved)
+    }
+
+    /// The files that the archive has, the oldest first.
+    #[must_use]
+    pub fn archived(&self) -> Vec<Arc<ArchivedFile>> {
+        self.log.archive.files()
+    }
+
+    /// How many bytes the store has on disk, without its archive.
     pub fn disk_bytes(&self) -> Result<u64, StoreError> {
         self.inner.db.database.disk_space().map_err(StoreError::database("measure its files"))
     }
@@ -109,7 +144,7 @@ fn on_kafka(
     inner: &Arc<StoreInner>,
     remembered: Option<&[u8]>,
     derived_tick: u64,
-) -> Result<StoreLog, StoreError> {
+) -> Result<Place, StoreError> {
     use crate::KafkaOptions;
     use crate::kafka::Remembered;
 
@@ -133,40 +168,52 @@ fn on_kafka(
         batch.commit().map_err(StoreError::database("note where its journal is"))
     };
     let folder = kafka::Folder { remembered, derived_tick, remember: Box::new(remember) };
-    KafkaLog::open(options, &inner.options, folder).map(StoreLog::Kafka)
+    KafkaLog::open(options, &inner.options, folder).map(Place::Kafka)
 }
 
 #[cfg(not(feature = "kafka"))]
-fn on_kafka(_: &Arc<StoreInner>, _: Option<&[u8]>, _: u64) -> Result<StoreLog, StoreError> {
+fn on_kafka(_: &Arc<StoreInner>, _: Option<&[u8]>, _: u64) -> Result<Place, StoreError> {
     let what = "the journal is on Kafka, and this program was built without it (cargo feature kafka)";
     Err(StoreError::Refused(what.to_string()))
 }
 
 /// The log of a store, wherever it is. When its last handle is dropped, it stops.
 #[derive(Clone)]
-pub enum StoreLog {
-    /// In the folder.
+pub struct StoreLog {
+    place: Place,
+    /// Its older part.
+    archive: Arc<Archive>,
+}
+
+/// Where the ticks are that are not archived.
+#[derive(Clone)]
+enum Place {
     Embedded(EmbeddedLog),
-    /// On Kafka.
     #[cfg(feature = "kafka")]
     Kafka(KafkaLog),
 }
 
+impl Place {
+    fn as_log(&self) -> &dyn Log {
+        match self {
+            Place::Embedded(log) => log,
+            #[cfg(feature = "kafka")]
+            Place::Kafka(log) => log,
+        }
+    }
+}
+
 impl StoreLog {
     fn queue(&self) -> &Queue {
-        match self {
-            StoreLog::Embedded(log) => log.queue(),
+        match &self.place {
+            Place::Embedded(log) => log.queue(),
             #[cfg(feature = "kafka")]
-            StoreLog::Kafka(log) => log.queue(),
+            Place::Kafka(log) => log.queue(),
         }
     }
 
     fn as_log(&self) -> &dyn Log {
-        match self {
-            StoreLog::Embedded(log) => log,
-            #[cfg(feature = "kafka")]
-            StoreLog::Kafka(log) => log,
-        }
+        self.place.as_log()
     }
 
     /// How many entries are durable.
@@ -183,10 +230,10 @@ impl StoreLog {
 
     #[cfg(test)]
     pub(crate) fn embedded(&self) -> &EmbeddedLog {
-        match self {
-            StoreLog::Embedded(log) => log,
+        match &self.place {
+            Place::Embedded(log) => log,
             #[cfg(feature = "kafka")]
-            StoreLog::Kafka(_) => panic!("the journal is on Kafka"),
+            Place::Kafka(_) => panic!("the journal is on Kafka"),
         }
     }
 }
@@ -205,7 +252,11 @@ impl Log for StoreLog {
         from_tick: u64,
         to_tick: u64,
     ) -> Box<dyn Iterator<Item = Result<Tick, StoreError>> + Send> {
-        self.as_log().read(from_tick, to_tick)
+        let last_tick = self.last_tick().map_or(0, |(tick, _)| tick);
+        let ticks = (from_tick.max(1), to_tick.min(last_tick));
+        let place = self.place.clone();
+        let behind = move |from, to| place.as_log().read(from, to);
+        Box::new(LogReader::new(Arc::clone(&self.archive), ticks, behind))
     }
 
     fn start(&self) -> Result<Receiver<Arc<Tick>>, StoreError> {

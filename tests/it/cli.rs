@@ -1,7 +1,7 @@
 //! The command line as a script meets it: exit status, words, files.
 
 mod changes;
-mod clock;
+pub mod clock;
 pub mod process;
 mod simulated;
 

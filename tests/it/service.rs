@@ -1,5 +1,6 @@
 //! A running service: whatever way records take into it, it shows what a replay of its own export gives.
 
+mod archives;
 mod backups;
 mod edits;
 mod feeds;

@@ -3,11 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 
 use super::wal;
 use crate::StoreError;
-use crate::format::{FORMAT_VERSION, OLDEST_FORMAT};
+use crate::format::{ARCHIVED_FORMAT, FORMAT_VERSION, OLDEST_FORMAT};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -132,9 +132,9 @@ impl Db {
             return Err(StoreError::damaged(format!("the format of {} can't be read", dir.display())));
         };
         match found {
-            FORMAT_VERSION => Ok(()),
+            FORMAT_VERSION | ARCHIVED_FORMAT => Ok(()),
             OLDEST_FORMAT => self.write_format(),
-            _ => Err(StoreError::Format { dir: dir.to_path_buf(), found, known: FORMAT_VERSION }),
+            _ => Err(StoreError::Format { dir: dir.to_path_buf(), found, known: ARCHIVED_FORMAT }),
         }
     }
 
@@ -142,6 +142,11 @@ impl Db {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
         batch.insert(&self.meta, FORMAT_CELL, FORMAT_VERSION.to_be_bytes());
         batch.commit().map_err(StoreError::database("write its format"))
+    }
+
+    /// Says that ticks are in archives, which older releases do not look for.
+    pub(crate) fn mark_archived(&self, batch: &mut OwnedWriteBatch) {
+        batch.insert(&self.meta, FORMAT_CELL, ARCHIVED_FORMAT.to_be_bytes());
     }
 
     #[cfg(test)]

@@ -4,6 +4,7 @@
 //!   DIR/lock          held while a process has the folder open
 //!   DIR/commit.mark   the newest acknowledged tick, to hold the database against
 //!   DIR/db/           entries, ticks | changes, rows, index | dead_letters | meta
+//!   DIR/archive/      older ticks (crate::archive)
 //!   DIR/db.new/       a database that is being made; one that is left over was never finished
 //! ```
 
@@ -13,6 +14,7 @@ mod lock;
 mod mark;
 mod read;
 mod recovery;
+mod trim;
 mod wal;
 
 #[cfg(test)]
@@ -25,6 +27,7 @@ use commit::EmbeddedCommit;
 pub(crate) use database::Db;
 use mark::MarkWriter;
 pub(crate) use recovery::{Recovered, open};
+pub(crate) use trim::trim;
 
 use crate::clock::wall_clock_ms;
 use crate::format::TickRecord;

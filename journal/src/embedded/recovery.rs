@@ -14,8 +14,8 @@ use super::database::{self, Db};
 use super::lock::FolderLock;
 use super::mark::{self, Mark, MarkFile, MarkWriter};
 use super::wal::{self, TornTail, WalSummary};
-use crate::StoreError;
 use crate::format::{TickRecord, number_key, read_number_key};
+use crate::{StoreError, archive};
 
 /// A folder that was opened and found sound.
 pub(crate) struct Recovered {
@@ -53,8 +53,9 @@ pub(crate) fn open(dir: &Path) -> Result<Recovered, StoreError> {
     }
 
     let db = Db::open(dir, &db_dir, must_be_complete)?;
-    let last_tick = last_tick(&db)?;
-    check_against_wal(&db, &wal)?;
+    let archived = archive::end_in(&db)?;
+    let last_tick = last_tick(&db, archived)?;
+    check_against_wal(&db, &wal, archived)?;
     check_against_mark(dir, marked, last_tick)?;
     if mark_file != MarkFile::Read(marked) && last_tick.is_some() {
         tracing::warn!(
@@ -110,8 +111,8 @@ fn cut(dir: &Path, torn: &TornTail, wal: &WalSummary) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// The last tick, once its entries are found to be there and nothing behind them.
-fn last_tick(db: &Db) -> Result<Option<TickRecord>, StoreError> {
+/// The last tick, once its entries are found to be there or archived, and nothing behind them.
+fn last_tick(db: &Db, (_, next_offset): (u64, u64)) -> Result<Option<TickRecord>, StoreError> {
     let snapshot = db.database.snapshot();
     let failed = StoreError::database("read the last tick");
     let last_offset = match snapshot.last_key_value(&db.entries) {
@@ -121,6 +122,7 @@ fn last_tick(db: &Db) -> Result<Option<TickRecord>, StoreError> {
         }
         None => 0,
     };
+    let last_offset = last_offset.max(next_offset - 1);
     let record = match snapshot.last_key_value(&db.ticks) {
         Some(guard) => {
             let (key, value) = guard.into_inner().map_err(&failed)?;
@@ -140,11 +142,15 @@ fn last_tick(db: &Db) -> Result<Option<TickRecord>, StoreError> {
 
 /// What comes just before the write-ahead log's first tick must be in the tables: a file of the write-ahead
 /// log that is gone too early leaves a gap there.
-fn check_against_wal(db: &Db, wal: &WalSummary) -> Result<(), StoreError> {
+fn check_against_wal(
+    db: &Db,
+    wal: &WalSummary,
+    (archived_tick, next_offset): (u64, u64),
+) -> Result<(), StoreError> {
     let Some(first) = wal.first_tick else { return Ok(()) };
     let failed = StoreError::database("read a tick");
     let missing = |what: &str, number: u64| StoreError::damaged(format!("{what} {number} is missing"));
-    if first.number > 1 {
+    if first.number - 1 > archived_tick {
         let key = number_key(first.number - 1);
         let value = db.ticks.get(key).map_err(&failed)?;
         let value = value.ok_or_else(|| missing("tick", first.number - 1))?;
@@ -155,7 +161,7 @@ fn check_against_wal(db: &Db, wal: &WalSummary) -> Result<(), StoreError> {
         }
     }
     let offset_before = first.first_offset.saturating_sub(1);
-    if offset_before > 0 && !db.entries.contains_key(number_key(offset_before)).map_err(&failed)? {
+    if offset_before >= next_offset && !db.entries.contains_key(number_key(offset_before)).map_err(&failed)? {
         return Err(missing("entry", offset_before));
     }
     Ok(())

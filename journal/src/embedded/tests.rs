@@ -478,6 +478,6 @@ fn an_unknown_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     Store::open(dir.path(), options()).unwrap().inner.db.set_format(9);
     let Err(error) = Store::open(dir.path(), options()) else { panic!("opened") };
-    assert!(matches!(error, StoreError::Format { found: 9, known: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::Format { found: 9, known: 3, .. }), "{error}");
     assert!(error.to_string().contains("use the release that wrote it"));
 }

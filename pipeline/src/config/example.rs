@@ -122,6 +122,11 @@ every_min = 10
 # How many are kept. Each has about the size of what the service keeps in memory, packed.
 keep = 2
 
+[archive]
+# Days of the journal (UTC) that ended so many days ago are moved to files of Parquet in the data folder, archive/. They
+# stay part of the journal: all that reads it reads them. 0 moves none.
+after_days = 7
+
 [changes]
 # How long /api/v1/changes can be resumed.
 keep_days = 7.0

@@ -51,6 +51,8 @@ pub struct Config {
     pub tracking: Tracking,
     /// What starts need not compute again.
     pub snapshots: Snapshots,
+    /// The journal's older days.
+    pub archive: Archive,
     /// The kept changelog.
     pub changes: Changes,
     /// What could not be used.
@@ -257,6 +259,20 @@ pub struct Snapshots {
 impl Default for Snapshots {
     fn default() -> Self {
         Snapshots { every_min: 10, keep: 2 }
+    }
+}
+
+/// `archive.*`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Archive {
+    /// Days that are so old are moved to files, days; 0 moves none.
+    pub after_days: u32,
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Archive { after_days: 7 }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::common::{
 };
 
 /// The library that moves the wall clock of a process, where it can be built.
-fn clock_shim(dir: &Path) -> Option<PathBuf> {
+pub fn clock_shim(dir: &Path) -> Option<PathBuf> {
     let library = dir.join("shift_clock.so");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/shim/shift_clock.c");
     let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();

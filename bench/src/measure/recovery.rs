@@ -4,6 +4,7 @@
 //!   not timed    fixes of a fleet go into the journal
 //!   timed        a start without a snapshot; it leaves one
 //!   timed        a start from it, with nothing behind it; then with one more fix of each vehicle behind it
+//!   timed        a start without a snapshot, of a smaller fleet's whole day
 //! ```
 //!
 //! Timed is the whole: from starting the program until it answers that it is ready. Each case is killed, not stopped.
@@ -30,6 +31,9 @@ const REPORT_MS: i64 = 30_000;
 const FIXES: i64 = 64;
 const VEHICLES: u32 = 100_000;
 const FENCES: u32 = 1000;
+/// Of the fleet whose day is replayed.
+const DAY_VEHICLES: u32 = 10_000;
+const DAY_FIXES: i64 = 24 * 3600 * 1000 / REPORT_MS;
 const SEED: u64 = 7;
 /// After a start, until what it needed only then is given back.
 const SETTLES: Duration = Duration::from_secs(3);
@@ -44,7 +48,7 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
         folder.describe()
     ));
     let dir = folder.new_inside()?;
-    let mut archive = Archive::new(vehicles)?;
+    let mut archive = Archive::new(vehicles, FIXES)?;
     archive.write(dir.path(), FIXES)?;
     let params = || vec![("vehicles", json!(vehicles)), ("fixes_a_vehicle", json!(FIXES))];
     let mut add = |figure, unit, runs: Vec<f64>| {
@@ -65,6 +69,24 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
     archive.write(dir.path(), 1)?;
     let behind = start(options, dir.path())?;
     add("ready, from a snapshot with one fix of each vehicle behind it", "s", vec![behind.ready_s]);
+    drop(dir);
+    replay_day(options, &folder, report)
+}
+
+/// A day from the journal's beginning.
+fn replay_day(options: &Options, folder: &Folder, report: &mut Report) -> anyhow::Result<()> {
+    let vehicles = if options.quick { DAY_VEHICLES / 100 } else { DAY_VEHICLES };
+    let dir = folder.new_inside()?;
+    Archive::new(vehicles, DAY_FIXES)?.write(dir.path(), DAY_FIXES)?;
+    let started = start(options, dir.path())?;
+    let positions = i64::from(vehicles) * DAY_FIXES;
+    report.add(&Figure {
+        bench: "recovery",
+        figure: "a day from the journal's beginning",
+        unit: "positions/s",
+        params: vec![("vehicles", json!(vehicles)), ("positions", json!(positions))],
+        runs: vec![positions as f64 / started.ready_s],
+    });
     Ok(())
 }
 
@@ -104,10 +126,11 @@ struct Archive {
 }
 
 impl Archive {
-    fn new(vehicles: u32) -> anyhow::Result<Archive> {
+    /// With room for so many fixes of each vehicle.
+    fn new(vehicles: u32, fixes: i64) -> anyhow::Result<Archive> {
         let reports = Reports { driving_ms: REPORT_MS, parked_ms: REPORT_MS };
         let ends = TimeMs(wall_clock().0);
-        let shift_ms = ends.0 - (FIXES + 2) * REPORT_MS - DEFAULT_START.0;
+        let shift_ms = ends.0 - (fixes + 2) * REPORT_MS - DEFAULT_START.0;
         Ok(Archive { fleet: CountryFleet::new(vehicles, reports, SEED), shift_ms, has_fences: false })
     }
 

@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, Row};
 use super::PostgresConfig;
 use super::cells::{key_bytes, write_row};
 use super::migrate::applied_version;
+use super::retention::Removed;
 use super::statements::{read_cells, select_sql};
 use super::types::PgTime;
 use super::waiting::Waiting;
@@ -46,13 +47,14 @@ type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 /// Compares each row of the database with the one that stood at the database's tick.
 pub fn compare(config: &PostgresConfig, changelog: &Changelog) -> anyhow::Result<Comparison> {
     let waiting = Waiting::new(config.timeout)?;
-    let (as_of, identity, present) = waiting
+    let (as_of, identity, present, removed) = waiting
         .until_done(read_all(config))
         .with_context(|| format!("the tables in PostgreSQL at {} could not be read", config.target()))?;
     if identity.as_deref().is_some_and(|identity| identity != changelog.identity()) {
         bail!("the tables in PostgreSQL at {} are of another journal", config.target());
     }
     let mut must_be = rows_at(changelog, as_of.tick)?;
+    must_be.retain(|(table, _), json| !removed.has_json(*table, json));
     let mut comparison = Comparison { as_of, rows: must_be.len() as u64, differences: Vec::new() };
     let text = |json: Vec<u8>| String::from_utf8_lossy(&json).into_owned();
     for ((table, key), is) in present {
@@ -72,10 +74,10 @@ pub fn compare(config: &PostgresConfig, changelog: &Changelog) -> anyhow::Result
 }
 
 /// All rows of the database as of one moment.
-async fn read_all(config: &PostgresConfig) -> anyhow::Result<(AsOf, Option<String>, Rows)> {
+async fn read_all(config: &PostgresConfig) -> anyhow::Result<(AsOf, Option<String>, Rows, Removed)> {
     let mut connection = PgConnection::connect_with(&config.options).await?;
     if applied_version(&mut connection).await? == 0 {
-        return Ok((AsOf::default(), None, Rows::new()));
+        return Ok((AsOf::default(), None, Rows::new(), Removed::default()));
     }
     let mut transaction = connection.begin().await?;
     let isolation = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -83,6 +85,7 @@ async fn read_all(config: &PostgresConfig) -> anyhow::Result<(AsOf, Option<Strin
     let at = sqlx::query("SELECT tick, instant, journal FROM watchtower.as_of");
     let at = at.fetch_one(&mut *transaction).await?;
     let (tick, PgTime(TimeMs(instant_ms))) = (at.try_get::<i64, _>(0)?.unsigned_abs(), at.try_get(1)?);
+    let removed = Removed::of(&mut transaction).await?;
     let mut rows = Rows::new();
     for table in Table::ALL {
         let select = sqlx::query(AssertSqlSafe(select_sql(table)));
@@ -95,7 +98,7 @@ async fn read_all(config: &PostgresConfig) -> anyhow::Result<(AsOf, Option<Strin
             rows.insert((table, key), json);
         }
     }
-    Ok((AsOf { tick, instant_ms }, at.try_get(2)?, rows))
+    Ok((AsOf { tick, instant_ms }, at.try_get(2)?, rows, removed))
 }
 
 /// The rows that stood after a tick: those that stand now, and what later ticks changed undone.

@@ -1,9 +1,11 @@
 //! Where the database is.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context;
+use model::Table;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
@@ -17,6 +19,8 @@ pub struct PostgresConfig {
     pub(crate) timeout: Duration,
     /// How long corrected rows are kept, by the instant of their correction.
     pub(crate) history_keep_ms: i64,
+    /// How long rows are kept after what they tell was over; those of tables that are not named, for ever.
+    pub(crate) keep_ms: BTreeMap<Table, i64>,
 }
 
 impl std::fmt::Debug for PostgresConfig {
@@ -40,13 +44,28 @@ impl PostgresConfig {
         // A transaction of ours whose connection died unheard must not hold its rows until the server's keepalive ends.
         let idle = [("idle_in_transaction_session_timeout", "150s")];
         let options = options.application_name("watchtower").options(idle).disable_statement_logging();
-        PostgresConfig { options, timeout: Duration::from_secs(120), history_keep_ms: 90 * DAY_MS }
+        PostgresConfig {
+            options,
+            timeout: Duration::from_secs(120),
+            history_keep_ms: 90 * DAY_MS,
+            keep_ms: BTreeMap::new(),
+        }
     }
 
     /// With another time for which corrected rows are kept.
     #[must_use]
     pub fn keeping_history_for_days(mut self, days: f64) -> PostgresConfig {
         self.history_keep_ms = (days * DAY_MS as f64) as i64;
+        self
+    }
+
+    /// With a time for which rows of a table are kept after what they tell was over; 0 keeps them for ever.
+    #[must_use]
+    pub fn keeping_rows_for_days(mut self, table: Table, days: u32) -> PostgresConfig {
+        match days {
+            0 => _ = self.keep_ms.remove(&table),
+            _ => _ = self.keep_ms.insert(table, i64::from(days) * DAY_MS),
+        }
         self
     }
 

@@ -22,8 +22,12 @@ macro_rules! migration {
 }
 
 /// In order; a version is the place in it, from 1. What was released never changes.
-const MIGRATIONS: &[Migration] =
-    &[migration!("0001_derived_tables"), migration!("0002_metrics"), migration!("0003_roles")];
+const MIGRATIONS: &[Migration] = &[
+    migration!("0001_derived_tables"),
+    migration!("0002_metrics"),
+    migration!("0003_roles"),
+    migration!("0005_retention"),
+];
 
 /// Held while the schema is looked at and changed: "watchtow" in ASCII.
 const LOCK: i64 = 0x7761_7463_6874_6f77;

@@ -18,6 +18,7 @@ mod compare;
 mod config;
 mod migrate;
 mod resync;
+mod retention;
 mod sink;
 mod statements;
 mod tables;

@@ -10,6 +10,7 @@ use sqlx::AssertSqlSafe;
 
 use super::cells::{key_bytes, read_row, write_row};
 use super::changes::{RowWrite, TableWork, Unreadable};
+use super::retention::Removed;
 use super::statements::{read_cells, select_sql};
 use super::waiting::{Failed, Waiting};
 use super::writer::Writer;
@@ -19,14 +20,22 @@ const ROWS_A_CHUNK: usize = 10_000;
 const CAUSE: &str = "resync";
 
 /// Runs within a transaction.
-pub(crate) fn run(waiting: &Waiting, writer: &mut Writer<'_>, rows: &RowsSnapshot) -> Result<(), Failed> {
+pub(crate) fn run(
+    waiting: &Waiting,
+    writer: &mut Writer<'_>,
+    rows: &RowsSnapshot,
+    removed: &Removed,
+) -> Result<(), Failed> {
     // Whatever is refused is refused again.
     waiting.until(sqlx::query("DELETE FROM watchtower.dead_letters").execute(writer.connection()))?;
     for table in Table::ALL {
-        let standing = mend(waiting, writer, rows, table)?;
-        let wanted = rows.iter(table.code()).count();
+        let standing = mend(waiting, writer, rows, (table, removed))?;
+        let is_wanted = |row: &Result<(Vec<u8>, Vec<u8>), _>| {
+            row.as_ref().map_or(true, |(_, json)| !removed.has_json(table, json))
+        };
+        let wanted = rows.iter(table.code()).filter(is_wanted).count();
         if standing < wanted {
-            add_missing(waiting, writer, rows, table)?;
+            add_missing(waiting, writer, rows, (table, removed))?;
         }
     }
     Ok(())
@@ -37,7 +46,7 @@ fn mend(
     waiting: &Waiting,
     writer: &mut Writer<'_>,
     rows: &RowsSnapshot,
-    table: Table,
+    (table, removed): (Table, &Removed),
 ) -> Result<usize, Failed> {
     let tick = tick_of(rows);
     // It sees the table as it was when it was declared, whatever is written meanwhile.
@@ -63,6 +72,7 @@ fn mend(
             write_row(table, &cells, &mut is);
             match rows.get(table.code(), &key)? {
                 None => gone.push((key, cells)),
+                Some(must_be) if removed.has_json(table, &must_be) => gone.push((key, cells)),
                 Some(must_be) if must_be == is => standing += 1,
                 Some(must_be) => wrong.push((key, must_be)),
             }
@@ -91,7 +101,7 @@ fn add_missing(
     waiting: &Waiting,
     writer: &mut Writer<'_>,
     rows: &RowsSnapshot,
-    table: Table,
+    (table, removed): (Table, &Removed),
 ) -> Result<(), Failed> {
     let mut kept = rows.iter(table.code());
     loop {
@@ -101,6 +111,8 @@ fn add_missing(
         }
         let mut work = TableWork::new(table);
         add_rows(&mut work, &chunk, tick_of(rows));
+        removed.keep_out(&mut work);
+        work.deletes.clear();
         let present = std::mem::take(&mut work.upserts);
         waiting.until(writer.write_table(&work))?;
         waiting.until(writer.insert(table, &present))?;

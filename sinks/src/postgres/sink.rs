@@ -8,13 +8,14 @@ use sqlx::{Connection, Row};
 
 use super::changes::net_effect;
 use super::migrate::{NewerSchema, migrate_up};
+use super::retention::Removed;
 use super::types::PgTime;
 use super::waiting::{Failed, Waiting};
 use super::writer::Writer;
 use super::{PostgresConfig, resync};
 use crate::live::{AsOf, Batch, LiveSink, Position, SinkError, Written};
 
-/// How far the instant moves between two looks for history that is old enough to go.
+/// How far the instant moves between two looks for what is old enough to go.
 const PURGE_EVERY_MS: i64 = 3_600_000;
 /// How much of it one batch removes at most.
 const PURGE_ROWS: i64 = 20_000;
@@ -42,6 +43,8 @@ pub struct PostgresSink {
     /// Where the database was found, or was brought since.
     at: Position,
     has_dead_letters: bool,
+    /// Rows that are not in their tables for their age.
+    removed: Removed,
     next_purge_ms: i64,
 }
 
@@ -56,6 +59,7 @@ impl PostgresSink {
             epoch: None,
             at: Position::default(),
             has_dead_letters: false,
+            removed: Removed::default(),
             next_purge_ms: i64::MIN,
         })
     }
@@ -71,6 +75,7 @@ impl PostgresSink {
         self.at = position.clone();
         let letters = sqlx::query_scalar("SELECT EXISTS (SELECT FROM watchtower.dead_letters)");
         self.has_dead_letters = self.waiting.until(letters.fetch_one(&mut connection))?;
+        self.removed = self.waiting.until(Removed::of(&mut connection))?;
         self.connection = Some(connection);
         Ok(position)
     }
@@ -188,17 +193,27 @@ impl LiveSink for PostgresSink {
 
     fn apply(&mut self, batch: &Batch) -> Result<Written, SinkError> {
         let instant_ms = batch.to.instant_ms;
-        let purge_before = (instant_ms >= self.next_purge_ms)
-            .then_some(TimeMs(instant_ms.saturating_sub(self.config.history_keep_ms)));
-        let mut purged = 0;
+        let purges = instant_ms >= self.next_purge_ms;
+        let (before, config) = (self.removed.clone(), self.config.clone());
+        let (mut removed, mut is_more) = (before.clone(), false);
         let written = self.transact_around_poison(batch.identity(), batch.to, |waiting, writer| {
-            batch.for_each_chunk(|changes| waiting.until(writer.write(&net_effect(changes))))?;
-            if let Some(before) = purge_before {
-                purged = waiting.until(purge(writer.connection(), before))?;
+            batch.for_each_chunk(|changes| {
+                let mut work = net_effect(changes);
+                work.tables.iter_mut().for_each(|table| before.keep_out(table));
+                waiting.until(writer.write(&work))
+            })?;
+            if purges {
+                removed.clone_from(&before);
+                let is_of_rows = removed.purge(writer.connection(), &config, TimeMs(instant_ms));
+                is_more = waiting.until(is_of_rows)?;
+                let replaced_before = TimeMs(instant_ms.saturating_sub(config.history_keep_ms));
+                let purged = waiting.until(purge_history(writer.connection(), replaced_before))?;
+                is_more |= purged == PURGE_ROWS.unsigned_abs();
             }
             Ok(())
         })?;
-        if purge_before.is_some() && purged < PURGE_ROWS.unsigned_abs() {
+        self.removed = removed;
+        if purges && !is_more {
             self.next_purge_ms = instant_ms.saturating_add(PURGE_EVERY_MS);
         }
         Ok(written)
@@ -207,12 +222,15 @@ impl LiveSink for PostgresSink {
     fn resync(&mut self, identity: &str, rows: &RowsSnapshot) -> Result<Written, SinkError> {
         let (tick, instant_ms) = rows.last_tick().unwrap_or_default();
         let as_of = AsOf { tick, instant_ms };
-        self.transact_around_poison(identity, as_of, |waiting, writer| resync::run(waiting, writer, rows))
+        let removed = self.removed.clone();
+        self.transact_around_poison(identity, as_of, |waiting, writer| {
+            resync::run(waiting, writer, rows, &removed)
+        })
     }
 }
 
 /// Removes history that is old enough.
-async fn purge(connection: &mut PgConnection, before: TimeMs) -> sqlx::Result<u64> {
+async fn purge_history(connection: &mut PgConnection, before: TimeMs) -> sqlx::Result<u64> {
     let sql = "DELETE FROM watchtower.history WHERE id IN \
                (SELECT id FROM watchtower.history WHERE replaced_at < $1 ORDER BY replaced_at LIMIT $2)";
     let query = sqlx::query(sql).bind(PgTime(before)).bind(PURGE_ROWS);

@@ -6,5 +6,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod postgres;
+mod retention;
 mod rows;
 mod server;

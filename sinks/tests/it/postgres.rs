@@ -20,7 +20,7 @@ use crate::server::{Database, Session};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn config(url: &str) -> PostgresConfig {
+pub fn config(url: &str) -> PostgresConfig {
     PostgresConfig::from_url(url).unwrap()
 }
 
@@ -29,7 +29,7 @@ fn sink(database: &Database) -> PostgresSink {
 }
 
 /// Applies what there is, in batches of these limits.
-fn apply_all(sink: &mut PostgresSink, fleet: &Fleet, limits: BatchLimits) -> Result<Written, SinkError> {
+pub fn apply_all(sink: &mut PostgresSink, fleet: &Fleet, limits: BatchLimits) -> Result<Written, SinkError> {
     let mut tick = sink.position()?.as_of.tick;
     let mut written = Written::default();
     while let Some(batch) = Batch::after(&fleet.changelog, tick, limits)? {
@@ -39,7 +39,7 @@ fn apply_all(sink: &mut PostgresSink, fleet: &Fleet, limits: BatchLimits) -> Res
     Ok(written)
 }
 
-fn limits(changes: usize) -> BatchLimits {
+pub fn limits(changes: usize) -> BatchLimits {
     BatchLimits { changes, bytes: 1 << 20 }
 }
 
@@ -56,7 +56,7 @@ fn assert_is(database: &Database, fleet: &Fleet) {
 }
 
 /// All rows as the contract's JSON, built by the server: independent of how the sink reads rows.
-fn json_lines(session: &mut Session) -> Vec<String> {
+pub fn json_lines(session: &mut Session) -> Vec<String> {
     let time = |name: &str| {
         format!(
             "coalesce('\"' || replace(to_char({name} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), \
@@ -100,7 +100,7 @@ fn json_lines(session: &mut Session) -> Vec<String> {
     sorted_by_text(all)
 }
 
-fn sorted_by_text(mut lines: Vec<String>) -> Vec<String> {
+pub fn sorted_by_text(mut lines: Vec<String>) -> Vec<String> {
     lines.sort();
     lines
 }

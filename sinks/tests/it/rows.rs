@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use journal::{ChangeBytes, Changelog, Options, Store};
 use model::{
     AlertId, AlertRow, AutoPlaces, Cause, CrossingRow, EndReason, EtaRow, KpiMetric, KpiRow, KpiSlice,
-    KpiSliceKind, KpiSpan, PresenceRow, RejectReason, RejectRow, Row, Severity, Table, TimeMs, TripRow,
-    VisitRow,
+    KpiSliceKind, KpiSpan, PresenceRow, RejectReason, RejectRow, Row, Severity, Table, TimeMs, TripPhase,
+    TripRow, VisitRow,
 };
 
 /// The instant of a tick.
@@ -45,6 +45,8 @@ pub struct Fleet {
     pub chance: Chance,
     pub rows: Rows,
     pub tick: u64,
+    /// How far the instants of ticks are ahead of [`instant_ms`].
+    pub ahead_ms: i64,
     _folder: tempfile::TempDir,
 }
 
@@ -53,7 +55,15 @@ impl Fleet {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Options { changes_keep_ms: 0, ..Options::default() }).unwrap();
         let changelog = store.changelog();
-        Fleet { _store: store, changelog, chance: Chance(seed), rows: Rows::new(), tick: 0, _folder: folder }
+        Fleet {
+            _store: store,
+            changelog,
+            chance: Chance(seed),
+            rows: Rows::new(),
+            tick: 0,
+            ahead_ms: 0,
+            _folder: folder,
+        }
     }
 
     /// A tick of up to so many changed keys.
@@ -85,7 +95,7 @@ impl Fleet {
     /// A tick of these changes.
     pub fn append(&mut self, changes: &[ChangeBytes]) {
         self.tick += 1;
-        self.changelog.append(self.tick, instant_ms(self.tick), changes).unwrap();
+        self.changelog.append(self.tick, instant_ms(self.tick) + self.ahead_ms, changes).unwrap();
     }
 
     /// Adds a row in a tick of its own.
@@ -156,7 +166,9 @@ fn random_row(chance: &mut Chance) -> Row {
             at: chance.time(),
         }),
         Table::Trips => Row::Trip(TripRow {
+            phase: TripPhase::ALL[chance.below(7) as usize],
             pickup_arrival: chance.maybe(Chance::time),
+            offload: chance.maybe(Chance::time),
             tat_s: chance.maybe(|chance| chance.below(9000).cast_signed()),
             distance_m: chance.maybe(|chance| chance.below(9000).cast_signed()),
             departure_unobserved: chance.below(2) == 0,

@@ -172,6 +172,13 @@ pub struct VerifyArgs {
     /// Threads of the graph.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
+    /// Hold presences against what PostGIS says of the same positions and fences, instead; in the database of
+    /// sources.postgis.url or sinks.postgres.url, of which nothing is touched.
+    #[arg(long)]
+    pub postgis: bool,
+    /// Which share of the positions, from 0 to 1 [default: all].
+    #[arg(long, value_name = "P", requires = "postgis", value_parser = share)]
+    pub sample: Option<f64>,
     // The sinks that it names are compared too; a service that has the folder open compares its own.
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -193,6 +200,8 @@ pub enum MigrateCommand {
     },
     /// List the migrations, and whether the database has them.
     Status(ConfigArgs),
+    /// Print what makes the table of fences that `sources.postgis` reads, for whoever may make it.
+    Fences(ConfigArgs),
 }
 
 /// `explain`
@@ -387,6 +396,11 @@ pub enum ConfigCommand {
 /// Reads the configuration; what is wrong with it is wrong usage.
 pub fn load_config(file: Option<&Path>, sets: &[String]) -> anyhow::Result<Config> {
     Config::load(file, std::env::vars(), sets).map_err(|error| Usage(error.to_string()).into())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "it must be a number from 0 to 1".to_owned())
 }
 
 fn time(text: &str) -> Result<TimeMs, String> {

@@ -48,6 +48,12 @@ pub enum Request {
         #[serde(skip)]
         targets: Box<Targets>,
     },
+    /// Presences held against PostGIS.
+    Referee {
+        share: f64,
+        #[serde(skip)]
+        targets: Box<Targets>,
+    },
     ExplainVisit {
         id: u64,
         json: bool,

@@ -13,7 +13,10 @@ mod load;
 mod logging;
 #[cfg(feature = "postgres")]
 mod migrate;
+mod postgis_input;
 mod progress;
+#[cfg(feature = "postgres")]
+mod referee;
 mod replay;
 mod run;
 mod snapshots;
@@ -111,7 +114,12 @@ fn dispatch(args: Args) -> anyhow::Result<Outcome> {
             let workers = options.workers.map_or(1, usize::from);
             let config = args::load_config(options.config.config.as_deref(), &options.config.set)?;
             let targets = Box::new(targets::Targets::new(&config)?);
-            folder::ask(&options.data, &Request::Verify { workers, targets })
+            let request = if options.postgis {
+                Request::Referee { share: options.sample.unwrap_or(1.0), targets }
+            } else {
+                Request::Verify { workers, targets }
+            };
+            folder::ask(&options.data, &request)
         }
         Command::Explain(ExplainCommand::Visit { id, data, json }) => {
             folder::ask(&data, &Request::ExplainVisit { id: id.0, json })

@@ -3,45 +3,56 @@
 use std::fmt::Write as _;
 
 use anyhow::Context;
+use pipeline::config::Config;
 use sinks::postgres::{PostgresConfig, schema};
 
 use crate::args::{MigrateCommand, load_config};
 use crate::targets::Targets;
-use crate::{Outcome, Usage, print};
+use crate::{Outcome, Usage, postgis_input, print};
 
 pub fn run(command: &MigrateCommand) -> anyhow::Result<Outcome> {
-    let (MigrateCommand::Up(at) | MigrateCommand::Down { config: at, .. } | MigrateCommand::Status(at)) =
-        command;
+    let (MigrateCommand::Up(at)
+    | MigrateCommand::Down { config: at, .. }
+    | MigrateCommand::Status(at)
+    | MigrateCommand::Fences(at)) = command;
     let config = load_config(at.config.as_deref(), &at.set)?;
-    let Some(database) = Targets::new(&config)?.postgres else {
-        let why = "no database is configured: set sinks.postgres.url, for example --set sinks.postgres.url=postgres://user@localhost/watchtower";
-        return Err(Usage(why.to_owned()).into());
-    };
-    let context = || format!("the database {} could not be migrated", database.target());
     match command {
-        MigrateCommand::Up(_) => told("up", &schema::migrate_to(&database, None).with_context(context)?),
-        MigrateCommand::Down { to, .. } => {
-            let to = match to {
-                Some(to) => *to,
-                None => applied(&database).with_context(context)?.saturating_sub(1),
-            };
-            let applied = applied(&database).with_context(context)?;
-            if to > applied {
-                return Err(
-                    Usage(format!("the database is at migration {applied}, which is below {to}")).into()
-                );
-            }
-            told("down", &schema::migrate_to(&database, Some(to)).with_context(context)?)
+        MigrateCommand::Up(_) => {
+            let database = database(&config)?;
+            told("up", &schema::migrate_to(&database, None).with_context(|| failed(&database))?)
         }
+        MigrateCommand::Down { to, .. } => down(&database(&config)?, *to),
         MigrateCommand::Status(_) => {
+            let database = database(&config)?;
             let mut text = String::new();
-            for migration in schema::status(&database).with_context(context)? {
+            for migration in schema::status(&database).with_context(|| failed(&database))? {
                 let state = if migration.is_applied { "applied" } else { "missing" };
                 writeln!(text, "{} {state}", migration.name)?;
             }
             print(&text)
         }
+        MigrateCommand::Fences(_) => print(&postgis_input::schema(&config)?),
     }
+}
+
+fn database(config: &Config) -> anyhow::Result<PostgresConfig> {
+    Targets::new(config)?.postgres.ok_or_else(|| {
+        let why = "no database is configured: set sinks.postgres.url, for example --set sinks.postgres.url=postgres://user@localhost/watchtower";
+        Usage(why.to_owned()).into()
+    })
+}
+
+fn failed(database: &PostgresConfig) -> String {
+    format!("the database {} could not be migrated", database.target())
+}
+
+fn down(database: &PostgresConfig, to: Option<u32>) -> anyhow::Result<Outcome> {
+    let applied = applied(database).with_context(|| failed(database))?;
+    let to = to.unwrap_or(applied.saturating_sub(1));
+    if to > applied {
+        return Err(Usage(format!("the database is at migration {applied}, which is below {to}")).into());
+    }
+    told("down", &schema::migrate_to(database, Some(to)).with_context(|| failed(database))?)
 }
 
 fn applied(database: &PostgresConfig) -> anyhow::Result<u32> {

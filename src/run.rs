@@ -19,7 +19,7 @@ use crate::args::{RunArgs, load_config};
 use crate::snapshots::{Follower, Keeper};
 use crate::targets::{self, Targets};
 use crate::work::Running;
-use crate::{Outcome, Usage, archive, control, explain, journal_of, kafka_input, logging, progress};
+use crate::{Outcome, Usage, archive, control, explain, journal_of, kafka_input, logging, postgis_input, progress};
 
 const MINUTE_MS: i64 = 60_000;
 const MIB: usize = 1 << 20;
@@ -65,6 +65,7 @@ fn judged(args: &RunArgs, config: &Config) -> anyhow::Result<(SocketAddr, ApiCon
     let address = listen_address(args, config)?;
     journal_of::options(config, args.accept_clock)?;
     kafka_input::check(config)?;
+    postgis_input::check(config)?;
     Ok((address, api_config(config, address)?))
 }
 
@@ -108,6 +109,7 @@ async fn serve(
             );
         })
         .ok();
+    let postgis_input = postgis_input::start(config, &store, ready.clone(), stop.clone())?;
     let api = Api {
         log: Arc::new(store.log()),
         changelog: store.changelog(),
@@ -115,6 +117,7 @@ async fn serve(
         views,
         explain: Some(explain::over_http(&store)),
         sinks: sinks.iter().map(|sink| sink.status()).collect(),
+        postgis: postgis_input.as_ref().map(|input| Arc::clone(&input.status)),
         config: api_config,
     };
     let kafka_input = kafka_input::start(config, &store, ready.clone(), stop.clone())?;
@@ -135,6 +138,10 @@ async fn serve(
         // What it waits for is settled by the stop.
         let ended = tokio::task::spawn_blocking(move || input.join()).await?;
         ended.map_err(|_| anyhow::anyhow!("the reader of Kafka's topics panicked; the log says why"))?;
+    }
+    if let Some(input) = postgis_input {
+        let ended = tokio::task::spawn_blocking(move || input.thread.join()).await?;
+        ended.map_err(|_| anyhow::anyhow!("the reader of PostGIS's fences panicked; the log says why"))?;
     }
     let ended = tokio::task::spawn_blocking(move || engine.join()).await?;
     tokio::task::spawn_blocking(move || targets::stop(sinks)).await?;

@@ -1,13 +1,15 @@
 //! The sinks that are configured: started with the service, compared by `verify`, migrated by `migrate`.
 
 use std::io::Write;
+#[cfg(feature = "postgres")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use journal::{Log, Store};
 use pipeline::config::{Config, Secret};
 use sinks::live::{BatchLimits, LiveSink, LiveSource, RunningSink};
 #[cfg(feature = "postgres")]
-use sinks::postgres::{PostgresConfig, PostgresSink};
+use sinks::postgres::{JournalSink, PostgresConfig, PostgresSink};
 
 use crate::Usage;
 
@@ -21,6 +23,12 @@ const POSTGRES_URL: &str = "sinks.postgres.url";
 pub struct Targets {
     #[cfg(feature = "postgres")]
     pub postgres: Option<PostgresConfig>,
+    /// Whether what the journal says besides is kept there, too.
+    #[cfg(feature = "postgres")]
+    has_journal: bool,
+    /// A database with PostGIS that `verify --postgis` may ask.
+    #[cfg(feature = "postgres")]
+    pub referee: Option<PostgresConfig>,
 }
 
 impl Targets {
@@ -32,36 +40,55 @@ impl Targets {
             let why = format!("sinks.postgres.history_keep_days must be 0 to 100000, and is {keep_days}");
             return Err(Usage(why).into());
         }
-        let Some(url) = &postgres.url else { return Ok(Targets::default()) };
-        let url = url.read().map_err(|error| Usage(format!("{POSTGRES_URL}: {error}")))?;
-        if postgres.url.as_ref().is_some_and(Secret::is_literal) && has_password(&url) {
-            tracing::warn!(
-                "{POSTGRES_URL} stands in the configuration with a password; env: or file: is safer"
-            );
+        if let Some(url) = &postgres.url {
+            warn_of_literal(POSTGRES_URL, url, &url_of_database(POSTGRES_URL, url)?);
         }
-        let url = String::from_utf8(url).map_err(|_| Usage(format!("{POSTGRES_URL} is not text")))?;
-        Targets::of_postgres(&url, keep_days)
+        Targets::of_postgres(config)
     }
 
     #[cfg(feature = "postgres")]
-    fn of_postgres(url: &str, keep_days: f64) -> anyhow::Result<Targets> {
-        let config = PostgresConfig::from_url(url);
-        let config = config.map_err(|error| Usage(format!("{POSTGRES_URL}: {error:#}")))?;
-        Ok(Targets { postgres: Some(config.keeping_history_for_days(keep_days)) })
+    fn of_postgres(config: &Config) -> anyhow::Result<Targets> {
+        let database = |setting: &str, url: &Option<Secret>| {
+            let Some(url) = url else { return Ok(None) };
+            let database = PostgresConfig::from_url(&url_of_database(setting, url)?);
+            let refused = |error| anyhow::Error::from(Usage(format!("{setting}: {error:#}")));
+            database.map(Some).map_err(refused)
+        };
+        let of = &config.sinks.postgres;
+        let postgres = database(POSTGRES_URL, &of.url)?;
+        let gis = database("sources.postgis.url", &config.sources.postgis.url)?;
+        Ok(Targets {
+            postgres: postgres.clone().map(|database| {
+                let database = database.keeping_history_for_days(of.history_keep_days);
+                database.keeping_positions_for_days(of.positions_keep_days)
+            }),
+            has_journal: of.journal,
+            referee: gis.or(postgres),
+        })
     }
 
     #[cfg(not(feature = "postgres"))]
-    fn of_postgres(_url: &str, _keep_days: f64) -> anyhow::Result<Targets> {
+    fn of_postgres(config: &Config) -> anyhow::Result<Targets> {
+        if config.sinks.postgres.url.is_none() {
+            return Ok(Targets::default());
+        }
         Err(Usage(format!("{POSTGRES_URL} is set, and this watchtower was built without PostgreSQL")).into())
     }
 
-    fn sinks(&self) -> anyhow::Result<Vec<Box<dyn LiveSink>>> {
+    fn sinks(&self, store: &Store) -> anyhow::Result<Vec<Box<dyn LiveSink>>> {
+        let mut sinks: Vec<Box<dyn LiveSink>> = Vec::new();
         #[cfg(feature = "postgres")]
         if let Some(config) = &self.postgres {
             tracing::info!(target = config.target(), "derived tables are kept in PostgreSQL");
-            return Ok(vec![Box::new(PostgresSink::new(config.clone())?)]);
+            sinks.push(Box::new(PostgresSink::new(config.clone())?));
+            if self.has_journal {
+                let (log, changelog) = (Arc::new(store.log()), store.changelog());
+                sinks.push(Box::new(JournalSink::new(config.clone(), log, changelog, sources::decode)?));
+            }
         }
-        Ok(Vec::new())
+        // Without a sink nobody reads.
+        _ = store;
+        Ok(sinks)
     }
 
     /// Starts a thread for each.
@@ -75,7 +102,7 @@ impl Targets {
             let source = LiveSource { changelog: store.changelog(), instant_of: Box::new(instant_of) };
             sinks::live::spawn(sink, source, BatchLimits::default())
         };
-        self.sinks()?.into_iter().map(start).collect()
+        self.sinks(store)?.into_iter().map(start).collect()
     }
 
     /// Compares what they hold with the changelog's rows, and says how many rows differ.
@@ -103,9 +130,21 @@ impl Targets {
     }
 }
 
-fn has_password(url: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(url);
-    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+/// Reads the URL of a database that a setting names.
+pub fn url_of_database(setting: &str, secret: &Secret) -> anyhow::Result<String> {
+    let url = secret.read().map_err(|error| Usage(format!("{setting}: {error}")))?;
+    Ok(String::from_utf8(url).map_err(|_| Usage(format!("{setting} is not text")))?)
+}
+
+/// Warns of a password in the configuration itself.
+pub fn warn_of_literal(setting: &str, secret: &Secret, url: &str) {
+    if secret.is_literal() && has_password(url) {
+        tracing::warn!("{setting} stands in the configuration with a password; env: or file: is safer");
+    }
+}
+
+fn has_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
     rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
 }
 

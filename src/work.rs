@@ -69,6 +69,13 @@ pub fn answer(
             let targets = service.map_or(&**targets, |service| &service.targets);
             verify(store, *workers, targets, out)
         }
+        #[cfg(feature = "postgres")]
+        Request::Referee { share, targets } => {
+            let targets = service.map_or(&**targets, |service| &service.targets);
+            crate::referee::verify(store, targets.referee.as_ref(), *share, out)
+        }
+        #[cfg(not(feature = "postgres"))]
+        Request::Referee { .. } => bail!("this watchtower was built without PostgreSQL"),
         Request::ExplainVisit { id, json } => crate::explain::visit(store, VisitId(*id), *json, out),
         Request::Backfill { .. } => bail!("a backfill is sent with its positions, not asked for alone"),
         Request::ListDeadLetters => list(store, out),

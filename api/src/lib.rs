@@ -40,6 +40,8 @@ pub struct Api {
     pub explain: Option<Explain>,
     /// What the sinks tell of themselves.
     pub sinks: Vec<Arc<sinks::live::Status>>,
+    /// What the table of fences tells of itself, where one is followed.
+    pub postgis: Option<Arc<sources::postgis::Status>>,
     /// Limits, names and secrets.
     pub config: ApiConfig,
 }

@@ -79,6 +79,9 @@ impl Metrics {
         render_state(&mut text, shared, now_ms);
         let sinks: Vec<Report> = shared.api.sinks.iter().map(|status| status.report()).collect();
         render_sinks(&mut text, &sinks);
+        if let Some(status) = &shared.api.postgis {
+            render_postgis(&mut text, status);
+        }
         text.head("watchtower_http_answers_total", "counter", "Answers by class of status.");
         for (class, count) in self.answers.iter().enumerate().skip(1) {
             let labels = format!("class=\"{class}xx\"");
@@ -163,6 +166,27 @@ fn render_sinks(text: &mut Text, sinks: &[Report]) {
     each("watchtower_sink_resyncs_total", "counter", "Comparisons with the rows that stand.", &|report| {
         report.resyncs as f64
     });
+}
+
+fn render_postgis(text: &mut Text, status: &sources::postgis::Status) {
+    let is_up = u8::from(status.is_up.load(Ordering::Relaxed));
+    text.single("watchtower_postgis_up", "gauge", "1 when the table of fences is followed.", is_up);
+    for (name, kind, help, value) in [
+        ("watchtower_postgis_fences", "gauge", "Fences that came from the table.", &status.fences),
+        ("watchtower_postgis_refused_rows", "gauge", "Rows that are no fences.", &status.refused_rows),
+        (
+            "watchtower_postgis_held_deletes",
+            "gauge",
+            "Fences that stay although their rows are gone, since too many went at once.",
+            &status.held_deletes,
+        ),
+        ("watchtower_postgis_upserts_total", "counter", "Fences sent.", &status.upserts),
+        ("watchtower_postgis_deletes_total", "counter", "Fences deleted.", &status.deletes),
+        ("watchtower_postgis_sweeps_total", "counter", "Comparisons of the table.", &status.sweeps),
+        ("watchtower_postgis_failures_total", "counter", "Failures; each is tried again.", &status.failures),
+    ] {
+        text.single(name, kind, help, value.load(Ordering::Relaxed));
+    }
 }
 
 fn render_state(text: &mut Text, shared: &Shared, now_ms: i64) {

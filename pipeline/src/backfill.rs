@@ -10,7 +10,7 @@
 //! All of it is a function of the records: who meets them again, at a start, in a verification or a replay,
 //! comes to the same rows and the same changes.
 
-mod kept;
+pub(crate) mod kept;
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;

@@ -14,8 +14,8 @@
 //! 3. Bad input is a counted refusal with a reason. It never panics, and memory is bounded by a body, a line
 //!    or a GeoJSON feature.
 //!
-//! There is one folder a source (`records`, `loconav`, `kafka`, `settings`, `files`), each with the same files: `mod`
-//! says what it reads and refuses, `check` is the door, `decode` reads the journal. What they share is in
+//! There is one folder a source (`records`, `loconav`, `kafka`, `postgis`, `settings`, `files`), each with the same files:
+//! `mod` says what it reads and refuses, `check` is the door, `decode` reads the journal. What they share is in
 //! `shape` (the records of Watch Tower's own format) and `json`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -26,6 +26,7 @@ pub mod files;
 mod json;
 pub mod kafka;
 pub mod loconav;
+pub mod postgis;
 pub mod records;
 pub mod settings;
 mod shape;
@@ -53,6 +54,8 @@ pub mod code {
     pub const BACKFILL: u8 = 5;
     /// Messages of topics of Kafka.
     pub const KAFKA: u8 = 6;
+    /// Fences of a table in PostGIS.
+    pub const POSTGIS: u8 = 7;
 }
 
 /// The name of a source in answers, logs and metrics.
@@ -65,6 +68,7 @@ pub fn source_name(source: u8) -> &'static str {
         code::FILES => "files",
         code::BACKFILL => "backfill",
         code::KAFKA => "kafka",
+        code::POSTGIS => "postgis",
         _ => "unknown",
     }
 }
@@ -80,6 +84,7 @@ pub fn decode(source: u8, context: &str, payload: &[u8], sink: &mut dyn RecordSi
         code::BACKFILL => records::decode(payload, Backfill::Allowed, sink),
         code::LOCONAV => loconav::decode(context, payload, sink),
         code::KAFKA => kafka::decode(context, payload, sink),
+        code::POSTGIS => postgis::decode(payload, sink),
         unknown => {
             let reason = format!("no decoder for source {unknown}; it was written by a later release");
             sink.record(None, Record::Undecodable { reason });

@@ -1,6 +1,8 @@
 //! What the tests share: the binary's commands, a running service, and its tables as bytes.
 
 mod changes;
+#[cfg(feature = "postgres")]
+mod database;
 mod http;
 mod records;
 
@@ -16,6 +18,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub use changes::{Change, changes_until, sum};
+#[cfg(feature = "postgres")]
+pub use database::Database;
 pub use http::{Answer, Client, Events};
 pub use records::{circle, fence_record, fix, positions_in};
 

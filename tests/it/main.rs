@@ -19,7 +19,13 @@ mod hostile;
 mod kafka;
 mod page;
 mod postgis;
+#[cfg(all(feature = "postgis", feature = "postgres"))]
+mod postgis_input;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
+mod postgres_journal;
+#[cfg(feature = "postgres")]
+mod referee;
 mod service;
 mod trips;

@@ -1,74 +1,17 @@
 //! The service with its tables in PostgreSQL: killed and started, without a server, verified, migrated.
 
 use std::path::Path;
-use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::Output;
 use std::time::Duration;
 
 use crate::common::{
-    Client, LIMIT, Service, circle, export, fence_record, fix, now_ms, replay, succeed, wait_until,
+    Client, Database, LIMIT, Service, circle, export, fence_record, fix, now_ms, replay, succeed, wait_until,
     watchtower,
 };
-use crate::postgis::server;
 
 /// Short stays are visits here, so that there are many.
 const SETTINGS: [&str; 4] = ["--set", "visits.min_dwell_s=10", "--set", "visits.max_absence_s=5"];
 const KILLS: usize = 6;
-
-static DATABASES: AtomicU32 = AtomicU32::new(0);
-
-/// A database of a test's own; dropped with this.
-struct Database {
-    server: String,
-    name: String,
-}
-
-impl Database {
-    fn new() -> Option<Database> {
-        let server = server::find()?;
-        let number = DATABASES.fetch_add(1, Ordering::Relaxed);
-        let name = format!("watchtower_it_{}_{number}", std::process::id());
-        psql(&server, &format!("CREATE DATABASE {name}"));
-        Some(Database { server, name })
-    }
-
-    fn url(&self) -> String {
-        let (head, _) = self.server.rsplit_once('/').expect("a URL with a database");
-        format!("{head}/{}", self.name)
-    }
-
-    /// The setting that names it.
-    fn set(&self) -> String {
-        format!("sinks.postgres.url={}", self.url())
-    }
-
-    fn ask(&self, sql: &str) -> String {
-        psql(&self.url(), sql)
-    }
-}
-
-impl Drop for Database {
-    fn drop(&mut self) {
-        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        _ = Command::new("psql").args(["--no-psqlrc", "--quiet", "--command", &sql, &self.server]).output();
-    }
-}
-
-fn psql(url: &str, sql: &str) -> String {
-    let mut psql = Command::new("psql");
-    psql.args([
-        "--no-psqlrc",
-        "--no-password",
-        "--quiet",
-        "--tuples-only",
-        "--no-align",
-        "--command",
-        sql,
-        url,
-    ]);
-    let said = String::from_utf8(succeed(&mut psql).stdout).expect("psql prints UTF-8");
-    said.trim_end().to_owned()
-}
 
 fn verify(data: &Path, set: Option<&str>) -> Output {
     let mut command = watchtower();
@@ -107,7 +50,7 @@ impl Traffic {
 #[test]
 fn tables_equal_a_replay_of_the_export_over_kills_of_the_service() {
     let Some(database) = Database::new() else { return };
-    let set = database.set();
+    let set = database.sink_setting();
     let folder = tempfile::tempdir().expect("a folder");
     let args = [&SETTINGS[..], &["--set", &set]].concat();
     let mut traffic = Traffic::new();
@@ -185,7 +128,7 @@ fn a_service_works_without_its_database_and_stops_soon() {
 #[test]
 fn the_schema_is_migrated_by_command() {
     let Some(database) = Database::new() else { return };
-    let set = database.set();
+    let set = database.sink_setting();
     let migrate = |args: &[&str]| {
         let output = succeed(watchtower().arg("migrate").args(args).args(["--set", &set]));
         String::from_utf8(output.stdout).expect("text")

@@ -110,6 +110,7 @@ mod tests {
             views,
             explain: None,
             sinks: Vec::new(),
+            postgis: None,
             config: ApiConfig::default(),
         };
         let (_stop, stopping) = watch::channel(false);

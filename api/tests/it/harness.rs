@@ -87,6 +87,7 @@ impl Service {
             views: views.clone(),
             explain: Some(Arc::new(explain)),
             sinks: Vec::new(),
+            postgis: None,
             config,
         };
         let (stop, stopped) = tokio::sync::oneshot::channel();

@@ -12,7 +12,7 @@ use model::{
 use serde::Deserialize;
 
 /// A row of a table, from its JSON.
-pub(super) fn row(table: Table, json: &[u8]) -> Result<Row, StoreError> {
+pub(crate) fn row(table: Table, json: &[u8]) -> Result<Row, StoreError> {
     let row = match table {
         Table::Alerts => parse(json).and_then(alert::Alert::row),
         Table::Crossings => parse(json).and_then(Crossing::row),

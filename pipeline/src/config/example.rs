@@ -64,6 +64,9 @@ naive_timezone = "Asia/Kolkata"
 # url = "env:WATCHTOWER_POSTGRES"
 # How long it is kept there what corrected rows were.
 history_keep_days = 90.0
+# Whether fences, master data and positions are kept there, too; and positions for how many days.
+journal = true
+positions_keep_days = 30
 
 [sources.kafka]
 # Topics to read, at the brokers of [kafka]: each message is records as POST /api/v1/records takes them.
@@ -76,6 +79,18 @@ start = "earliest"
 # written ("rfc3339", or "s" or "ms" since 1970).
 time = "rfc3339"
 # mapping = { vehicle_id = "device.id", event_time = "ts", lon = "pos.lng", lat = "pos.lat", speed_kmh = "speed" }
+
+[sources.postgis]
+# Fences are read from a table of this database, where people edit them (docs/postgis.md): "env:NAME" or "file:PATH"
+# with a URL such as postgres://user:password@localhost:5432/gis (the URL itself works too).
+# url = "env:WATCHTOWER_GIS"
+table = "watchtower_gis.fences"
+# Whether the table and its trigger are made where they are missing.
+create_table = true
+# How often the table is compared, seconds, whether or not a notification tells of changes.
+sweep_s = 60
+# A table that lost all rows, or more than half of more than 10, at once deletes no fences unless this is true.
+allow_mass_delete = false
 
 [journal]
 # "embedded": in the data folder. "kafka": in topics of the brokers below; the folder keeps what is derived.

@@ -13,7 +13,7 @@ use model::{GraphSettings, SettingValue};
 pub use example::EXAMPLE;
 pub use schema::{
     Changes, Config, DeadLetters, Journal, Kafka, KafkaInput, Limits, Listen, Loconav, Log, LogFormat,
-    Postgres, Sinks, Sources, Tracking,
+    PostgisInput, Postgres, Sinks, Sources, Tracking,
 };
 pub use secret::Secret;
 
@@ -300,6 +300,11 @@ mod tests {
         assert_eq!(example.journal, nothing.journal);
         assert_eq!(example.kafka, nothing.kafka);
         assert_eq!(example.sources.kafka, nothing.sources.kafka);
+        let postgis = |config: &Config| {
+            let of = &config.sources.postgis;
+            (of.table.clone(), of.create_table, of.sweep_s, of.allow_mass_delete)
+        };
+        assert_eq!(postgis(&example), postgis(&nothing));
         assert_eq!(example.limits, nothing.limits);
         for (name, _) in GraphSettings::default().values() {
             let key = name.rsplit('.').next().unwrap();

@@ -91,6 +91,37 @@ pub struct Sources {
     pub loconav: Loconav,
     /// Topics of Kafka.
     pub kafka: KafkaInput,
+    /// Fences of a table in PostGIS.
+    pub postgis: PostgisInput,
+}
+
+/// `sources.postgis.*`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PostgisInput {
+    /// The database; without it no table is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Secret>,
+    /// The table, as `schema.table`.
+    pub table: String,
+    /// Whether the table and its trigger are made where they are missing.
+    pub create_table: bool,
+    /// How often the table is compared where nobody tells of changes, seconds.
+    pub sweep_s: u64,
+    /// Whether fences are deleted although most rows of the table went at once.
+    pub allow_mass_delete: bool,
+}
+
+impl Default for PostgisInput {
+    fn default() -> Self {
+        PostgisInput {
+            url: None,
+            table: "watchtower_gis.fences".to_owned(),
+            create_table: true,
+            sweep_s: 60,
+            allow_mass_delete: false,
+        }
+    }
 }
 
 /// `sources.kafka.*`
@@ -156,11 +187,15 @@ pub struct Postgres {
     pub url: Option<Secret>,
     /// How long it is kept what corrected rows were, days.
     pub history_keep_days: f64,
+    /// Whether fences, master data and positions are kept there, too.
+    pub journal: bool,
+    /// How long positions are kept, whole days.
+    pub positions_keep_days: u32,
 }
 
 impl Default for Postgres {
     fn default() -> Self {
-        Postgres { url: None, history_keep_days: 90.0 }
+        Postgres { url: None, history_keep_days: 90.0, journal: true, positions_keep_days: 30 }
     }
 }
 

@@ -21,6 +21,8 @@ pub struct PostgresConfig {
     pub(crate) history_keep_ms: i64,
     /// How long rows are kept after what they tell was over; those of tables that are not named, for ever.
     pub(crate) keep_ms: BTreeMap<Table, i64>,
+    /// How long positions are kept, by their event times.
+    pub(crate) positions_keep_ms: i64,
 }
 
 impl std::fmt::Debug for PostgresConfig {
@@ -49,6 +51,7 @@ impl PostgresConfig {
             timeout: Duration::from_secs(120),
             history_keep_ms: 90 * DAY_MS,
             keep_ms: BTreeMap::new(),
+            positions_keep_ms: 30 * DAY_MS,
         }
     }
 
@@ -66,6 +69,13 @@ impl PostgresConfig {
             0 => _ = self.keep_ms.remove(&table),
             _ => _ = self.keep_ms.insert(table, i64::from(days) * DAY_MS),
         }
+        self
+    }
+
+    /// With another time for which positions are kept.
+    #[must_use]
+    pub fn keeping_positions_for_days(mut self, days: u32) -> PostgresConfig {
+        self.positions_keep_ms = i64::from(days) * DAY_MS;
         self
     }
 

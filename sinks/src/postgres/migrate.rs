@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0001_derived_tables"),
     migration!("0002_metrics"),
     migration!("0003_roles"),
+    migration!("0004_journal"),
     migration!("0005_retention"),
 ];
 

@@ -16,7 +16,9 @@ mod cells;
 mod changes;
 mod compare;
 mod config;
+mod journal;
 mod migrate;
+pub mod referee;
 mod resync;
 mod retention;
 mod sink;
@@ -28,6 +30,7 @@ mod writer;
 
 pub use compare::{Comparison, RowDifference, compare};
 pub use config::PostgresConfig;
+pub use journal::{Decode, JournalSink};
 pub use migrate::{MigrationStatus, NewerSchema, newest_version};
 pub use sink::PostgresSink;
 pub use types::PgTime;

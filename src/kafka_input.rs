@@ -5,14 +5,15 @@
 //! ```
 //!
 //! How far each partition was read is what the journal has of it: after a start its entries are looked through,
-//! from the last note on. So a message is in the journal once, whenever the service ends. What a message's bad
-//! records left as dead letters may be there twice.
+//! from the last note on; where nothing of a partition was read, the note says where it was begun. So a message is in
+//! the journal once, whenever the service ends. What a message's bad records left as dead letters may be there twice.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use journal::Store;
 use pipeline::config::Config;
-use sources::kafka::{Mapping, TimeFormat};
+use sources::kafka::{InputStatus, Mapping, TimeFormat};
 use tokio::sync::watch;
 
 use crate::Usage;
@@ -31,7 +32,13 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
     mapping(config).map(drop)
 }
 
-fn mapping(config: &Config) -> anyhow::Result<Option<Mapping>> {
+/// What the input will tell of itself, if there is something to be read.
+pub fn status(config: &Config) -> Option<Arc<InputStatus>> {
+    (!config.sources.kafka.topics.is_empty()).then(Arc::default)
+}
+
+/// Where the fields of positions are in messages, if those are of another make.
+pub fn mapping(config: &Config) -> anyhow::Result<Option<Mapping>> {
     let of = &config.sources.kafka;
     let time = TimeFormat::from_name(&of.time).ok_or_else(|| {
         Usage(format!("sources.kafka.time is \"rfc3339\", \"s\" or \"ms\", and is {:?}", of.time))
@@ -49,16 +56,15 @@ pub fn start(
     store: &Store,
     ready: watch::Receiver<bool>,
     stop: watch::Receiver<bool>,
+    status: Option<Arc<InputStatus>>,
 ) -> anyhow::Result<Option<JoinHandle<()>>> {
-    if config.sources.kafka.topics.is_empty() {
-        return Ok(None);
-    }
-    reader::start(config, mapping(config)?, store.clone(), ready, stop).map(Some)
+    let Some(status) = status else { return Ok(None) };
+    reader::start(config, mapping(config)?, store.clone(), ready, stop, status).map(Some)
 }
 
 #[cfg(not(feature = "kafka"))]
 mod reader {
-    use super::{Config, JoinHandle, Mapping, Store, watch};
+    use super::{Arc, Config, InputStatus, JoinHandle, Mapping, Store, watch};
 
     pub fn start(
         config: &Config,
@@ -66,6 +72,7 @@ mod reader {
         _: Store,
         _: watch::Receiver<bool>,
         _: watch::Receiver<bool>,
+        _: Arc<InputStatus>,
     ) -> anyhow::Result<JoinHandle<()>> {
         super::check(config)?;
         Ok(std::thread::spawn(|| ()))

@@ -19,7 +19,9 @@ use crate::args::{RunArgs, load_config};
 use crate::snapshots::{Follower, Keeper};
 use crate::targets::{self, Targets};
 use crate::work::Running;
-use crate::{Outcome, Usage, archive, control, explain, journal_of, kafka_input, logging, postgis_input, progress};
+use crate::{
+    Outcome, Usage, archive, control, explain, journal_of, kafka_input, logging, postgis_input, progress,
+};
 
 const MINUTE_MS: i64 = 60_000;
 const MIB: usize = 1 << 20;
@@ -110,6 +112,7 @@ async fn serve(
         })
         .ok();
     let postgis_input = postgis_input::start(config, &store, ready.clone(), stop.clone())?;
+    let kafka_status = kafka_input::status(config);
     let api = Api {
         log: Arc::new(store.log()),
         changelog: store.changelog(),
@@ -118,9 +121,10 @@ async fn serve(
         explain: Some(explain::over_http(&store)),
         sinks: sinks.iter().map(|sink| sink.status()).collect(),
         postgis: postgis_input.as_ref().map(|input| Arc::clone(&input.status)),
+        kafka_input: kafka_status.clone(),
         config: api_config,
     };
-    let kafka_input = kafka_input::start(config, &store, ready.clone(), stop.clone())?;
+    let kafka_input = kafka_input::start(config, &store, ready.clone(), stop.clone(), kafka_status)?;
     // Whoever reads that the service is there may ask it to stop at once.
     let signals = tokio::spawn(stop_on_signal(stop_signals()?, stop_tx.clone()));
     eprintln!("watchtower is at http://{address}/ with its data in {}", data.display());
@@ -381,6 +385,7 @@ fn api_config(config: &Config, address: SocketAddr) -> anyhow::Result<ApiConfig>
         zone: config.graph_settings()?.zone,
         tracking_secret,
         tracking_base_url: config.tracking.base_url.clone(),
+        kafka_mapping: kafka_input::mapping(config)?,
         ..ApiConfig::default()
     })
 }

@@ -42,6 +42,8 @@ pub struct ApiConfig {
     pub max_bytes_in_work: usize,
     /// How LocoNav's bodies are read.
     pub loconav: sources::loconav::Config,
+    /// Where the fields of positions are in messages of Kafka that are of another make: their dead letters are too.
+    pub kafka_mapping: Option<sources::kafka::Mapping>,
     /// With it, bodies sent to the webhooks and to `/api/v1/records` must be signed.
     pub hmac_secret: Option<Vec<u8>>,
     /// Whether, with a secret, edits of fences and trips, marks of alerts, the making of tracking links, and work on
@@ -82,6 +84,7 @@ impl Default for ApiConfig {
             max_inflated_bytes: 64 << 20,
             max_bytes_in_work: 512 << 20,
             loconav: sources::loconav::Config::default(),
+            kafka_mapping: None,
             hmac_secret: None,
             sign_all_writes: None,
             allowed_hosts: Vec::new(),

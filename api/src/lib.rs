@@ -42,6 +42,8 @@ pub struct Api {
     pub sinks: Vec<Arc<sinks::live::Status>>,
     /// What the table of fences tells of itself, where one is followed.
     pub postgis: Option<Arc<sources::postgis::Status>>,
+    /// What the reader of Kafka's topics tells of itself, where there is one.
+    pub kafka_input: Option<Arc<sources::kafka::InputStatus>>,
     /// Limits, names and secrets.
     pub config: ApiConfig,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use model::Table;
 use sinks::live::{Report, SinkState};
+use sources::kafka::InputStatus;
 
 use crate::http::Shared;
 
@@ -81,6 +82,9 @@ impl Metrics {
         render_sinks(&mut text, &sinks);
         if let Some(status) = &shared.api.postgis {
             render_postgis(&mut text, status);
+        }
+        if let Some(input) = &shared.api.kafka_input {
+            render_kafka_input(&mut text, input);
         }
         text.head("watchtower_http_answers_total", "counter", "Answers by class of status.");
         for (class, count) in self.answers.iter().enumerate().skip(1) {
@@ -187,6 +191,20 @@ fn render_postgis(text: &mut Text, status: &sources::postgis::Status) {
     ] {
         text.single(name, kind, help, value.load(Ordering::Relaxed));
     }
+}
+
+fn render_kafka_input(text: &mut Text, input: &InputStatus) {
+    let up = u8::from(input.is_up());
+    text.single(
+        "watchtower_kafka_input_up",
+        "gauge",
+        "1 when the brokers of the topics that are read answer.",
+        up,
+    );
+    let name = "watchtower_kafka_input_messages_total";
+    text.single(name, "counter", "Messages of Kafka that were read.", input.messages());
+    let name = "watchtower_kafka_input_lag";
+    text.single(name, "gauge", "Offsets of Kafka's topics that are not read yet.", input.lag());
 }
 
 fn render_state(text: &mut Text, shared: &Shared, now_ms: i64) {

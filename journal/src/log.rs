@@ -96,6 +96,11 @@ pub trait Log: Send + Sync {
     /// Why nothing is taken any more, if a commit has failed or nobody follows the ticks.
     fn failure(&self) -> Option<String>;
 
+    /// Why nothing is taken for now, if what the journal is kept on is away.
+    fn unavailable(&self) -> Option<String> {
+        None
+    }
+
     /// Whether a stop was asked for, before the start too.
     fn is_stopped(&self) -> bool;
 

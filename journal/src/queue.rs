@@ -194,6 +194,12 @@ impl Queue {
         self.state().last_tick = Some(record);
     }
 
+    /// Why appends are refused for now.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn unavailable(&self) -> Option<String> {
+        self.state().unavailable.clone()
+    }
+
     /// Refuses appends until commits succeed again (`None`).
     #[cfg(feature = "kafka")]
     pub(crate) fn set_unavailable(&self, why: Option<String>) {

@@ -267,6 +267,10 @@ impl Log for StoreLog {
         self.as_log().failure()
     }
 
+    fn unavailable(&self) -> Option<String> {
+        self.as_log().unavailable()
+    }
+
     fn is_stopped(&self) -> bool {
         self.as_log().is_stopped()
     }

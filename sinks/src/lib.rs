@@ -6,6 +6,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod files;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod live;
 #[cfg(feature = "postgres")]
 pub mod postgres;

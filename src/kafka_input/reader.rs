@@ -1,6 +1,7 @@
 //! The thread that reads.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use journal::{AppendError, Log, NewDeadLetter, Store, Ticket};
 use pipeline::config::Config;
 use serde::{Deserialize, Serialize};
 use sources::code;
-use sources::kafka::{Consumer, ConsumerOptions, Mapping, Message, Place};
+use sources::kafka::{Consumer, ConsumerOptions, InputStatus, Mapping, Message, Place};
 use tokio::sync::watch;
 
 use crate::journal_of;
@@ -23,6 +24,8 @@ const FULL_PAUSE: Duration = Duration::from_millis(20);
 const UNAVAILABLE_PAUSE: Duration = Duration::from_millis(500);
 /// How often brokers are asked again that could not be read.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// How often it is counted how far behind it is.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// How often it is noted how far topics were read.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 
@@ -35,6 +38,7 @@ pub fn start(
     store: Store,
     mut ready: watch::Receiver<bool>,
     stop: watch::Receiver<bool>,
+    status: Arc<InputStatus>,
 ) -> anyhow::Result<JoinHandle<()>> {
     let of = &config.sources.kafka;
     let options = ConsumerOptions {
@@ -51,7 +55,7 @@ pub fn start(
             }
             std::thread::sleep(FULL_PAUSE);
         }
-        if let Err(error) = read(&options, mapping, store, &stop) {
+        if let Err(error) = read(&options, mapping, store, &stop, &status) {
             tracing::error!(error = %format!("{error:#}"), "topics of Kafka are read no more; restart");
         }
     };
@@ -63,7 +67,9 @@ fn read(
     mapping: Option<Mapping>,
     store: Store,
     stop: &watch::Receiver<bool>,
+    status: &InputStatus,
 ) -> anyhow::Result<()> {
+    let mut counted: Option<Instant> = None;
     let noted = Noted::of_journal(&store)?;
     let mut consumer = Consumer::new(options.clone(), noted.next())?;
     let mut reader = Reader {
@@ -77,9 +83,18 @@ fn read(
     let mut is_told = false;
     while !*stop.borrow() {
         let patience = if reader.waiting.is_empty() { PATIENCE } else { Duration::ZERO };
-        match consumer.next(patience) {
+        let next = consumer.next(patience);
+        reader.note_begun(&mut consumer)?;
+        if counted.is_none_or(|counted| counted.elapsed() >= COUNT_EVERY) {
+            counted = Some(Instant::now());
+            let lag = consumer.lag();
+            status.set_up(lag.is_ok());
+            lag.into_iter().for_each(|lag| status.set_lag(lag));
+        }
+        match next {
             Ok(Some(message)) => {
                 is_told = false;
+                status.count_message();
                 if !reader.take(&message, stop)? {
                     return Ok(());
                 }
@@ -90,6 +105,7 @@ fn read(
                 }
             }
             Err(error) => {
+                status.set_up(false);
                 if !std::mem::replace(&mut is_told, true) {
                     tracing::warn!(%error, "it is tried again");
                 }
@@ -149,7 +165,7 @@ struct Reader {
     mapping: Option<Mapping>,
     /// Messages that wait for their commit, in order.
     waiting: VecDeque<(Place, Ticket)>,
-    /// What is durable.
+    /// What is durable, and where partitions were begun.
     next: Next,
     /// The tick of the last one that is.
     tick: u64,
@@ -228,6 +244,19 @@ impl Reader {
             }
         }
         Ok(true)
+    }
+
+    /// Where a partition was begun is noted before anything of it is read: one that stays silent is not to begin with
+    /// what comes after the next start.
+    fn note_begun(&mut self, consumer: &mut Consumer) -> anyhow::Result<()> {
+        let begun = consumer.take_begun();
+        if begun.is_empty() {
+            return Ok(());
+        }
+        for Place { topic, partition, offset } in begun {
+            self.next.entry((topic, partition)).or_insert(offset);
+        }
+        self.note(consumer)
     }
 
     fn note_if_due(&mut self, consumer: &Consumer) -> anyhow::Result<()> {

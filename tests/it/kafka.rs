@@ -1,4 +1,4 @@
-//! The service with Kafka: as its journal, and as an input.
+//! The service with Kafka: as its journal, as an input, and as a sink.
 //!
 //! Tests find a broker through `WATCHTOWER_KAFKA_BROKERS`; the one that kills a broker starts its own, from what is
 //! in `WATCHTOWER_KAFKA_HOME`.
@@ -6,12 +6,19 @@
 mod broker;
 mod input;
 mod journal;
+mod sink;
 
-use rdkafka::ClientConfig;
+use std::collections::{BTreeMap, BTreeSet};
+
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use crate::common::skip;
+use crate::common::{LIMIT, skip};
 
 /// Brokers, and a name for topics that no other test has. They are deleted at the end.
 struct Topics {
@@ -56,6 +63,48 @@ impl Topics {
         block_on(self.admin().create_topics([&new], &AdminOptions::new())).expect("the topic can be made");
         self.names.push(topic.clone());
         topic
+    }
+
+    /// What somebody else writes.
+    fn write(&self, name: &str, key: &str, value: &str) {
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", &self.brokers).create().expect("a producer");
+        let topic = format!("{}.{name}", self.prefix);
+        let record = BaseRecord::<str, str>::to(&topic).key(key).payload(value);
+        producer.send(record).map_err(|(error, _)| error).expect("the message can be queued");
+        producer.flush(LIMIT).expect("the message is delivered");
+    }
+
+    /// The last committed value of each key.
+    fn read_rows(&self, name: &str) -> Vec<String> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers).set("group.id", "test");
+        config.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
+        let consumer: BaseConsumer = config.create().expect("a consumer");
+        let topic = format!("{}.{name}", self.prefix);
+        let metadata = consumer.fetch_metadata(Some(&topic), LIMIT).expect("the topic is there");
+        let partitions = metadata.topics()[0].partitions().iter().map(|partition| partition.id());
+        let mut list = TopicPartitionList::new();
+        let mut open: BTreeSet<i32> = partitions.collect();
+        for partition in &open {
+            list.add_partition_offset(&topic, *partition, Offset::Beginning).expect("a place");
+        }
+        consumer.assign(&list).expect("it can be read");
+        let mut rows = BTreeMap::new();
+        while !open.is_empty() {
+            match consumer.poll(LIMIT).expect("an answer") {
+                Ok(message) => {
+                    let key = message.key().expect("a key").to_vec();
+                    match message.payload() {
+                        Some(row) => rows.insert(key, String::from_utf8(row.to_vec()).expect("JSON")),
+                        None => rows.remove(&key),
+                    };
+                }
+                Err(KafkaError::PartitionEOF(partition)) => _ = open.remove(&partition),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        rows.into_values().collect()
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {

@@ -151,7 +151,7 @@ fn the_table_and_the_fences_agree_however_often_the_service_dies() {
     assert!(fences.contains_key("of-others"), "fences of others stay");
     assert_eq!(database.ask(&format!("SELECT count(*) FROM {TABLE} WHERE watchtower_tick IS NULL")), "0");
 
-    // The same fences again change nothing: the note is lost, and so is what the journal says of it.
+    // Were a fence sent again, it would change nothing.
     let time = now_ms() - 3_600_000;
     let fixes: Vec<String> = (0..10).map(|i| fix("T1", time + i * 60_000, 3.01, 6.5)).collect();
     client.post("/api/v1/records", fixes.join("\n").as_bytes()).expect("an answer");
@@ -188,7 +188,7 @@ fn a_lost_notification_and_a_lost_connection_are_made_up_for() {
     wait_until("the edit is seen", LIMIT, || {
         fences_in(&export(dir.path()))["yard"]["properties"]["radius_m"] == 77
     });
-    // Somebody holds the row: what became of it is written when it is let go of.
+    // What becomes of it is written over the new connection.
     database.ask(&format!("UPDATE {TABLE} SET radius_m = 78 WHERE id = 'yard'"));
     let tick = format!("SELECT watchtower_tick FROM {TABLE}");
     let said = service.said();

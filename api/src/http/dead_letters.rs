@@ -11,6 +11,8 @@ use model::TimeMs;
 use super::ingest::WriteHead;
 use super::openapi::{DeadLetterDoc, DeadLetterPageDoc, ProblemDoc, ReceiptDoc};
 use super::params::{self, Id, ListParams, Params};
+use sources::code;
+
 use super::submit::{Door, EditTurn, Undone, append_checked};
 use super::{Shared, begin_object, ingest, json, list, read_cursor, run_aside, write_text, write_time};
 use crate::problem::Problem;
@@ -154,7 +156,10 @@ async fn send_again(shared: &Arc<Shared>, id: &str, corrected: Bytes) -> Result<
             "a dead letter of source {source} cannot be sent again; delete it"
         )));
     };
-    let body = if corrected.is_empty() { Bytes::from(letter.payload) } else { corrected };
+    let mut body = if corrected.is_empty() { Bytes::from(letter.payload) } else { corrected };
+    if let (code::KAFKA, Some(mapping)) = (letter.source, &shared.api.config.kafka_mapping) {
+        body = sources::kafka::to_records(&body, mapping).map_err(Problem::bad_body)?.into();
+    }
     let receipt = match append_checked(shared, door, &body, EditTurn::NotHeld).await {
         Ok(receipt) => receipt,
         Err(Undone::NotABody(reason)) => return Err(Problem::bad_body(reason)),

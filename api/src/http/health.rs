@@ -32,6 +32,9 @@ pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Result<Response
             "the journal refuses to write; see the log, free disk space or replace the disk, and restart";
         return Err(Problem::unavailable(detail, 30));
     }
+    if let Some(why) = shared.api.log.unavailable() {
+        return Err(Problem::unavailable(format!("the journal can't be written for now: {why}"), 5));
+    }
     let stamp = shared.api.views.stamp();
     if !shared.api.views.is_ready() {
         let last = shared.api.log.last_tick().map_or(0, |(tick, _)| tick);

@@ -48,10 +48,11 @@ impl Door {
         }
     }
 
-    /// The door that a dead letter came through. Lines of files are records.
+    /// The door that a dead letter came through. Lines of files are records, and so are
+    /// messages of Kafka, where they are no objects of another make.
     pub fn of_letter(source: u8, context: &str) -> Option<Door> {
         match (source, context) {
-            (code::RECORDS | code::FILES, _) => Some(Door::Records),
+            (code::RECORDS | code::FILES | code::KAFKA, _) => Some(Door::Records),
             (code::LOCONAV, "location") => Some(Door::Loconav(Endpoint::Location)),
             (code::LOCONAV, "alert") => Some(Door::Loconav(Endpoint::Alert)),
             (code::LOCONAV, _) => Some(Door::Loconav(Endpoint::Any)),
@@ -215,7 +216,7 @@ fn append_problem(shared: &Shared, door: Door, err: AppendError) -> Problem {
     match err {
         AppendError::Full { retry_after_s } => Problem::too_many(err.to_string(), retry_after_s.max(1)),
         AppendError::TooLarge { limit, .. } => Problem::too_large(limit),
-        // It may be back at any moment, and that shows when somebody tries: `/readyz` does not tell.
+        // It may be back at any moment; until then `/readyz` tells.
         AppendError::Unavailable { retry_after_s, .. } => {
             Problem::unavailable(err.to_string(), retry_after_s)
         }

@@ -111,6 +111,7 @@ mod tests {
             explain: None,
             sinks: Vec::new(),
             postgis: None,
+            kafka_input: None,
             config: ApiConfig::default(),
         };
         let (_stop, stopping) = watch::channel(false);

@@ -88,6 +88,7 @@ impl Service {
             explain: Some(Arc::new(explain)),
             sinks: Vec::new(),
             postgis: None,
+            kafka_input: None,
             config,
         };
         let (stop, stopped) = tokio::sync::oneshot::channel();

@@ -23,8 +23,10 @@ use crossbeam_channel::RecvTimeoutError;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer as _};
 
-use super::Journal;
-use super::client::{ANSWER_PATIENCE, Producer};
+use super::{Journal, SETTLE_PATIENCE};
+use kafka_client::ANSWER_PATIENCE;
+
+use super::client::Producer;
 use super::end::{End, end_before, seen_end};
 use super::manifest::{ManifestRecord, NO_TICK, RawRange};
 use crate::format::{TickRecord, encode_entry, number_key};
@@ -51,6 +53,10 @@ pub(crate) struct KafkaCommit {
     session: u64,
     /// `None` after a failure.
     producer: Option<Producer>,
+    /// Where this session's last record is that is known to be committed.
+    written_at: Option<i64>,
+    /// Since when readers see less than that.
+    unsettled_since: Option<Instant>,
 }
 
 /// Why a tick was not committed.
@@ -87,6 +93,8 @@ impl KafkaCommit {
             queue: Arc::clone(queue),
             session: random_u64()?,
             producer: None,
+            written_at: None,
+            unsettled_since: None,
         };
         let mut patience = Patience::of_start(queue);
         let last = match commit.claim(&mut patience) {
@@ -101,10 +109,10 @@ impl KafkaCommit {
     fn claim(&mut self, patience: &mut Patience<'_>) -> Result<Option<End>, Failure> {
         let seen = seen_end(&self.journal.cluster)?;
         if let Some(seen) = &seen {
-            self.journal.check_id(&seen.last)?;
+            self.journal.check_id(seen.journal_id)?;
         }
         let journal_id = match &seen {
-            Some(seen) => seen.last.journal_id,
+            Some(seen) => seen.journal_id,
             None => self.journal.new_id()?,
         };
         let producer = self.new_producer(patience)?;
@@ -117,11 +125,11 @@ impl KafkaCommit {
         };
         let offset = self.transact(&producer, record, &[], patience)?;
         let before = end_before(&self.journal.cluster, offset)?;
-        if before.as_ref().is_some_and(|before| before.last.journal_id != journal_id) {
-            let what = "the journal's records could not be seen yet when it was claimed; start again";
-            return Err(Failure::ForGood(StoreError::Refused(what.to_string())));
-        }
+        // Another one may have begun it meanwhile: what was drawn here is void then.
+        let journal_id = before.as_ref().map_or(journal_id, |before| before.journal_id);
+        self.journal.check_id(journal_id)?;
         self.journal.remember(journal_id)?;
+        self.written_at = Some(offset);
         self.producer = Some(producer);
         Ok(before)
     }
@@ -150,13 +158,14 @@ impl KafkaCommit {
             tick: *tick,
             ranges: Vec::new(),
         };
-        self.transact(producer, record, entries, patience).map(drop)
+        self.written_at = Some(self.transact(producer, record, entries, patience)?);
+        Ok(())
     }
 
     /// Makes a new producer after a failure. `true` when the tick was committed all the same.
     fn resume(&mut self, tick: &TickRecord, patience: &mut Patience<'_>) -> Result<bool, Failure> {
         // Before anything that would fence another writer.
-        self.check_mine(seen_end(&self.journal.cluster)?.as_ref())?;
+        self.check_settled(seen_end(&self.journal.cluster)?.as_ref())?;
         let before = self.claim(patience)?;
         self.check_mine(before.as_ref())?;
         match before.and_then(|before| before.last_tick).unwrap_or(NO_TICK) {
@@ -171,6 +180,18 @@ impl KafkaCommit {
                 Err(Failure::ForGood(StoreError::Refused(what)))
             }
         }
+    }
+
+    /// The same of what is seen, which may be less than what is there: just after a broker came back that was killed,
+    /// the last record that shows may be one of an earlier writer.
+    fn check_settled(&mut self, end: Option<&End>) -> Result<(), Failure> {
+        let is_settled = end.map(|end| end.offset) >= self.written_at;
+        let since = *self.unsettled_since.get_or_insert_with(Instant::now);
+        if !is_settled && since.elapsed() < SETTLE_PATIENCE {
+            return Err(Failure::ForNow("the brokers do not show yet what they have committed".to_string()));
+        }
+        self.unsettled_since = None;
+        self.check_mine(end)
     }
 
     /// Whether no other writer has claimed the journal.
@@ -283,8 +304,8 @@ fn delivered(
     let mut offsets = Vec::new();
     loop {
         let is_last = producer.in_flight_count() == 0;
-        for (index, placed) in producer.context().take_placed() {
-            offsets.push((index, placed?));
+        for placed in producer.context().take_placed() {
+            offsets.push((placed.index, placed.offset?));
         }
         if is_last {
             return Ok(offsets);

@@ -5,12 +5,15 @@
 
 use std::time::Instant;
 
+use rdkafka::Offset;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 
-use super::client::{ANSWER_PATIENCE, Cluster, Quiet, Reader, at, failed_with};
-use super::manifest::ManifestRecord;
+use kafka_client::{ANSWER_PATIENCE, Heard, at, fetch_ends, passes};
+
+use super::client::{Cluster, Reader, failed_with};
+use super::manifest::{JournalId, ManifestRecord};
 use super::topics::cut;
 use crate::StoreError;
 use crate::format::TickRecord;
@@ -22,8 +25,13 @@ const FEW_OFFSETS: i64 = 200;
 
 /// What the manifest ends with.
 pub(crate) struct End {
+    /// Which journal it is: that of its first record. Of two that claimed an empty one at the same moment, the later
+    /// one could not see that.
+    pub journal_id: JournalId,
     /// The last record of any kind.
     pub last: ManifestRecord,
+    /// Where that is.
+    pub offset: i64,
     pub last_tick: Option<TickRecord>,
 }
 
@@ -57,10 +65,13 @@ fn end_of(
                 break;
             }
             last_tick = (!record.is_claim).then_some(record.tick).or(last_tick);
-            last = Some(record);
+            last = Some((at, record));
         }
         if last_tick.is_some() || from == 0 {
-            return Ok(last.map(|last| End { last, last_tick }));
+            let Some((offset, last)) = last else { return Ok(None) };
+            let first = Records::begin(cluster, reader, 0)?.next(false)?;
+            let journal_id = first.map_or(last.journal_id, |(_, first)| first.journal_id);
+            return Ok(Some(End { journal_id, last, offset, last_tick }));
         }
         look *= 4;
     }
@@ -86,8 +97,7 @@ pub(crate) fn place_of(cluster: &Cluster, reader: &Reader, tick: u64) -> Result<
 
 /// Where the records end that a reader sees.
 fn committed_end(cluster: &Cluster, reader: &Reader) -> Result<i64, StoreError> {
-    let marks = reader.fetch_watermarks(&cluster.ticks_topic, 0, ANSWER_PATIENCE);
-    marks.map(|(_, end)| end).map_err(|error| failed_with("find the journal's end", error, reader.context()))
+    Ok(fetch_ends(reader, &cluster.ticks_topic, 0)?.1)
 }
 
 /// Records of the manifest from an offset up to what is committed.
@@ -99,7 +109,7 @@ struct Records<'a> {
 impl<'a> Records<'a> {
     fn begin(cluster: &'a Cluster, reader: &'a Reader, from: i64) -> Result<Records<'a>, StoreError> {
         let topic = cluster.ticks_topic.as_str();
-        let assigned = at(topic, 0, from).and_then(|list| reader.assign(&list));
+        let assigned = at(topic, 0, Offset::Offset(from)).and_then(|list| reader.assign(&list));
         assigned.map_err(|error| failed_with(DOING, error, reader.context()))?;
         Ok(Records { reader, topic })
     }
@@ -146,23 +156,12 @@ pub(super) fn give_up(
     error: KafkaError,
     topic: &str,
     partition: i32,
-    context: &Quiet,
+    context: &Heard,
 ) -> Result<(), StoreError> {
     use RDKafkaErrorCode as Code;
     match error.rdkafka_error_code() {
         Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => Err(cut(topic, partition)),
-        Some(
-            Code::BrokerTransportFailure
-            | Code::AllBrokersDown
-            | Code::Resolve
-            | Code::OperationTimedOut
-            | Code::RequestTimedOut
-            | Code::LeaderNotAvailable
-            | Code::NotLeaderForPartition
-            | Code::CoordinatorLoadInProgress
-            | Code::CoordinatorNotAvailable
-            | Code::NotCoordinator,
-        ) => Ok(()),
+        _ if passes(&error) => Ok(()),
         _ => Err(failed_with(DOING, error, context)),
     }
 }

@@ -23,8 +23,8 @@ use crossbeam_channel::Receiver;
 use client::Cluster;
 use commit::KafkaCommit;
 use end::End;
+use manifest::JournalId;
 pub(crate) use manifest::Remembered;
-use manifest::{JournalId, ManifestRecord};
 use read::TickReader;
 use topics::Topics;
 
@@ -60,10 +60,10 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Refuses a record of another journal.
-    fn check_id(&self, record: &ManifestRecord) -> Result<(), StoreError> {
+    /// Refuses another journal than the folder's own.
+    fn check_id(&self, journal_id: JournalId) -> Result<(), StoreError> {
         let id = *self.id.lock().unwrap_or_else(PoisonError::into_inner);
-        if id.is_none_or(|id| id == record.journal_id) {
+        if id.is_none_or(|id| id == journal_id) {
             return Ok(());
         }
         Err(StoreError::Refused(format!(
@@ -151,7 +151,7 @@ impl KafkaLog {
         let journal = Arc::new(Journal { cluster, topics, id: Mutex::new(id), remember: folder.remember });
         let end = settled_end(&journal, folder.derived_tick)?;
         match &end {
-            Some(end) if id.is_none() => journal.remember(end.last.journal_id)?,
+            Some(end) if id.is_none() => journal.remember(end.journal_id)?,
             Some(_) => {}
             None if id.is_some() => return Err(journal.gone()),
             None => {}
@@ -177,7 +177,7 @@ fn settled_end(journal: &Journal, derived_tick: u64) -> Result<Option<End>, Stor
     loop {
         let end = end::seen_end(&journal.cluster)?;
         if let Some(end) = &end {
-            journal.check_id(&end.last)?;
+            journal.check_id(end.journal_id)?;
         }
         let seen_tick = end.as_ref().and_then(|end| end.last_tick).map_or(0, |tick| tick.number);
         if seen_tick >= derived_tick || began.elapsed() >= SETTLE_PATIENCE {
@@ -232,6 +232,10 @@ impl Log for KafkaLog {
 
     fn failure(&self) -> Option<String> {
         self.handle.queue.failure()
+    }
+
+    fn unavailable(&self) -> Option<String> {
+        self.handle.queue.unavailable()
     }
 
     fn is_stopped(&self) -> bool {

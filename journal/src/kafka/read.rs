@@ -11,13 +11,16 @@ use std::collections::btree_map::{self, BTreeMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::Offset;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 
 use super::Journal;
-use super::client::{Quiet, Reader, at, failed_with};
+use kafka_client::{Heard, at};
+
+use super::client::{Reader, failed_with};
 use super::end::{decode, give_up, place_of};
 use super::manifest::{ManifestRecord, RawRange};
 use crate::format::decode_entry;
@@ -40,7 +43,7 @@ pub(crate) struct TickReader {
 struct Open {
     ticks: Reader,
     raw: Reader,
-    queues: BTreeMap<i32, PartitionQueue<Quiet>>,
+    queues: BTreeMap<i32, PartitionQueue<Heard>>,
 }
 
 impl TickReader {
@@ -56,7 +59,7 @@ impl TickReader {
             tick => place_of(cluster, &cluster.consumer(0)?, tick)?,
         };
         let (ticks, raw) = (cluster.consumer(0)?, cluster.consumer(topics.max_batch_bytes)?);
-        let assigned = at(&cluster.ticks_topic, 0, from).and_then(|list| ticks.assign(&list));
+        let assigned = at(&cluster.ticks_topic, 0, Offset::Offset(from)).and_then(|list| ticks.assign(&list));
         assigned.map_err(|error| failed_with(DOING, error, ticks.context()))?;
         Ok(Open { ticks, raw, queues: BTreeMap::new() })
     }
@@ -97,7 +100,7 @@ impl TickReader {
                 Some(Ok(message)) => {
                     let (_, record) = decode(&message)?;
                     if !record.is_claim && record.tick.number >= self.next_tick {
-                        self.journal.check_id(&record)?;
+                        self.journal.check_id(record.journal_id)?;
                         return Ok(record);
                     }
                 }
@@ -163,11 +166,12 @@ impl TickReader {
 }
 
 /// The queue is taken before there is anything in it, so that nothing goes to the consumer's common one.
-fn begin_partition(raw: &Reader, topic: &str, range: RawRange) -> Result<PartitionQueue<Quiet>, StoreError> {
+fn begin_partition(raw: &Reader, topic: &str, range: RawRange) -> Result<PartitionQueue<Heard>, StoreError> {
     let queue = raw.split_partition_queue(topic, range.partition).ok_or_else(|| {
         failed_with(DOING, format!("{topic} has no partition {}", range.partition), raw.context())
     })?;
-    let assigned = at(topic, range.partition, range.first).and_then(|list| raw.incremental_assign(&list));
+    let assigned = at(topic, range.partition, Offset::Offset(range.first))
+        .and_then(|list| raw.incremental_assign(&list));
     assigned.map_err(|error| failed_with(DOING, error, raw.context()))?;
     Ok(queue)
 }

@@ -2,13 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::consumer::Consumer as _;
-use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::metadata::MetadataTopic;
-use rdkafka::types::RDKafkaRespErr;
+use kafka_client::{ANSWER_PATIENCE, create_topics, fetch_ends, make_topic, partition_count, settings};
 
-use super::client::{ANSWER_PATIENCE, Cluster, Reader, failed_with};
+use super::client::Cluster;
 use crate::StoreError;
 
 /// What topics must have, and what it means.
@@ -34,14 +30,14 @@ pub(crate) struct Topics {
 pub(crate) fn provide(cluster: &Cluster, max_entry_bytes: usize) -> Result<Topics, StoreError> {
     let consumer = cluster.consumer(0)?;
     let (mut raw, mut ticks) =
-        (partitions(&consumer, &cluster.raw_topic)?, partitions(&consumer, &cluster.ticks_topic)?);
+        (partition_count(&consumer, &cluster.raw_topic)?, partition_count(&consumer, &cluster.ticks_topic)?);
     if raw == 0 && ticks == 0 {
         make(cluster, max_entry_bytes)?;
         let began = Instant::now();
         while (raw == 0 || ticks == 0) && began.elapsed() < ANSWER_PATIENCE {
             std::thread::sleep(PAUSE);
-            raw = partitions(&consumer, &cluster.raw_topic)?;
-            ticks = partitions(&consumer, &cluster.ticks_topic)?;
+            raw = partition_count(&consumer, &cluster.raw_topic)?;
+            ticks = partition_count(&consumer, &cluster.ticks_topic)?;
         }
     }
     let names = [(&cluster.raw_topic, raw), (&cluster.ticks_topic, ticks)];
@@ -63,9 +59,7 @@ pub(crate) fn provide(cluster: &Cluster, max_entry_bytes: usize) -> Result<Topic
     let max_batch_bytes = look_at_settings(cluster)?;
     for (topic, partitions) in names {
         for partition in 0..partitions {
-            let marks = consumer.fetch_watermarks(topic, partition, ANSWER_PATIENCE);
-            let (low, _) =
-                marks.map_err(|error| failed_with("read where a topic begins", error, consumer.context()))?;
+            let (low, _) = fetch_ends(&consumer, topic, partition)?;
             if low != 0 {
                 return Err(cut(topic, partition));
             }
@@ -82,65 +76,32 @@ pub(super) fn cut(topic: &str, partition: i32) -> StoreError {
     ))
 }
 
-/// How many partitions a topic has; 0 where there is no such topic.
-fn partitions(consumer: &Reader, topic: &str) -> Result<i32, StoreError> {
-    let metadata = consumer.fetch_metadata(Some(topic), ANSWER_PATIENCE);
-    let metadata = metadata.map_err(|error| failed_with("find its topics", error, consumer.context()))?;
-    let of_topic = metadata.topics().iter().find(|of_topic| of_topic.name() == topic);
-    let count = |of_topic: &MetadataTopic| i32::try_from(of_topic.partitions().len()).unwrap_or(i32::MAX);
-    match of_topic.map(|of_topic| (of_topic.error(), count(of_topic))) {
-        None | Some((Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART), _)) => Ok(0),
-        Some((Some(error), _)) => {
-            let said = RDKafkaErrorCode::from(error).to_string();
-            Err(StoreError::Kafka { doing: "find its topics", said })
-        }
-        Some((None, count)) => Ok(count),
-    }
-}
-
 fn make(cluster: &Cluster, max_entry_bytes: usize) -> Result<(), StoreError> {
     let options = &cluster.options;
     let min_insync = options.min_insync_replicas.to_string();
     let batch_bytes = (max_entry_bytes + BATCH_OVERHEAD_BYTES).min(MAX_BATCH_BYTES).to_string();
-    let topic = |name, partitions| {
-        let replication = TopicReplication::Fixed(i32::from(options.replication_factor));
-        let mut topic = NewTopic::new(name, partitions, replication);
-        for (key, value) in KEPT_FOR_EVER {
-            topic = topic.set(key, value);
-        }
-        topic.set("min.insync.replicas", &min_insync).set("max.message.bytes", &batch_bytes)
-    };
+    let of_both = [("min.insync.replicas", &*min_insync), ("max.message.bytes", &*batch_bytes)];
+    let of_both: Vec<_> = KEPT_FOR_EVER.into_iter().chain(of_both).collect();
+    let topic = |name, partitions| make_topic(name, partitions, options.replication_factor, &of_both);
     let topics = [topic(&cluster.raw_topic, i32::from(options.partitions)), topic(&cluster.ticks_topic, 1)];
-    let (admin, limits) = (cluster.admin()?, limits());
-    let made = wait_for(admin.create_topics(&topics, &limits))?
-        .map_err(|error| failed_with("make its topics", error, admin.inner().context()))?;
-    for topic in made {
-        match topic {
-            Ok(name) => tracing::info!(topic = name, "made a topic of the journal"),
-            // By another one that starts: what it made is looked at like any other.
-            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((name, error)) => {
-                return Err(StoreError::Kafka { doing: "make its topics", said: format!("{name}: {error}") });
-            }
-        }
+    // What another one made that starts is looked at like any other.
+    for topic in create_topics(&cluster.admin()?, &topics)? {
+        tracing::info!(topic, "made a topic of the journal");
     }
     Ok(())
 }
 
 /// Refuses topics that forget; gives the largest batch that both take.
 fn look_at_settings(cluster: &Cluster) -> Result<usize, StoreError> {
-    let admin = cluster.admin()?;
-    let limits = limits();
-    let topics = [&cluster.raw_topic, &cluster.ticks_topic].map(|topic| ResourceSpecifier::Topic(topic));
-    let described = wait_for(admin.describe_configs(&topics, &limits))?
-        .map_err(|error| failed_with("read the settings of its topics", error, admin.inner().context()))?;
+    let topics = [&*cluster.raw_topic, &*cluster.ticks_topic];
+    let names = KEPT_FOR_EVER.map(|(name, _)| name).into_iter().chain(["max.message.bytes"]);
+    let names: Vec<&str> = names.collect();
     let mut max_batch_bytes = usize::MAX;
-    for (described, topic) in described.into_iter().zip([&cluster.raw_topic, &cluster.ticks_topic]) {
-        let described = described.map_err(|error| StoreError::Kafka {
-            doing: "read the settings of its topics",
-            said: format!("{topic}: {error}"),
-        })?;
-        let value = |name| described.get(name).and_then(|entry| entry.value.as_deref());
+    for (values, topic) in settings(&cluster.admin()?, &topics, &names)?.into_iter().zip(topics) {
+        let value = |name| {
+            let at = names.iter().position(|known| *known == name);
+            at.and_then(|at| values.get(at)).and_then(Option::as_deref)
+        };
         for (name, kept) in KEPT_FOR_EVER {
             let found = value(name).unwrap_or_default();
             if found != kept {
@@ -155,15 +116,4 @@ fn look_at_settings(cluster: &Cluster) -> Result<usize, StoreError> {
         max_batch_bytes = max_batch_bytes.min(batch_bytes.unwrap_or(DEFAULT_BATCH_BYTES));
     }
     Ok(max_batch_bytes)
-}
-
-fn limits() -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(ANSWER_PATIENCE)).operation_timeout(Some(ANSWER_PATIENCE))
-}
-
-/// Waits for an answer that comes on a thread of the client's.
-fn wait_for<T>(answer: impl Future<Output = T>) -> Result<T, StoreError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.map_err(|source| StoreError::Io { path: "the async runtime".into(), source })?;
-    Ok(runtime.block_on(answer))
 }

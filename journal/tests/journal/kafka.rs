@@ -1,5 +1,6 @@
 //! What only a journal on Kafka can do, and what it refuses.
 
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use journal::{AppendError, Log, Store, StoreError};
@@ -99,6 +100,42 @@ fn a_writer_that_was_taken_over_stops_and_acknowledges_nothing() {
     assert_no_gaps(&ticks);
     assert_eq!(payloads(&ticks), [&b"old"[..], b"late", b"new", b"newer"]);
     assert_eq!(received(&taken), ticks[1..], "the tick of the old writer comes first");
+}
+
+/// Begins to write where another one may do the same, and gives what was acknowledged.
+fn begin(place: &Place, together: &Barrier, payload: &[u8]) -> Option<Vec<u8>> {
+    let store = place.try_open(quiet());
+    together.wait();
+    let log = store.ok()?.log();
+    let _live = log.start().ok()?;
+    let ticket = log.append(2, "", payload.to_vec()).ok()?;
+    let kept = ticket.wait_blocking().is_ok();
+    log.stop();
+    kept.then(|| payload.to_vec())
+}
+
+#[test]
+fn two_that_begin_a_journal_at_the_same_moment_leave_one_that_both_can_open() {
+    for _ in 0..8 {
+        let Some(place) = Place::kafka("begin") else { return };
+        let another = place.in_another_folder();
+        let together = Barrier::new(2);
+        let kept: Vec<Vec<u8>> = std::thread::scope(|scope| {
+            let first = scope.spawn(|| begin(&place, &together, b"one"));
+            let second = scope.spawn(|| begin(&another, &together, b"two"));
+            [first, second].into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(!kept.is_empty(), "one of them writes");
+        write(&another.open(quiet()), bytes(1));
+        write(&place.open(quiet()), bytes(1));
+        let ticks = read_all(&another.open(quiet()).log());
+        assert_no_gaps(&ticks);
+        let entries: Vec<_> =
+            ticks.iter().flat_map(|tick| &tick.entries).map(|entry| &entry.payload).collect();
+        for payload in &kept {
+            assert_eq!(entries.iter().filter(|entry| **entry == payload).count(), 1, "{payload:?}");
+        }
+    }
 }
 
 /// A producer with the journal's transactional id, as a writer's that died.

@@ -67,6 +67,20 @@ history_keep_days = 90.0
 # Whether fences, master data and positions are kept there, too; and positions for how many days.
 journal = true
 positions_keep_days = 30
+# How long rows are kept there after what they tell was over, days; 0 keeps them for ever. kpis: those of days and weeks.
+alerts_keep_days = 90
+trips_keep_days = 183
+kpis_keep_days = 366
+
+[sinks.kafka]
+# Derived tables are kept as compacted topics PREFIX.TABLE (docs/kafka.md), at the brokers of [kafka] or at others; its
+# properties hold for both.
+# topic_prefix = "fleet"
+# brokers = "127.0.0.1:9092"
+# How the topics are made when there are none.
+partitions = 4
+replication_factor = 1
+min_insync_replicas = 1
 
 [sources.kafka]
 # Topics to read, at the brokers of [kafka]: each message is records as POST /api/v1/records takes them.

@@ -12,8 +12,8 @@ use model::{GraphSettings, SettingValue};
 
 pub use example::EXAMPLE;
 pub use schema::{
-    Changes, Config, DeadLetters, Journal, Kafka, KafkaInput, Limits, Listen, Loconav, Log, LogFormat,
-    PostgisInput, Postgres, Sinks, Sources, Tracking,
+    Archive, Changes, Config, DeadLetters, Journal, Kafka, KafkaInput, KafkaOutput, Limits, Listen, Loconav,
+    Log, LogFormat, PostgisInput, Postgres, Sinks, Sources, Tracking,
 };
 pub use secret::Secret;
 

@@ -176,6 +176,8 @@ impl Default for Loconav {
 pub struct Sinks {
     /// Derived tables in PostgreSQL.
     pub postgres: Postgres,
+    /// Derived tables as topics of Kafka.
+    pub kafka: KafkaOutput,
 }
 
 /// `sinks.postgres.*`
@@ -191,11 +193,55 @@ pub struct Postgres {
     pub journal: bool,
     /// How long positions are kept, whole days.
     pub positions_keep_days: u32,
+    /// How long alerts are kept that ended, whole days; 0 keeps them for ever.
+    pub alerts_keep_days: u32,
+    /// The same of trips that are over.
+    pub trips_keep_days: u32,
+    /// The same of figures of days and weeks.
+    pub kpis_keep_days: u32,
 }
 
 impl Default for Postgres {
     fn default() -> Self {
-        Postgres { url: None, history_keep_days: 90.0, journal: true, positions_keep_days: 30 }
+        Postgres {
+            url: None,
+            history_keep_days: 90.0,
+            journal: true,
+            positions_keep_days: 30,
+            alerts_keep_days: 90,
+            trips_keep_days: 183,
+            kpis_keep_days: 366,
+        }
+    }
+}
+
+/// `sinks.kafka.*`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KafkaOutput {
+    /// What the names of topics begin with; without it there is no such sink.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic_prefix: Option<String>,
+    /// Where they are, if not at `kafka.brokers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brokers: Option<String>,
+    /// Partitions of each table's topic, when it is made.
+    pub partitions: u16,
+    /// How many brokers keep what is written, when topics are made.
+    pub replication_factor: u16,
+    /// How many of them must have it before it counts, when topics are made.
+    pub min_insync_replicas: u16,
+}
+
+impl Default for KafkaOutput {
+    fn default() -> Self {
+        KafkaOutput {
+            topic_prefix: None,
+            brokers: None,
+            partitions: 4,
+            replication_factor: 1,
+            min_insync_replicas: 1,
+        }
     }
 }
 

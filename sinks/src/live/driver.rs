@@ -200,11 +200,17 @@ impl Driver {
     fn step(&mut self) -> Result<bool, SinkError> {
         let standing = match self.position.take() {
             Some(standing) => standing,
-            None => {
-                let position = self.sink.position()?;
-                self.connected(&position);
-                self.judge(position)?
-            }
+            None => match self.sink.position() {
+                Err(SinkError::Torn(why)) => {
+                    self.connected(&Position::default());
+                    Standing::MustResync { from_tick: 0, why }
+                }
+                position => {
+                    let position = position?;
+                    self.connected(&position);
+                    self.judge(position)?
+                }
+            },
         };
         let position = match standing {
             Standing::Follows(position) => position,

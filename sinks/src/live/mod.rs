@@ -14,10 +14,12 @@
 //! 3. Nobody waits for a sink. One whose other end is away tries again for ever, and reads what it missed.
 
 mod batch;
+mod compare;
 mod driver;
 mod status;
 
 pub use batch::{Batch, BatchLimits};
+pub use compare::{Comparison, RowDifference, Rows, rows_at};
 pub use driver::{LiveSource, RunningSink, spawn};
 pub use status::{Report, SinkState, Status};
 
@@ -66,6 +68,9 @@ pub enum SinkError {
     /// It is of no use to try again: somebody has to do something.
     #[error("{}", told_once(.0))]
     Stopped(anyhow::Error),
+    /// It is there, and its rows are not what its cursor says: they are to be compared with those that stand.
+    #[error("{0}")]
+    Torn(String),
     /// The changelog could not be read.
     #[error(transparent)]
     Changes(#[from] ReadError),
@@ -94,7 +99,7 @@ impl From<StoreError> for SinkError {
 pub trait LiveSink: Send {
     /// The name in logs and metrics.
     fn name(&self) -> &'static str;
-    /// Where it is; connects where it is not connected.
+    /// Where it is; connects where it is not connected. [`SinkError::Torn`] is told by this one only.
     fn position(&mut self) -> Result<Position, SinkError>;
     /// Applies a batch and moves the cursor to its end, all or nothing.
     fn apply(&mut self, batch: &Batch) -> Result<Written, SinkError>;

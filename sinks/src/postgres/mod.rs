@@ -28,7 +28,7 @@ mod types;
 mod waiting;
 mod writer;
 
-pub use compare::{Comparison, RowDifference, compare};
+pub use compare::compare;
 pub use config::PostgresConfig;
 pub use journal::{Decode, JournalSink};
 pub use migrate::{MigrationStatus, NewerSchema, newest_version};

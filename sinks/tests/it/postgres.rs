@@ -585,7 +585,7 @@ fn a_comparison_names_every_row_that_differs() {
          INSERT INTO watchtower.etas VALUES ('mine', now(), now(), now(), 1, null, null)",
     );
     let comparison = compare(&at, &fleet.changelog).unwrap();
-    let shape = |d: &sinks::postgres::RowDifference| (d.table.as_str(), d.is.is_some(), d.must_be.is_some());
+    let shape = |d: &sinks::live::RowDifference| (d.table.as_str(), d.is.is_some(), d.must_be.is_some());
     let mut shapes: Vec<_> = comparison.differences.iter().map(shape).collect();
     shapes.sort_unstable();
     assert_eq!(shapes, [("etas", true, false), ("visits", false, true), ("visits", true, true)]);

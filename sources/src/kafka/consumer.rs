@@ -6,12 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
+use kafka_client::{BrokerError, Cluster, Reader, at, fetch_all_ends, fetch_ends};
+use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::Place;
 
@@ -54,21 +53,37 @@ pub struct ConsumerError {
     said: String,
 }
 
+impl From<BrokerError> for ConsumerError {
+    fn from(error: BrokerError) -> ConsumerError {
+        ConsumerError { said: error.to_string() }
+    }
+}
+
 impl From<KafkaError> for ConsumerError {
     fn from(error: KafkaError) -> ConsumerError {
         ConsumerError { said: error.to_string() }
     }
 }
 
+/// What is known of a topic's partitions.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    /// So many are read.
+    begun: i32,
+    /// All that were there at the first look are. What comes later is new, and read from its beginning.
+    is_looked_at: bool,
+}
+
 /// Reads the messages of some topics.
 pub struct Consumer {
-    client: BaseConsumer<Quiet>,
+    client: Reader,
     options: ConsumerOptions,
     /// By topic and partition: the offset that comes next, of those that are read.
     next: BTreeMap<(String, i32), i64>,
     looked: Option<Instant>,
-    /// Partitions that were there at the first look; later ones are read from their beginning.
-    known_to: BTreeMap<String, i32>,
+    known: BTreeMap<String, Known>,
+    /// Where partitions were begun of which nothing had been read.
+    begun: Vec<Place>,
 }
 
 impl Consumer {
@@ -77,21 +92,24 @@ impl Consumer {
         options: ConsumerOptions,
         next: BTreeMap<(String, i32), i64>,
     ) -> Result<Consumer, ConsumerError> {
-        let mut config = ClientConfig::new();
-        config.set("client.id", "watchtower").set("reconnect.backoff.max.ms", "1000");
-        for (name, value) in &options.properties {
-            config.set(name, value);
-        }
+        let (brokers, properties) = (options.brokers.clone(), options.properties.clone());
+        let cluster = Cluster { brokers, properties };
+        let mut config = cluster.config();
         config
-            .set("bootstrap.servers", &options.brokers)
             .set("group.id", &options.group)
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "earliest")
             .set("isolation.level", "read_committed")
             .set("queued.max.messages.kbytes", FETCHED_AHEAD_KIB.to_string());
-        config.set_log_level(RDKafkaLogLevel::Warning);
-        let client = config.create_with_context(Quiet)?;
-        Ok(Consumer { client, options, next, looked: None, known_to: BTreeMap::new() })
+        let client = Reader::new(cluster.create(&config)?);
+        let (looked, known, begun) = (None, BTreeMap::new(), Vec::new());
+        Ok(Consumer { client, options, next, looked, known, begun })
+    }
+
+    /// Where partitions were begun since the last call, of which nothing had been read before. Whoever keeps these
+    /// places goes on there, also where a partition was silent.
+    pub fn take_begun(&mut self) -> Vec<Place> {
+        std::mem::take(&mut self.begun)
     }
 
     /// Waits for the next message; `None` if there was none meanwhile. An error may pass: it is worth trying again.
@@ -118,6 +136,20 @@ impl Consumer {
         Ok(None)
     }
 
+    /// Offsets that are there and were not read.
+    pub fn lag(&self) -> Result<i64, ConsumerError> {
+        let topics: Vec<(&str, i32)> =
+            self.known.iter().map(|(topic, known)| (&**topic, known.begun)).collect();
+        let mut lag = 0;
+        for ((topic, _), ends) in topics.iter().zip(fetch_all_ends(&self.client, &topics)?) {
+            for (partition, (low, high)) in (0..).zip(ends) {
+                let next = self.next.get(&((*topic).to_owned(), partition)).copied().unwrap_or(low);
+                lag += (high - next.max(low)).max(0);
+            }
+        }
+        Ok(lag)
+    }
+
     /// Commits how far was read, without waiting: by topic and partition, the offset that comes next.
     pub fn commit(&self, next: &BTreeMap<(String, i32), i64>) -> Result<(), ConsumerError> {
         let mut list = TopicPartitionList::new();
@@ -134,26 +166,28 @@ impl Consumer {
             let count = of_topic.map_or(0, |of_topic| of_topic.partitions().len());
             if count == 0 {
                 tracing::warn!(topic, "there is no such topic of Kafka yet");
-                continue;
             }
-            let known = self.known_to.get(&topic).copied();
-            for partition in known.unwrap_or(0)..i32::try_from(count).unwrap_or(i32::MAX) {
-                let begin = self.begin(&topic, partition, known.is_some())?;
-                let mut list = TopicPartitionList::new();
-                list.add_partition_offset(&topic, partition, Offset::Offset(begin))?;
-                self.client.incremental_assign(&list)?;
-                self.known_to.insert(topic.clone(), partition + 1);
+            let Known { begun, is_looked_at } = self.known.get(&topic).copied().unwrap_or_default();
+            for partition in begun..i32::try_from(count).unwrap_or(i32::MAX) {
+                let begin = self.begin(&topic, partition, is_looked_at)?;
+                self.client.incremental_assign(&at(&topic, partition, Offset::Offset(begin))?)?;
+                // A look that fails goes on here.
+                self.known.insert(topic.clone(), Known { begun: partition + 1, is_looked_at });
                 tracing::info!(topic, partition, offset = begin, "reading a topic of Kafka");
             }
+            self.known.entry(topic).or_default().is_looked_at = true;
         }
         Ok(())
     }
 
     /// Where to begin a partition.
-    fn begin(&self, topic: &str, partition: i32, is_new: bool) -> Result<i64, ConsumerError> {
-        let (low, high) = self.client.fetch_watermarks(topic, partition, ANSWER_PATIENCE)?;
+    fn begin(&mut self, topic: &str, partition: i32, is_new: bool) -> Result<i64, ConsumerError> {
+        let (low, high) = fetch_ends(&self.client, topic, partition)?;
         let Some(next) = self.next.get(&(topic.to_owned(), partition)).copied() else {
-            return Ok(if self.options.from_beginning || is_new { low } else { high });
+            let offset = if self.options.from_beginning || is_new { low } else { high };
+            self.next.insert((topic.to_owned(), partition), offset);
+            self.begun.push(Place { topic: topic.to_owned(), partition, offset });
+            return Ok(offset);
         };
         if next < low {
             tracing::error!(
@@ -174,18 +208,3 @@ impl Consumer {
         Ok(next)
     }
 }
-
-/// What the library says besides its answers.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, _: RDKafkaLogLevel, facility: &str, text: &str) {
-        tracing::debug!(facility, "librdkafka: {text}");
-    }
-
-    fn error(&self, _: KafkaError, reason: &str) {
-        tracing::debug!("librdkafka: {reason}");
-    }
-}
-
-impl ConsumerContext for Quiet {}

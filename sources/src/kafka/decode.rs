@@ -29,6 +29,22 @@ pub(crate) fn decode(context: &str, payload: &[u8], sink: &mut dyn RecordSink) {
     }
 }
 
+/// The objects of a mapped message as records of Watch Tower's own format, one a line.
+pub fn to_records(value: &[u8], mapping: &Mapping) -> Result<Vec<u8>, String> {
+    let (mut records, mut flaw) = (Vec::new(), None);
+    Objects::of(value)?.each(&mut |number, object| {
+        let record = std::str::from_utf8(object).map_err(|error| json::not_utf8(&error));
+        match record.and_then(|object| mapping.record(object)) {
+            Ok(record) => {
+                records.extend_from_slice(record.as_bytes());
+                records.push(b'\n');
+            }
+            Err(reason) => _ = flaw.get_or_insert(format!("object {number}: {reason}")),
+        }
+    })?;
+    flaw.map_or(Ok(records), Err)
+}
+
 /// Decodes one object and passes it on; on an error nothing was passed on.
 pub(super) fn decode_mapped(
     object: &str,

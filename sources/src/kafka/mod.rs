@@ -15,6 +15,7 @@ mod check;
 mod consumer;
 mod decode;
 mod mapping;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +25,9 @@ pub use check::{check, check_missing};
 #[cfg(feature = "kafka")]
 pub use consumer::{Consumer, ConsumerError, ConsumerOptions, Message};
 pub(crate) use decode::decode;
+pub use decode::to_records;
 pub use mapping::{Mapping, TimeFormat};
+pub use status::InputStatus;
 
 /// Where a message is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -18,9 +18,13 @@ struct Sender {
 impl Sender {
     fn new(topics: &mut Topics) -> Sender {
         let topic = topics.make("in", 3);
+        Sender { topic, ..Sender::at(topics) }
+    }
+
+    fn at(topics: &Topics) -> Sender {
         let mut config = ClientConfig::new();
         let producer = config.set("bootstrap.servers", &topics.brokers).create().expect("a producer");
-        Sender { producer, topic }
+        Sender { producer, topic: String::new() }
     }
 
     fn send(&self, key: &str, value: Option<&str>) {
@@ -82,6 +86,43 @@ fn messages_are_in_the_journal_once_however_often_the_service_dies() {
 }
 
 #[test]
+fn from_the_latest_on_nothing_is_left_out_that_came_after_the_first_start() {
+    let Some(mut topics) = Topics::of_shared_broker("latest") else { return };
+    let sender = Sender::new(&mut topics);
+    let later = format!("{}.later", topics.prefix);
+    let set_topics = format!("sources.kafka.topics=[\"{}\", \"{later}\"]", sender.topic);
+    let settings =
+        with_topics(&["--set", "sources.kafka.start=latest", "--set", &set_topics], &sender, &topics.brokers);
+    let dir = tempfile::tempdir().expect("a folder");
+    let start = now_ms() - 20 * 3_600_000;
+    let send = |sender: &Sender, from: i64| {
+        for i in from..from + 30 {
+            sender.send(&i.to_string(), Some(&fix("T1", start + i * 1000, 3.4, 6.5)));
+        }
+        sender.flush();
+    };
+    send(&sender, 0);
+    let mut service = Service::start(dir.path(), &as_args(&settings));
+    wait_until("all partitions are begun, and that is noted", LIMIT, || {
+        let figures = service.client().get("/metrics").expect("figures").text().to_owned();
+        figures.contains("\nwatchtower_kafka_input_up 1\n")
+    });
+    // Nothing came while it ran; what comes while it is down is not forgotten.
+    service.kill();
+    send(&sender, 100);
+    let service = Service::start(dir.path(), &as_args(&settings));
+    wait_for_positions(&service, 30);
+    // A topic that was not there at the start is read from its beginning.
+    let late = Sender { topic: topics.make("later", 2), ..Sender::at(&topics) };
+    send(&late, 200);
+    wait_for_positions(&service, 60);
+    service.stop();
+    let kept = positions_in(&export(dir.path()));
+    assert!(kept.keys().all(|(_, time)| *time >= start + 100_000), "what was there before is left out");
+    assert_eq!((kept.len(), kept.values().all(|count| *count == 1)), (60, true));
+}
+
+#[test]
 fn bad_messages_are_dead_letters_and_the_rest_goes_on() {
     let Some(mut topics) = Topics::of_shared_broker("bad") else { return };
     let sender = Sender::new(&mut topics);
@@ -115,14 +156,31 @@ fn bad_messages_are_dead_letters_and_the_rest_goes_on() {
         assert!(listed.contains(word), "{word}: {listed}");
     }
     service.wait_until_ready();
+    let mut client = service.client();
+    let metrics = client.get("/metrics").expect("figures").text().to_owned();
+    assert!(metrics.contains("watchtower_kafka_input_messages_total 32"), "{metrics}");
+    assert!(metrics.contains("\nwatchtower_kafka_input_up 1\n"), "{metrics}");
+    wait_until("nothing is left to read", LIMIT, || {
+        client.get("/metrics").expect("figures").text().contains("watchtower_kafka_input_lag 0")
+    });
     service.stop();
     // Nothing of it comes again.
     let service = Service::start(dir.path(), &as_args(&settings));
     sender.send("k", Some(&good(1000)));
     sender.flush();
     wait_for_positions(&service, 21);
-    service.stop();
     assert_eq!(list(), listed);
+    // A letter is sent again in the format of its message: refused as it is, taken when it is mended.
+    let id = listed.split_whitespace().next().expect("a letter");
+    let mut service = service;
+    let mut replay = |body: &str| {
+        let path = format!("/api/v1/dead-letters/{id}/replay");
+        service.client().post(&path, body.as_bytes()).expect("an answer").status
+    };
+    assert_eq!((replay(""), replay(&good(2000))), (400, 200));
+    wait_for_positions(&service, 22);
+    assert!(!list().starts_with(&format!("{id} ")));
+    service.stop();
     assert!(positions_in(&export(dir.path())).values().all(|count| *count == 1));
     verify(dir.path());
 }

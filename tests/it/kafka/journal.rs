@@ -22,7 +22,7 @@ fn killed_at_any_moment_a_service_on_kafka_loses_and_repeats_nothing() {
 }
 
 /// Some trucks in and out of a yard, over many ticks.
-fn drive(service: &mut Service, rounds: i64) -> u64 {
+pub(super) fn drive(service: &mut Service, rounds: i64) -> u64 {
     let mut client = service.client();
     let fence = fence_record(&circle("yard", 3.4, 6.5, 50.0));
     let mut tick = tick_of(&client.post("/api/v1/records", fence.as_bytes()).expect("an answer"), 1);
@@ -170,6 +170,8 @@ fn a_broker_that_dies_under_load_costs_nothing_but_time() {
                 // What waits already goes on waiting; after a while what comes is refused.
                 std::thread::sleep(Duration::from_secs(12));
                 assert_eq!(load.post(address, start).expect("an answer"), 503);
+                let ready = Client::connect(address).and_then(|mut client| client.get("/readyz"));
+                assert_eq!(ready.expect("an answer").status, 503);
             }
             broker.start_again();
         }

@@ -30,6 +30,7 @@ const VENDORS: &[&str] =
 /// new crate has to say what it is.
 const NEVER_KNOWS: &[(&str, &[&[&str]])] = &[
     ("watchtower-model", &[RUNTIME, ENGINE, STORES, HTTP_IN, HTTP_OUT, CHANCE, LOGS]),
+    ("watchtower-kafka", &[&["watchtower-model"], JSON, ENGINE, HTTP_IN, HTTP_OUT, CHANCE]),
     ("watchtower-journal", &[&["watchtower-model"], JSON, ENGINE, &["axum"]]),
     ("watchtower-operators", &[RUNTIME, JSON, CHANCE, STORES, HTTP_IN, HTTP_OUT, LOGS]),
     ("watchtower-sources", &[ENGINE, GRAPH]),

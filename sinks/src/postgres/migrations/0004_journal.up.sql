@@ -95,7 +95,8 @@ CREATE INDEX positions_event_time ON watchtower.positions USING brin (event_time
 DO $$
 BEGIN
     BEGIN
-        CREATE EXTENSION IF NOT EXISTS postgis;
+        -- Not where the search path begins: for a user named watchtower that is this schema.
+        CREATE EXTENSION IF NOT EXISTS postgis SCHEMA public;
     EXCEPTION WHEN OTHERS THEN
         RAISE NOTICE 'PostGIS is not there: tables have no geometries (%)', SQLERRM;
     END;

@@ -200,6 +200,8 @@ pub enum MigrateCommand {
     },
     /// List the migrations, and whether the database has them.
     Status(ConfigArgs),
+    /// Tell how many rows are old enough to be removed, and remove none.
+    Old(ConfigArgs),
     /// Print what makes the table of fences that `sources.postgis` reads, for whoever may make it.
     Fences(ConfigArgs),
 }

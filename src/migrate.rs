@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Context;
 use pipeline::config::Config;
-use sinks::postgres::{PostgresConfig, schema};
+use sinks::postgres::{OldRows, PostgresConfig, old_rows, schema};
 
 use crate::args::{MigrateCommand, load_config};
 use crate::targets::Targets;
@@ -14,6 +14,7 @@ pub fn run(command: &MigrateCommand) -> anyhow::Result<Outcome> {
     let (MigrateCommand::Up(at)
     | MigrateCommand::Down { config: at, .. }
     | MigrateCommand::Status(at)
+    | MigrateCommand::Old(at)
     | MigrateCommand::Fences(at)) = command;
     let config = load_config(at.config.as_deref(), &at.set)?;
     match command {
@@ -28,6 +29,14 @@ pub fn run(command: &MigrateCommand) -> anyhow::Result<Outcome> {
             for migration in schema::status(&database).with_context(|| failed(&database))? {
                 let state = if migration.is_applied { "applied" } else { "missing" };
                 writeln!(text, "{} {state}", migration.name)?;
+            }
+            print(&text)
+        }
+        MigrateCommand::Old(_) => {
+            let (now, old) = old_rows(&database(&config)?)?;
+            let mut text = format!("as of {now}\n");
+            for OldRows { table, before, rows } in old {
+                writeln!(text, "{table}: {rows} rows from before {before} are there, and go")?;
             }
             print(&text)
         }

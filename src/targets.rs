@@ -123,6 +123,7 @@ impl Targets {
     }
 
     fn sinks(&self, store: &Store) -> anyhow::Result<Vec<Box<dyn LiveSink>>> {
+        #[cfg_attr(not(any(feature = "postgres", feature = "kafka")), allow(unused_mut))]
         let mut sinks: Vec<Box<dyn LiveSink>> = Vec::new();
         #[cfg(feature = "postgres")]
         if let Some(config) = &self.postgres {
@@ -167,6 +168,7 @@ impl Targets {
     }
 
     fn comparisons(&self, changelog: &Changelog) -> anyhow::Result<Vec<(&'static str, Comparison)>> {
+        #[cfg_attr(not(any(feature = "postgres", feature = "kafka")), allow(unused_mut))]
         let mut comparisons = Vec::new();
         #[cfg(feature = "postgres")]
         if let Some(config) = &self.postgres {

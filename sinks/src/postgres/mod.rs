@@ -32,6 +32,7 @@ pub use compare::compare;
 pub use config::PostgresConfig;
 pub use journal::{Decode, JournalSink};
 pub use migrate::{MigrationStatus, NewerSchema, newest_version};
+pub use retention::{OldRows, old_rows};
 pub use sink::PostgresSink;
 pub use types::PgTime;
 

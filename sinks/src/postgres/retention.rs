@@ -6,15 +6,18 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
 use model::{Table, TimeMs};
-use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection};
 
 use super::PostgresConfig;
 use super::cells::{Cell, read_row};
 use super::changes::TableWork;
+use super::migrate::{applied_version, newest_version};
 use super::tables::columns;
 use super::types::PgTime;
+use super::waiting::Waiting;
 
 /// How many rows of a table one batch removes at most.
 const ROWS_A_PURGE: i64 = 20_000;
@@ -107,6 +110,49 @@ impl Removed {
         // Rows that were over at the same time go together.
         Ok(nth.map(|PgTime(nth)| TimeMs(nth.0 + 1).min(wanted)).filter(|before| *before < wanted))
     }
+}
+
+/// Rows of a table that are old enough to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldRows {
+    /// The table.
+    pub table: &'static str,
+    /// Whatever was over before it goes.
+    pub before: TimeMs,
+    /// How many are still there.
+    pub rows: u64,
+}
+
+/// Counts what is old enough to go by now, the instant of the database's tick, and removes nothing.
+pub fn old_rows(config: &PostgresConfig) -> anyhow::Result<(TimeMs, Vec<OldRows>)> {
+    let counted = Waiting::new(config.timeout)?.until_done(count_old(config));
+    counted.with_context(|| format!("the tables in PostgreSQL at {} could not be read", config.target()))
+}
+
+async fn count_old(config: &PostgresConfig) -> anyhow::Result<(TimeMs, Vec<OldRows>)> {
+    let mut connection = PgConnection::connect_with(&config.options).await?;
+    anyhow::ensure!(
+        applied_version(&mut connection).await? == newest_version(),
+        "its schema is of another release"
+    );
+    let now = sqlx::query_scalar("SELECT instant FROM watchtower.as_of").fetch_one(&mut connection).await?;
+    let PgTime(now) = now;
+    let of_tables = OVER_SQL
+        .iter()
+        .filter_map(|(table, over)| Some((table.as_str(), *over, *config.keep_ms.get(table)?)));
+    let besides = [
+        ("positions", "event_time", config.positions_keep_ms),
+        ("history", "replaced_at", config.history_keep_ms),
+    ];
+    let mut old = Vec::new();
+    for (table, over, keep_ms) in of_tables.chain(besides) {
+        let before = TimeMs(now.0.saturating_sub(keep_ms));
+        let sql = format!("SELECT count(*) FROM watchtower.{table} WHERE {over} < $1");
+        let count = sqlx::query_scalar(AssertSqlSafe(sql)).bind(PgTime(before));
+        let rows: i64 = count.fetch_one(&mut connection).await?;
+        old.push(OldRows { table, before, rows: rows.unsigned_abs() });
+    }
+    Ok((now, old))
 }
 
 /// When what a row tells was over, in SQL: as [`over_at`].

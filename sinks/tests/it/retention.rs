@@ -2,7 +2,7 @@
 
 use model::{AlertId, AlertRow, Cause, KpiSpan, Row, Severity, Table, TimeMs, TripPhase};
 use sinks::live::LiveSink;
-use sinks::postgres::{PostgresConfig, PostgresSink, compare};
+use sinks::postgres::{PostgresConfig, PostgresSink, compare, old_rows};
 
 use crate::postgres::{apply_all, config, json_lines, limits, sorted_by_text};
 use crate::rows::{Fleet, change, instant_ms, lines};
@@ -96,6 +96,15 @@ fn many_old_rows_go_some_at_a_time() {
     let mut left = || session.number("SELECT count(*) FROM watchtower.alerts");
     assert_eq!(left(), 30_000);
     fleet.ahead_ms = 3 * DAY_MS;
+    fleet.append(&[]);
+    // As a service would find the tables that keeps them from now on.
+    let mut keeping_all = PostgresSink::new(config(&database.url())).unwrap();
+    apply_all(&mut keeping_all, &fleet, limits(100_000)).unwrap();
+    let mut writer = PostgresSink::new(keeping_a_day(&database)).unwrap();
+    let (now, old) = old_rows(&keeping_a_day(&database)).unwrap();
+    let alerts = old.iter().find(|old| old.table == "alerts").unwrap();
+    assert_eq!((alerts.rows, alerts.before), (30_000, TimeMs(now.0 - DAY_MS)));
+    assert_eq!(left(), 30_000, "counting removes nothing");
     for expected in [9_900, 0] {
         fleet.append(&[]);
         apply_all(&mut writer, &fleet, limits(100_000)).unwrap();

@@ -4,14 +4,17 @@ mod changes;
 #[cfg(feature = "postgres")]
 mod database;
 mod http;
+mod random;
 mod records;
+mod rows;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -21,7 +24,9 @@ pub use changes::{Change, changes_until, sum};
 #[cfg(feature = "postgres")]
 pub use database::Database;
 pub use http::{Answer, Client, Events};
+pub use random::Random;
 pub use records::{circle, fence_record, fix, positions_in};
+pub use rows::{Rows, moves_by_marks, rows_in, rows_of_changes, rows_of_replay};
 
 /// How long a service may take to start or to stop on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -40,6 +45,18 @@ pub fn watchtower() -> Command {
         }
     }
     command
+}
+
+/// A command, behind what it has to begin with.
+pub fn command_in(enter: &[String], program: impl AsRef<std::ffi::OsStr>) -> Command {
+    match enter {
+        [] => Command::new(program),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    }
 }
 
 /// Says why a test is skipped; in CI that is a failure.
@@ -154,6 +171,8 @@ pub struct Service {
     child: Child,
     data: PathBuf,
     said: Arc<Said>,
+    /// Reads what it says, until it has ended.
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Service {
@@ -173,16 +192,16 @@ impl Service {
         let mut child = command.spawn().expect("the service can be started");
         let errors = child.stderr.take().expect("a pipe");
         let said = Arc::new(Said::default());
-        let listener = said.clone();
-        std::thread::spawn(move || {
+        let ear = said.clone();
+        let listener = std::thread::spawn(move || {
             for line in BufReader::new(errors).lines().map_while(Result::ok) {
-                let mut text = listener.text();
+                let mut text = ear.text();
                 text.push_str(&line);
                 text.push('\n');
-                listener.more.notify_all();
+                ear.more.notify_all();
             }
         });
-        Service { child, data: data.to_owned(), said }
+        Service { child, data: data.to_owned(), said, listener: Some(listener) }
     }
 
     pub fn data(&self) -> &Path {
@@ -200,15 +219,33 @@ impl Service {
         let said = self.said.clone();
         let mut text = said.text();
         loop {
-            let url = text.lines().find_map(|line| line.strip_prefix("watchtower is at http://"));
-            if let Some(authority) = url.and_then(|rest| rest.split('/').next()) {
-                return authority.parse().unwrap_or_else(|e| panic!("{authority}: {e}"));
+            if let Some(address) = text.lines().find_map(address_in) {
+                return address;
             }
             let ended = self.child.try_wait().expect("the service can be asked");
             assert!(ended.is_none(), "the service ended at its start, {ended:?}:\n{text}");
             assert!(Instant::now() < deadline, "no address within {LIMIT:?}:\n{text}");
             let waited = said.more.wait_timeout(text, Duration::from_millis(50));
             text = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Where it listens, if it has said so by now.
+    pub fn address_so_far(&self) -> Option<SocketAddr> {
+        self.said.text().lines().find_map(address_in)
+    }
+
+    /// How it ended, if it has; what it said last is there then.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let ended = self.child.try_wait().expect("the service can be asked")?;
+        self.hear_out();
+        Some(ended)
+    }
+
+    /// Waits for the last words of a service that has ended.
+    fn hear_out(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            listener.join().expect("who listens does not panic");
         }
     }
 
@@ -270,6 +307,7 @@ impl Service {
     pub fn kill(mut self) -> String {
         self.child.kill().expect("the service can be killed");
         self.child.wait().expect("the service is a child");
+        self.hear_out();
         self.said()
     }
 
@@ -284,6 +322,12 @@ impl Service {
             all
         }))
     }
+}
+
+/// The address, in the line that a service says it in.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let authority = line.strip_prefix("watchtower is at http://")?.split('/').next()?;
+    Some(authority.parse().unwrap_or_else(|e| panic!("{authority}: {e}")))
 }
 
 impl Drop for Service {

@@ -11,8 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::common::{
-    Change, Client, Events, LIMIT, NO_HEARTBEAT, POLL, Service, Tables, changes_until, circle, export,
-    fence_record, fix, now_ms, positions_in, replay, sum, verify, wait_until, watchtower,
+    Change, Client, Events, LIMIT, NO_HEARTBEAT, POLL, Random, Service, Tables, changes_until, circle,
+    export, fence_record, fix, now_ms, positions_in, replay, sum, verify, wait_until, watchtower,
 };
 
 const KILLS: usize = 24;
@@ -23,22 +23,6 @@ const VEHICLES: i64 = 6;
 const SETTINGS: [&str; 4] = ["--set", "visits.min_dwell_s=10", "--set", "visits.max_absence_s=5"];
 
 type Key = (String, i64);
-
-/// A small generator of numbers that are random enough (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn from_seed(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % bound
-    }
-}
 
 /// What the threads share.
 #[derive(Default)]

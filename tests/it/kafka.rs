@@ -3,7 +3,7 @@
 //! Tests find a broker through `WATCHTOWER_KAFKA_BROKERS`; the one that kills a broker starts its own, from what is
 //! in `WATCHTOWER_KAFKA_HOME`.
 
-mod broker;
+pub mod broker;
 mod input;
 mod journal;
 mod sink;

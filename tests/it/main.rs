@@ -3,12 +3,15 @@
 //!
 //! One binary for all of it, so that it is linked once. Tests that need real data find them through
 //! `WATCHTOWER_DATA`, PostgreSQL with PostGIS through `WATCHTOWER_POSTGRES_URL`, Kafka through
-//! `WATCHTOWER_KAFKA_BROKERS`; what a machine lacks (those, a C compiler, a
-//! browser) skips a test with a word, except where `CI` is `true`: there it fails.
+//! `WATCHTOWER_KAFKA_BROKERS`, what servers of their own are made with through `WATCHTOWER_POSTGRES_PROGRAMS` and
+//! `WATCHTOWER_KAFKA_HOME`; what a machine lacks (those, a C compiler, a browser) skips a test with a word, except
+//! where `CI` is `true`: there it fails.
 
 mod backfill;
 mod browser;
 mod cdp;
+#[cfg(all(feature = "kafka", feature = "postgres"))]
+mod chaos;
 mod cli;
 mod common;
 mod crash;
@@ -29,3 +32,4 @@ mod postgres_journal;
 mod referee;
 mod service;
 mod trips;
+mod upgrade;

@@ -1,6 +1,7 @@
 //! `cargo xtask WORD`: what people and CI do with this repository, in the words that the README uses.
 
 mod browser;
+mod chaos;
 mod lint;
 mod machine;
 mod mutants;
@@ -16,12 +17,16 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 /// The words, and what `--help` says of them. The README may name these and no others.
-const WORDS: [(&str, &str); 5] = [
+const WORDS: [(&str, &str); 6] = [
     ("lint", "formatting, clippy, documentation and the house rules, each failing by name"),
     ("test", "get what the tests need, build once, run all tests (without: --no-browser, --no-services)"),
     (
         "services",
         "up, down or status of what tests use: PostGIS and Kafka (ports: WATCHTOWER_POSTGRES_PORT, _KAFKA_PORT)",
+    ),
+    (
+        "chaos",
+        "campaigns of faults against servers of their own (--faults N, --seed S, --setup NAME, --release)",
     ),
     (
         "mutants",
@@ -52,6 +57,7 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
         ["lint"] => lint::run(&root),
         ["test", flags @ ..] => test::run(&root, test::Wanted::from_flags(flags)?),
         ["services", words @ ..] => services::run(&root, words),
+        ["chaos", flags @ ..] => chaos::run(&root, flags),
         ["mutants", words @ ..] => mutants::run(&root, words),
         ["ci"] => {
             // Both, so that one run shows all there is to mend.

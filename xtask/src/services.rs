@@ -24,6 +24,8 @@ use crate::steps::output_of;
 pub const URL_VARIABLE: &str = "WATCHTOWER_POSTGRES_URL";
 /// Which port to listen on, where it matters.
 const PORT_VARIABLE: &str = "WATCHTOWER_POSTGRES_PORT";
+/// The campaign of faults makes clusters of its own with what is there: `initdb` and `postgres`.
+pub const PROGRAMS_VARIABLE: &str = "WATCHTOWER_POSTGRES_PROGRAMS";
 /// The name of the server's user, whose all of it is.
 const NAME: &str = "watchtower";
 /// One row: what is running.
@@ -58,6 +60,18 @@ pub fn kafka_up(root: &Path) -> anyhow::Result<kafka::Broker> {
     let folder = folder(root)?;
     let _lock = locked(&folder)?;
     kafka::up(root, &folder)
+}
+
+/// What tests make clusters of their own with.
+pub fn postgres_programs() -> anyhow::Result<PathBuf> {
+    native::programs()
+}
+
+/// What tests start brokers of their own from; none is started.
+pub fn kafka_home(root: &Path) -> anyhow::Result<PathBuf> {
+    let folder = folder(root)?;
+    let _lock = locked(&folder)?;
+    kafka::home(&folder)
 }
 
 fn kafka_down(root: &Path) -> anyhow::Result<()> {

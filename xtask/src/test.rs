@@ -17,6 +17,8 @@ const BROWSER_TESTS: &str = "page::the_page_";
 const POSTGIS_TESTS: &str = "postgis::";
 const POSTGRES_TESTS: &str = "postgres::";
 const KAFKA_TESTS: &str = "kafka::";
+/// Campaigns of faults, which have both of their own.
+const CHAOS_TESTS: &str = "chaos::";
 
 /// What tests need besides a compiler, and whether they are to have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,7 @@ impl Wanted {
             (self.services, POSTGIS_TESTS),
             (self.services, POSTGRES_TESTS),
             (self.services, KAFKA_TESTS),
+            (self.services, CHAOS_TESTS),
         ];
         parts.into_iter().filter(|(is_wanted, _)| !is_wanted).map(|(_, part)| part).collect()
     }
@@ -71,6 +74,8 @@ pub fn run(root: &Path, wanted: Wanted) -> anyhow::Result<()> {
         steps.run("services", || {
             let postgres = or_skipped("PostgreSQL with PostGIS", services::up(root), &mut skipped);
             let kafka = or_skipped("the journal on Kafka", services::kafka_up(root), &mut skipped);
+            let programs = or_skipped("campaigns of faults", services::postgres_programs(), &mut skipped);
+            services.extend(programs?.map(|programs| (services::PROGRAMS_VARIABLE, programs.into())));
             services.extend(postgres?.map(|url| (services::URL_VARIABLE, url.into())));
             if let Some(broker) = kafka? {
                 services.push((services::kafka::BROKERS_VARIABLE, broker.address.into()));
@@ -181,9 +186,10 @@ mod tests {
     #[test]
     fn what_is_not_wanted_is_left_out() {
         let left_out = |flags: &[&str]| Wanted::from_flags(flags).map(Wanted::left_out).ok();
+        let services = [POSTGIS_TESTS, POSTGRES_TESTS, KAFKA_TESTS, CHAOS_TESTS];
         assert_eq!(left_out(&[]), Some(vec![]));
-        assert_eq!(left_out(&["--no-services"]), Some(vec![POSTGIS_TESTS, POSTGRES_TESTS, KAFKA_TESTS]));
-        let all = vec![BROWSER_TESTS, POSTGIS_TESTS, POSTGRES_TESTS, KAFKA_TESTS];
+        assert_eq!(left_out(&["--no-services"]), Some(services.to_vec()));
+        let all = [&[BROWSER_TESTS], &services[..]].concat();
         assert_eq!(left_out(&["--no-services", "--no-browser"]), Some(all));
         assert_eq!(left_out(&["--no-servises"]), None);
     }

@@ -5,18 +5,25 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::common::{LIMIT, skip, wait_until};
+use crate::common::{LIMIT, command_in, skip, wait_until};
 
 pub struct Broker {
     home: PathBuf,
     dir: tempfile::TempDir,
     pub address: String,
+    /// What its commands begin with.
+    enter: Vec<String>,
     child: Option<Child>,
 }
 
 impl Broker {
     /// Starts one from the libraries of the broker that tests share, if there are any.
     pub fn start() -> Option<Broker> {
+        Broker::start_at("127.0.0.1", Vec::new())
+    }
+
+    /// Starts one at an address of this machine, by a command before its own: in a network that it names, say.
+    pub fn start_at(host: &str, enter: Vec<String>) -> Option<Broker> {
         let Some(home) = std::env::var_os("WATCHTOWER_KAFKA_HOME") else {
             skip(
                 "WATCHTOWER_KAFKA_HOME has no libraries of Kafka: cargo xtask test gets them where Java and Maven are",
@@ -33,9 +40,9 @@ impl Broker {
         });
         let own = |line: &str| match line.split_once('=') {
             Some(("listeners", _)) => {
-                format!("listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{control}")
+                format!("listeners=PLAINTEXT://{host}:{port},CONTROLLER://127.0.0.1:{control}")
             }
-            Some(("advertised.listeners", _)) => format!("advertised.listeners=PLAINTEXT://127.0.0.1:{port}"),
+            Some(("advertised.listeners", _)) => format!("advertised.listeners=PLAINTEXT://{host}:{port}"),
             Some(("controller.quorum.voters", _)) => {
                 format!("controller.quorum.voters=1@127.0.0.1:{control}")
             }
@@ -45,7 +52,7 @@ impl Broker {
         let properties: Vec<String> = shared.lines().map(own).collect();
         fs::write(dir.path().join("server.properties"), properties.join("\n"))
             .expect("properties can be kept");
-        let mut broker = Broker { home, dir, address: format!("127.0.0.1:{port}"), child: None };
+        let mut broker = Broker { home, dir, address: format!("{host}:{port}"), enter, child: None };
         let id = broker.java("-Xmx128m", &["kafka.tools.StorageTool", "random-uuid"]).output().expect("java");
         let id = String::from_utf8(id.stdout).expect("an id");
         let properties = broker.properties();
@@ -60,7 +67,7 @@ impl Broker {
     }
 
     fn java(&self, heap: &str, args: &[&str]) -> Command {
-        let mut java = Command::new("java");
+        let mut java = command_in(&self.enter, "java");
         let log4j: &Path = &self.home.join("log4j2.properties");
         java.arg(heap).arg(format!("-Dlog4j2.configurationFile={}", log4j.display()));
         java.arg(format!("-Dwatchtower.log={}", self.dir.path().join("log").display()));
@@ -69,9 +76,18 @@ impl Broker {
     }
 
     pub fn start_again(&mut self) {
+        self.launch();
+        self.wait_until_ready();
+    }
+
+    /// Starts its process, and waits for nothing.
+    pub fn launch(&mut self) {
         let properties = self.properties();
         let mut java = self.java("-Xmx256m", &["kafka.Kafka", &properties]);
         self.child = Some(java.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("java"));
+    }
+
+    pub fn wait_until_ready(&self) {
         let address = self.address.clone();
         wait_until("the broker listens", LIMIT, || TcpStream::connect(&address).is_ok());
     }

@@ -127,6 +127,17 @@ pub fn up(root: &Path, services: &Path) -> anyhow::Result<Broker> {
     Ok(Broker { address: address.trim().to_owned(), home })
 }
 
+/// The folder that tests start brokers of their own from.
+pub fn home(services: &Path) -> anyhow::Result<PathBuf> {
+    let node = Node::new(services);
+    node.provide()?;
+    if !node.properties().is_file() {
+        // Where no broker was started yet; who starts one gives it ports and a folder.
+        node.write("server.properties", PROPERTIES)?;
+    }
+    Ok(node.folder)
+}
+
 /// Says whether there was something to stop.
 pub fn down(root: &Path, services: &Path) -> anyhow::Result<bool> {
     if given_brokers().is_some() {

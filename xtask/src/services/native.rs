@@ -34,16 +34,7 @@ const EXTENSION: &str = "extension/postgis.control";
 const DATABASE: &str = "postgres";
 
 pub fn up(services: &Path) -> anyhow::Result<String> {
-    let programs = match find_programs() {
-        Some(programs) => programs,
-        None if machine::can_install() => {
-            eprintln!("   no PostgreSQL with PostGIS found: installing it");
-            machine::install(&PACKAGES, ADVICE)?;
-            find_programs().context("apt-get installed PostGIS, and it is not where Debian has it")?
-        }
-        None => bail!(ADVICE),
-    };
-    let cluster = Cluster::new(services, programs)?;
+    let cluster = Cluster::new(services, programs()?)?;
     cluster.initialise()?;
     let port = match cluster.port() {
         Some(port) => port,
@@ -62,6 +53,19 @@ pub fn down(services: &Path) -> anyhow::Result<bool> {
     }
     check(cluster.pg_ctl().args(["--mode", "fast", "--silent", "stop"]), "PostgreSQL did not stop")?;
     Ok(true)
+}
+
+/// The folder with PostgreSQL's programs, which are installed where they are missing and that may be done.
+pub fn programs() -> anyhow::Result<PathBuf> {
+    match find_programs() {
+        Some(programs) => Ok(programs),
+        None if machine::can_install() => {
+            eprintln!("   no PostgreSQL with PostGIS found: installing it");
+            machine::install(&PACKAGES, ADVICE)?;
+            find_programs().context("apt-get installed PostGIS, and it is not where Debian has it")
+        }
+        None => bail!(ADVICE),
+    }
 }
 
 /// The folder with `initdb` and `pg_ctl` of the newest PostgreSQL that has PostGIS.

@@ -136,12 +136,17 @@ impl<'a> Campaign<'a> {
         println!("{:9.3} s  {what}", self.began.elapsed().as_secs_f64());
     }
 
+    pub fn has_kafka(&self) -> bool {
+        self.kafka.is_some()
+    }
+
     fn settings(&self, has_heartbeat: bool) -> Vec<String> {
         let mut settings: Vec<String> = SETTINGS.map(str::to_owned).to_vec();
         settings.push(format!("sinks.postgres.url={}", self.postgres.url()));
         if let Some(broker) = &self.kafka {
             settings.push("journal.kind=kafka".to_owned());
             settings.push(format!("kafka.brokers={}", broker.address));
+            settings.push("sinks.kafka.topic_prefix=rows".to_owned());
         }
         let mut args: Vec<String> =
             settings.into_iter().flat_map(|setting| ["--set".to_owned(), setting]).collect();

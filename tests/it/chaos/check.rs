@@ -168,6 +168,7 @@ impl Campaign<'_> {
         let verified = String::from_utf8_lossy(&verified.stdout).into_owned();
         let is_same = verified.starts_with("0 differences: ") && verified.contains("the changelog's sum");
         assert!(is_same && verified.contains("\n0 differences in PostgreSQL: "), "{verified}");
+        assert_eq!(verified.contains("\n0 differences in Kafka: "), self.has_kafka(), "{verified}");
         let exported = export(&data);
         judge_export(&exported, self.scene);
         self.judge_follower(address, tick);

@@ -11,14 +11,17 @@ use crate::{Outcome, progress};
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How often a service looks for a day that is old enough.
 const EVERY: Duration = Duration::from_secs(3600);
+/// After a start is over it looks for the first time: who starts often has days archived, too.
+const FIRST_AFTER: Duration = Duration::from_secs(60);
 /// How often a wait is looked up from.
 const LOOK_UP: Duration = Duration::from_millis(200);
 
 /// Does something now and then, until the log is stopped.
-pub fn now_and_then(log: &dyn Log, every: Duration, mut chore: impl FnMut()) {
+pub fn now_and_then(log: &dyn Log, first_after: Duration, every: Duration, mut chore: impl FnMut()) {
+    let mut pause = first_after;
     loop {
         let mut waited = Duration::ZERO;
-        while waited < every {
+        while waited < pause {
             if log.is_stopped() {
                 return;
             }
@@ -26,13 +29,14 @@ pub fn now_and_then(log: &dyn Log, every: Duration, mut chore: impl FnMut()) {
             waited += LOOK_UP;
         }
         chore();
+        pause = every;
     }
 }
 
 /// Moves days that ended so many days ago, now and then, until the log is stopped.
 pub fn run(store: &Store, after_days: u32) {
     let log = store.log();
-    now_and_then(&log, EVERY, || {
+    now_and_then(&log, FIRST_AFTER, EVERY, || {
         match store.archive(before_ms(store, after_days), false, &mut |_| !log.is_stopped()) {
             Ok(days) => {
                 for day in days {

@@ -104,7 +104,7 @@ impl Keeper {
 
     /// Takes one now and then, until the log is stopped.
     pub fn run(&self) {
-        now_and_then(&self.store.log(), self.every, || match self.take() {
+        now_and_then(&self.store.log(), self.every, self.every, || match self.take() {
             Ok(Taken::New(manifest)) => {
                 tracing::info!(tick = manifest.tick, bytes = manifest.bytes(), "a snapshot was taken");
             }

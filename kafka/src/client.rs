@@ -95,7 +95,16 @@ impl Cluster {
         config: &ClientConfig,
     ) -> Result<T, BrokerError> {
         let heard = Heard { brokers: self.brokers.clone(), ..Heard::default() };
-        config.create_with_context(heard).map_err(|error| BrokerError::new("set up a client", error))
+        config.create_with_context(heard).map_err(|error| {
+            let said = match error {
+                // The library would tell the value too, and that may be a secret.
+                KafkaError::ClientConfig(_, _, name, _) => {
+                    format!("the property {name} is not known to this build, or its value is none of those that it takes")
+                }
+                other => other.to_string(),
+            };
+            BrokerError::new("set up a client", said)
+        })
     }
 
     /// A client that makes topics, and asks after their settings.

@@ -26,6 +26,8 @@ const UNAVAILABLE_PAUSE: Duration = Duration::from_millis(500);
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// How often it is counted how far behind it is.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
+/// The same where messages are at hand.
+const COUNT_BUSY_EVERY: Duration = Duration::from_secs(60);
 /// How often it is noted how far topics were read.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 
@@ -55,7 +57,9 @@ pub fn start(
             }
             std::thread::sleep(FULL_PAUSE);
         }
-        if let Err(error) = read(&options, mapping, store, &stop, &status) {
+        let ended = read(&options, mapping, store, &stop, &status);
+        status.set_up(false);
+        if let Err(error) = ended {
             tracing::error!(error = %format!("{error:#}"), "topics of Kafka are read no more; restart");
         }
     };
@@ -85,7 +89,10 @@ fn read(
         let patience = if reader.waiting.is_empty() { PATIENCE } else { Duration::ZERO };
         let next = consumer.next(patience);
         reader.note_begun(&mut consumer)?;
-        if counted.is_none_or(|counted| counted.elapsed() >= COUNT_EVERY) {
+        // Never before what is there: brokers may take their time to say.
+        let is_idle = matches!(next, Ok(None)) && reader.waiting.is_empty();
+        let every = if is_idle { COUNT_EVERY } else { COUNT_BUSY_EVERY };
+        if counted.is_none_or(|counted| counted.elapsed() >= every) {
             counted = Some(Instant::now());
             let lag = consumer.lag();
             status.set_up(lag.is_ok());
@@ -137,6 +144,7 @@ impl Noted {
         let mut next = noted.next();
         let last_tick = store.log().last_tick().map_or(0, |(tick, _)| tick);
         for tick in store.log().read(noted.tick.max(1), last_tick) {
+            anyhow::ensure!(!store.log().is_stopped(), "the service stops");
             for entry in tick?.entries.iter().filter(|entry| entry.source == code::KAFKA) {
                 let Some(place) = Place::of_context(&entry.context) else { continue };
                 let known = next.entry((place.topic, place.partition)).or_default();

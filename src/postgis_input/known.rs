@@ -1,6 +1,7 @@
 //! What is known of the table's fences: what was sent of each, and what was refused.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use journal::{Log, Store};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use sources::postgis::{Digest, Sent, sent};
 
 /// Under which name it is noted what was sent.
 const NOTE: &str = "postgis_input";
+const NOTE_EVERY: Duration = Duration::from_secs(300);
 /// Of fewer fences than this any part may go at once, but not all.
 const FEW_FENCES: usize = 10;
 
@@ -36,6 +38,7 @@ pub struct Known {
     noted: Noted,
     /// What rows were when they were dealt with; those of an earlier run are looked at anew.
     judged: HashMap<String, i64>,
+    noted_at: Option<Instant>,
 }
 
 /// What of the table differs from what is known.
@@ -56,9 +59,10 @@ impl Known {
         let noted: Noted = noted.and_then(|noted| serde_json::from_slice(&noted).ok()).unwrap_or_default();
         let last_tick = store.log().last_tick().map_or(0, |(tick, _)| tick);
         let noted = if noted.tick <= last_tick { noted } else { Noted::default() };
-        let mut known = Known { noted, judged: HashMap::new() };
+        let mut known = Known { noted, ..Known::default() };
         for tick in store.log().read(known.noted.tick + 1, last_tick) {
             let tick = tick?;
+            anyhow::ensure!(!store.log().is_stopped(), "the service stops");
             for entry in tick.entries.iter().filter(|entry| entry.source == code::POSTGIS) {
                 sent(&entry.payload).for_each(|sent| known.was_sent(sent, tick.number));
             }
@@ -67,10 +71,15 @@ impl Known {
         Ok(known)
     }
 
-    /// Notes all of it, as of a tick up to which nothing is on its way.
-    pub fn note(&mut self, store: &Store, tick: u64) -> anyhow::Result<()> {
+    /// Notes all of it now and then, as of a tick up to which nothing is on its way: it spares a start a look at the
+    /// journal, and is as large as the table.
+    pub fn note_if_due(&mut self, store: &Store, tick: u64) -> anyhow::Result<()> {
+        if self.noted_at.is_some_and(|noted_at| noted_at.elapsed() < NOTE_EVERY) {
+            return Ok(());
+        }
         self.noted.tick = tick;
         store.note(NOTE, &serde_json::to_vec(&self.noted)?)?;
+        self.noted_at = Some(Instant::now());
         Ok(())
     }
 

@@ -54,6 +54,7 @@ pub fn start(
     let sweep_every = Duration::from_secs(config.sources.postgis.sweep_s);
     let may_delete_all = config.sources.postgis.allow_mass_delete;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let is_up = Arc::clone(&status);
     let run = async move {
         tokio::select! {
             is_ready = ready.wait_for(|ready| *ready) => if is_ready.is_err() { return },
@@ -67,6 +68,7 @@ pub fn start(
             },
             Err(error) => Err(error),
         };
+        is_up.is_up.store(false, Relaxed);
         if let Err(error) = ended {
             tracing::error!(error = %format!("{error:#}"), "fences of PostGIS are read no more; restart");
         }
@@ -175,7 +177,7 @@ impl Reader {
         }
         // Nothing is on its way: all that this source sent is in the ticks up to this one, and is known.
         let tick = self.store.log().last_tick().map_or(0, |(tick, _)| tick);
-        self.known.note(&self.store, tick)?;
+        self.known.note_if_due(&self.store, tick)?;
         let (fences, refused) = self.known.counts();
         self.status.fences.store(fences as u64, Relaxed);
         self.status.refused_rows.store(refused as u64, Relaxed);
@@ -222,7 +224,12 @@ impl Reader {
         let marks = rows.iter().filter_map(|row| self.mark_of(row, reasons.remove(row.id.as_str())));
         let marks: Vec<Mark> = marks.collect();
         let is_marked = self.mark(client, &marks).await?;
-        for row in page.iter().filter(|_| is_marked) {
+        // As what was read, which may be a later state than that which was found to be another one.
+        for row in rows.iter().filter(|row| is_marked && row.unreadable.is_none()) {
+            self.known.judged(row.id.clone(), row.digest);
+        }
+        let is_unreadable = |id: &str| rows.iter().any(|row| row.id == id && row.unreadable.is_some());
+        for row in page.iter().filter(|row| is_marked && is_unreadable(&row.id)) {
             self.known.judged(row.id.clone(), row.digest);
         }
         Ok(())

@@ -228,6 +228,10 @@ fn a_table_that_loses_most_rows_at_once_deletes_nothing() {
             wait_until("the table is there", LIMIT, || {
                 !database.ask("SELECT to_regclass('watchtower_gis.fences')").is_empty()
             });
+            wait_until("an empty table deletes nothing", LIMIT, || {
+                figure(&mut client, "watchtower_postgis_held_deletes") == held
+                    && figure(&mut client, "watchtower_postgis_up") == 1
+            });
             database.ask(&fill);
         }
         wait_until("nothing is held", LIMIT, || {

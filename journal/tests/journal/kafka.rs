@@ -53,6 +53,24 @@ fn another_folder_reads_the_same_ticks_and_goes_on() {
 }
 
 #[test]
+fn an_archive_is_a_copy_of_what_the_topics_have() {
+    let Some(place) = Place::kafka("archived") else { return };
+    // Of each start a tick at least: the last one is not archived.
+    write(&place.open(quiet()), bytes(300));
+    write(&place.open(quiet()), bytes(3));
+    let ticks = read_all(&place.open(quiet()).log());
+    let store = place.open(quiet());
+    let tomorrow_ms = ticks.last().unwrap().instant_ms + 2 * 24 * 3_600_000;
+    let days = store.archive(tomorrow_ms, false, &mut |_| true).unwrap();
+    assert!(!days.is_empty());
+    assert_eq!(read_all(&store.log()), ticks);
+    drop(store);
+    assert_eq!(read_all(&place.open(quiet()).log()), ticks, "the folder opens again");
+    write(&place.open(quiet()), bytes(10));
+    assert_eq!(read_all(&place.open(quiet()).log())[..ticks.len()], ticks);
+}
+
+#[test]
 fn ticks_are_found_from_any_of_them_on() {
     let Some(place) = Place::kafka("from-any") else { return };
     let store = place.open(quiet());

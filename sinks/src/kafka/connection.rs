@@ -45,7 +45,7 @@ pub(crate) fn producer(config: &KafkaConfig, topics: &Topics, pace: Pace) -> Res
     let sizes = || topics.all.iter().map(|topic| topic.max_message_bytes);
     let producer = config.cluster.producer(&ProducerOptions {
         transactional_id: &config.transactional_id(),
-        timeout: if pace == Pace::Resync { RESYNC_TIMEOUT } else { BATCH_TIMEOUT },
+        timeout: if pace == Pace::Batches { BATCH_TIMEOUT } else { RESYNC_TIMEOUT },
         max_message_bytes: sizes().max().unwrap_or_default(),
         max_batch_bytes: sizes().min(),
         is_one_by_one: pace == Pace::OneByOne,

@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 use journal::RowsSnapshot;
-use kafka_client::{BrokerError, Reader};
+use kafka_client::{BrokerError, Producer, Reader};
 use rdkafka::producer::Producer as _;
 
 use super::changes::net_effect;
@@ -50,7 +50,7 @@ impl KafkaSink {
         let topics = provide(&self.config, &reader)?;
         self.tell(&topics);
         self.check_mine(&reader, &topics)?;
-        let producer = producer(&self.config, &topics, Pace::Batches)?;
+        let producer = self.next_producer(&reader, &topics, Pace::Batches)?;
         let claimed_at = claim(&producer, &topics.cursor, &self.session)?;
         self.written_at = Some(claimed_at);
         let cursor = look(&reader, &topics.cursor, Some(claimed_at))?.and_then(|seen| seen.cursor);
@@ -94,6 +94,14 @@ impl KafkaSink {
         }
     }
 
+    /// A producer of this session, which fences whoever wrote: somebody else is found in the cursor's topic then, which
+    /// nobody writes to any more, and goes on when this one has stopped.
+    fn next_producer(&self, reader: &Reader, topics: &Topics, pace: Pace) -> Result<Producer, SinkError> {
+        let producer = producer(&self.config, topics, pace)?;
+        self.check_mine(reader, topics)?;
+        Ok(producer)
+    }
+
     /// Writes and moves the cursor, in one transaction; without the rows that are refused.
     fn transact(
         &mut self,
@@ -105,11 +113,12 @@ impl KafkaSink {
         let Some(mut connection) = self.connection.take() else {
             return Err(SinkError::Away(anyhow!("it is not connected")));
         };
+        let reader = self.reader()?;
         let mut refused = Refused::new();
         let mut pace = pace;
         loop {
             if connection.pace != pace {
-                connection.producer = producer(&self.config, &connection.topics, pace)?;
+                connection.producer = self.next_producer(&reader, &connection.topics, pace)?;
                 connection.pace = pace;
             }
             match self.attempt(&mut connection, journal, as_of, &refused, write) {
@@ -129,7 +138,7 @@ impl KafkaSink {
                         return Err(SinkError::Away(anyhow!("Kafka refuses what is no row: {said}")));
                     }
                     // The next producer undoes what this one has begun.
-                    connection.producer = producer(&self.config, &connection.topics, pace)?;
+                    connection.producer = self.next_producer(&reader, &connection.topics, pace)?;
                 }
             }
         }

@@ -43,6 +43,11 @@ impl Removed {
         Ok(Removed(kept.into_iter().filter_map(|(name, before)| Some((of_name(&name)?, before.0))).collect()))
     }
 
+    /// Nothing is removed any more.
+    pub async fn forget(connection: &mut PgConnection) -> sqlx::Result<()> {
+        sqlx::query("DELETE FROM watchtower.retention").execute(connection).await.map(drop)
+    }
+
     /// Whether a row is not to be in its table.
     pub fn has(&self, table: Table, cells: &[Cell<'_>]) -> bool {
         let before = self.0.get(&table);

@@ -162,6 +162,34 @@ impl PostgresSink {
         Ok(written)
     }
 
+    /// Removes some of what is too old, in a transaction of its own, and says whether more is left.
+    fn purge(&mut self, now: TimeMs) -> Result<bool, SinkError> {
+        let (Some(mut connection), Some(epoch)) = (self.connection.take(), self.epoch) else {
+            return Ok(false);
+        };
+        let mut removed = self.removed.clone();
+        let config = &self.config;
+        let is_more = self.waiting.until(async {
+            let mut transaction = connection.begin().await?;
+            sqlx::query("SET LOCAL statement_timeout = '30s'").execute(&mut *transaction).await?;
+            let sql = "SELECT epoch FROM watchtower.as_of WHERE epoch = $1 FOR UPDATE";
+            // Where another start writes by now, the next batch says so.
+            if sqlx::query(sql).bind(epoch).fetch_optional(&mut *transaction).await?.is_none() {
+                return Ok(false);
+            }
+            let is_of_rows = removed.purge(&mut transaction, config, now).await?;
+            let replaced_before = TimeMs(now.0.saturating_sub(config.history_keep_ms));
+            let purged = purge_history(&mut transaction, replaced_before).await?;
+            transaction.commit().await?;
+            Ok(is_of_rows || purged == PURGE_ROWS.unsigned_abs())
+        });
+        // After a failure the connection is made anew, and says what is removed.
+        let is_more = is_more.map_err(Failed::into_sink_error)?;
+        self.removed = removed;
+        self.connection = Some(connection);
+        Ok(is_more)
+    }
+
     /// Runs a transaction, and once more with care where a row of it is refused.
     fn transact_around_poison(
         &mut self,
@@ -193,28 +221,23 @@ impl LiveSink for PostgresSink {
 
     fn apply(&mut self, batch: &Batch) -> Result<Written, SinkError> {
         let instant_ms = batch.to.instant_ms;
-        let purges = instant_ms >= self.next_purge_ms;
-        let (before, config) = (self.removed.clone(), self.config.clone());
-        let (mut removed, mut is_more) = (before.clone(), false);
+        let removed = self.removed.clone();
         let written = self.transact_around_poison(batch.identity(), batch.to, |waiting, writer| {
             batch.for_each_chunk(|changes| {
                 let mut work = net_effect(changes);
-                work.tables.iter_mut().for_each(|table| before.keep_out(table));
+                work.tables.iter_mut().for_each(|table| removed.keep_out(table));
                 waiting.until(writer.write(&work))
-            })?;
-            if purges {
-                removed.clone_from(&before);
-                let is_of_rows = removed.purge(writer.connection(), &config, TimeMs(instant_ms));
-                is_more = waiting.until(is_of_rows)?;
-                let replaced_before = TimeMs(instant_ms.saturating_sub(config.history_keep_ms));
-                let purged = waiting.until(purge_history(writer.connection(), replaced_before))?;
-                is_more |= purged == PURGE_ROWS.unsigned_abs();
-            }
-            Ok(())
+            })
         })?;
-        self.removed = removed;
-        if purges && !is_more {
-            self.next_purge_ms = instant_ms.saturating_add(PURGE_EVERY_MS);
+        if instant_ms >= self.next_purge_ms {
+            let is_more = self.purge(TimeMs(instant_ms)).unwrap_or_else(|error| {
+                // Rows that stay too long harm nobody; the batch is there.
+                tracing::warn!(sink = "postgres", %error, "old rows were not removed; it is tried again later");
+                false
+            });
+            if !is_more {
+                self.next_purge_ms = instant_ms.saturating_add(PURGE_EVERY_MS);
+            }
         }
         Ok(written)
     }
@@ -222,10 +245,17 @@ impl LiveSink for PostgresSink {
     fn resync(&mut self, identity: &str, rows: &RowsSnapshot) -> Result<Written, SinkError> {
         let (tick, instant_ms) = rows.last_tick().unwrap_or_default();
         let as_of = AsOf { tick, instant_ms };
-        let removed = self.removed.clone();
-        self.transact_around_poison(identity, as_of, |waiting, writer| {
+        let is_other = self.at.identity.as_deref() != Some(identity);
+        let removed = if is_other { Removed::default() } else { self.removed.clone() };
+        let written = self.transact_around_poison(identity, as_of, |waiting, writer| {
+            if is_other {
+                // That was another journal's past.
+                waiting.until(Removed::forget(writer.connection()))?;
+            }
             resync::run(waiting, writer, rows, &removed)
-        })
+        })?;
+        self.removed = removed;
+        Ok(written)
     }
 }
 

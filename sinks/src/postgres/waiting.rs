@@ -29,6 +29,25 @@ impl Failed {
     }
 }
 
+impl Failed {
+    /// What was said of a row that is refused for what it holds, its geometry too: by XX000 PostGIS tells of those that
+    /// it can't work with.
+    pub fn of_geometry(self) -> Result<String, Failed> {
+        match self {
+            Failed::Data(error) => Ok(error.to_string()),
+            Failed::Sink(SinkError::Away(error)) if code_of(&error).as_deref() == Some("XX000") => {
+                Ok(error.to_string())
+            }
+            other => Err(other),
+        }
+    }
+}
+
+fn code_of(error: &anyhow::Error) -> Option<String> {
+    let said = error.downcast_ref::<sqlx::Error>()?.as_database_error()?;
+    said.code().map(std::borrow::Cow::into_owned)
+}
+
 impl From<sqlx::Error> for Failed {
     fn from(error: sqlx::Error) -> Failed {
         if is_about_data(&error) { Failed::Data(error) } else { Failed::Sink(SinkError::Away(error.into())) }

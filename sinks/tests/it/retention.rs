@@ -70,6 +70,24 @@ fn rows_that_were_over_too_long_ago_are_not_there_whatever_comes() {
 }
 
 #[test]
+fn what_was_removed_of_another_journal_is_not_removed_of_this_one() {
+    let Some(database) = Database::new() else { return };
+    let mut fleet = Fleet::new(13);
+    fleet.ahead_ms = 400 * DAY_MS;
+    fleet.grow(60);
+    let mut writer = PostgresSink::new(keeping_a_day(&database)).unwrap();
+    apply_all(&mut writer, &fleet, limits(100_000)).unwrap();
+    let mut session = database.session();
+    assert_eq!(session.number("SELECT count(*) FROM watchtower.retention"), 3);
+    let mut other = Fleet::new(14);
+    other.grow(60);
+    let mut writer = PostgresSink::new(keeping_a_day(&database)).unwrap();
+    writer.position().unwrap();
+    writer.resync(other.changelog.identity(), &other.changelog.rows()).unwrap();
+    assert_eq!(json_lines(&mut session), sorted_by_text(lines(&other.rows)));
+}
+
+#[test]
 fn many_old_rows_go_some_at_a_time() {
     let Some(database) = Database::new() else { return };
     let mut fleet = Fleet::new(12);

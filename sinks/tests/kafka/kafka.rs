@@ -219,6 +219,27 @@ fn a_zombie_in_the_middle_of_a_transaction_leaves_nothing() {
     assert!(topics.read("trips").iter().all(|seen| seen.key != "[\"x\"]"));
 }
 
+/// What comes after a comparison has a producer of its own, which would fence whoever came meanwhile.
+#[test]
+fn a_sink_that_has_compared_everything_does_not_take_over_from_a_newer_one() {
+    let Some(topics) = Topics::new() else { return };
+    let mut fleet = Fleet::new(9);
+    fleet.grow(60);
+    let (mut older, mut newer) = (sink(&topics), sink(&topics));
+    older.position().unwrap();
+    older.resync(fleet.changelog.identity(), &fleet.changelog.rows()).unwrap();
+    assert_eq!(newer.position().unwrap().as_of.tick, fleet.tick);
+    fleet.grow(60);
+    let batch = Batch::after(&fleet.changelog, 1, limits(1000)).unwrap().unwrap();
+    assert!(matches!(older.apply(&batch), Err(SinkError::Stopped(_))));
+    // The newer one was fenced by that look, and goes on.
+    if newer.apply(&batch).is_err() {
+        assert_eq!(newer.position().unwrap().as_of.tick, 1);
+        newer.apply(&batch).unwrap();
+    }
+    assert_is(&topics, &fleet);
+}
+
 #[test]
 fn rows_that_are_too_large_are_dead_letters_until_they_fit() {
     let Some(topics) = Topics::new() else { return };

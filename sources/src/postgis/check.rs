@@ -26,6 +26,8 @@ pub struct Row {
     pub noted_error: Option<String>,
     /// The tick that it bears.
     pub noted_tick: Option<i64>,
+    /// What tells this state of it from others.
+    pub digest: i64,
 }
 
 /// Why a row is no fence.

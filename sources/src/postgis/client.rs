@@ -79,6 +79,11 @@ impl ClientError {
         self.has_code(&["42501"])
     }
 
+    /// Whether it is something else than a table, so that no trigger can be made.
+    fn is_about_kind(&self) -> bool {
+        self.has_code(&["42809", "0A000"])
+    }
+
     fn has_code(&self, classes: &[&str]) -> bool {
         let ClientError::Database(error) = self else { return false };
         let Some(code) = error.as_database_error().and_then(|error| error.code()) else { return false };
@@ -229,7 +234,7 @@ async fn prepare(listener: &mut PgListener, options: &ClientOptions) -> Result<V
     }
     match answered(sqlx::raw_sql(AssertSqlSafe(trigger_sql(name, &columns))).execute(listener)).await {
         Ok(_) => Ok(columns),
-        Err(error) if error.is_about_privilege() => {
+        Err(error) if error.is_about_privilege() || error.is_about_kind() => {
             tracing::info!(table = %name, "the table has no trigger that tells of changes: they are found by sweeps");
             Ok(columns)
         }
@@ -257,6 +262,7 @@ fn row(row: &PgRow) -> sqlx::Result<Row> {
         unreadable: None,
         noted_error: row.try_get(7)?,
         noted_tick: row.try_get(8)?,
+        digest: row.try_get(9)?,
     })
 }
 

@@ -140,7 +140,7 @@ impl Statements {
         let settings: Vec<&str> = SETTINGS.into_iter().filter(|column| has(column)).collect();
         let state: Vec<String> =
             ["geom"].iter().chain(&settings).map(|column| format!("t.{column}")).collect();
-        let state = state.join(", ");
+        let digest = format!("hashtextextended(ROW({})::text, 0)", state.join(", "));
         let members =
             settings.iter().map(|column| format!("'{column}', t.{column}")).collect::<Vec<_>>().join(", ");
         let kinds = KINDS.map(|kind| format!("'{kind}'")).join(", ");
@@ -148,7 +148,7 @@ impl Statements {
             if has(column) { format!("t.{column}::{kind}") } else { format!("NULL::{kind}") }
         };
         let digests = format!(
-            "SELECT t.id::text, hashtextextended(ROW({state})::text, 0), coalesce(ST_MemSize(t.geom), 0)::bigint \
+            "SELECT t.id::text, {digest}, coalesce(ST_MemSize(t.geom), 0)::bigint \
              FROM {table} AS t WHERE t.id IS NOT NULL LIMIT {}",
             max_rows + 1
         );
@@ -158,7 +158,7 @@ impl Statements {
              CASE WHEN ST_GeometryType(t.geom) IN ({kinds}) AND NOT ST_IsEmpty(t.geom) \
              AND ST_SRID(t.geom) = 4326 AND ST_MemSize(t.geom) <= {MAX_GEOMETRY_BYTES} \
              THEN ST_AsGeoJSON(ST_Force2D(t.geom), 15, 0) END, \
-             jsonb_strip_nulls(jsonb_build_object({members}))::text, {}, {} \
+             jsonb_strip_nulls(jsonb_build_object({members}))::text, {}, {}, {digest} \
              FROM {table} AS t WHERE t.id::text = ANY($1)",
             noted("watchtower_error", "text"),
             noted("watchtower_tick", "bigint"),

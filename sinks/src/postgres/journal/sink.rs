@@ -113,7 +113,6 @@ impl JournalSink {
     /// Writes all ticks up to one, in as many transactions as it takes.
     fn catch_up(&mut self, identity: &str, to: AsOf) -> Result<Written, Failed> {
         let mut written = Written::default();
-        let rejects = self.changelog.rows();
         // As of the end: of a long journal no days are written that go again.
         let oldest_ms = to.instant_ms.saturating_sub(self.config.positions_keep_ms);
         let mut gathered = Gathered { records: self.records, ..Gathered::default() };
@@ -123,11 +122,11 @@ impl JournalSink {
             let size = gathered.positions.len().max(gathered.edits.len());
             if size >= POSITIONS_A_TRANSACTION && tick.number < to.tick {
                 let as_of = AsOf { tick: tick.number, instant_ms: tick.instant_ms };
-                written += self.transact(identity, as_of, &gathered, (&rejects, oldest_ms))?;
+                written += self.transact(identity, as_of, &gathered, (&self.changelog.rows(), oldest_ms))?;
                 gathered = Gathered { records: self.records, ..Gathered::default() };
             }
         }
-        written += self.transact(identity, to, &gathered, (&rejects, oldest_ms))?;
+        written += self.transact(identity, to, &gathered, (&self.changelog.rows(), oldest_ms))?;
         Ok(written)
     }
 
@@ -179,12 +178,12 @@ impl JournalSink {
                     waiting.until(sqlx::query("RELEASE SAVEPOINT edit").execute(&mut *transaction))?;
                     written.rows += 1;
                 }
-                Err(Failed::Data(error)) => {
+                Err(error) => {
+                    let error = error.of_geometry()?;
                     waiting.until(sqlx::query("ROLLBACK TO SAVEPOINT edit").execute(&mut *transaction))?;
-                    tracing::warn!(tick, %error, "PostgreSQL refused an edit of a fence or of master data");
+                    tracing::warn!(tick, error, "PostgreSQL refused an edit of a fence or of master data");
                     written.dead_letters += 1;
                 }
-                Err(error) => return Err(error),
             }
         }
         let is_kept = |row: &&PositionRow| {
@@ -254,6 +253,9 @@ impl JournalSink {
 
     /// The same, of all that is rejected.
     fn renew_flags(&mut self, rows: &RowsSnapshot) -> Result<(), Failed> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let clear = sqlx::query("UPDATE watchtower.positions SET flag = NULL WHERE flag IS NOT NULL");
+        self.waiting.until(clear.execute(&mut *connection))?;
         let mut kept = rows.iter(Table::Rejects.code());
         loop {
             let chunk: Vec<_> = kept.by_ref().take(ROWS_A_CHUNK).collect::<Result<_, _>>()?;
@@ -268,11 +270,21 @@ impl JournalSink {
 
     /// Forgets all that is there: it is of another journal.
     fn begin_anew(&mut self) -> Result<(), Failed> {
-        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let (Some(connection), Some(epoch)) = (&mut self.connection, self.epoch) else { return Ok(()) };
+        let waiting = &self.waiting;
+        let mut transaction = waiting.until(connection.begin())?;
+        // It locks out whoever claims the tables meanwhile, and finds who has.
+        let sql = "UPDATE watchtower.journal_as_of SET tick = 0, instant = 'epoch', journal = NULL, records = 0 \
+                   WHERE epoch = $1";
+        let begin = sqlx::query(sql).bind(epoch).execute(&mut *transaction);
+        if waiting.until(begin)?.rows_affected() != 1 {
+            let why = anyhow!("another start of watchtower writes to {} by now", self.config.target());
+            return Err(Failed::Sink(SinkError::Away(why)));
+        }
         let sql = "TRUNCATE watchtower.positions, watchtower.fence_timeline, watchtower.vehicles, watchtower.drivers, \
-                   watchtower.organizations, watchtower.locations, watchtower.trip_plans, watchtower.assignments; \
-                   UPDATE watchtower.journal_as_of SET tick = 0, instant = 'epoch', journal = NULL, records = 0";
-        self.waiting.until(sqlx::raw_sql(sql).execute(&mut *connection))?;
+                   watchtower.organizations, watchtower.locations, watchtower.trip_plans, watchtower.assignments";
+        waiting.until(sqlx::query(sql).execute(&mut *transaction))?;
+        waiting.until(transaction.commit())?;
         (self.at, self.records) = (Position::default(), 0);
         Ok(())
     }

@@ -98,7 +98,12 @@ impl Known {
 
     /// A row was refused; `false` if the very same was before.
     pub fn was_refused(&mut self, id: &str, hash: String) -> bool {
-        self.noted.refused.insert(id.to_owned(), hash.clone()) != Some(hash)
+        let is_new = self.noted.refused.insert(id.to_owned(), hash.clone()) != Some(hash);
+        if is_new {
+            // The journal does not know of it.
+            self.noted_at = None;
+        }
+        is_new
     }
 
     /// A row is good.

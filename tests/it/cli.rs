@@ -38,6 +38,11 @@ fn every_command_explains_itself() {
         &["migrate", "down"],
         #[cfg(feature = "postgres")]
         &["migrate", "status"],
+        &["migrate", "old"],
+        &["migrate", "fences"],
+        &["archive"],
+        &["archive", "list"],
+        &["archive", "take"],
         &["backup"],
         &["restore"],
         &["snapshots"],

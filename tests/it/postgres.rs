@@ -72,8 +72,10 @@ fn tables_equal_a_replay_of_the_export_over_kills_of_the_service() {
         wait_until("the tables are there", LIMIT, || verify(folder.path(), None).status.success());
         let said = String::from_utf8_lossy(&verify(folder.path(), None).stdout).into_owned();
         assert!(said.contains("\n0 differences in PostgreSQL: "), "{said}");
-        let metrics = client.get("/metrics").expect("figures").text().to_owned();
-        assert!(metrics.contains("watchtower_sink_up{sink=\"postgres\"} 1"), "{metrics}");
+        wait_until("the sink says that it is there", LIMIT, || {
+            let metrics = client.get("/metrics").expect("figures");
+            metrics.text().contains("watchtower_sink_up{sink=\"postgres\"} 1")
+        });
         service.stop();
     }
     // What it closed last is there when it has stopped.

@@ -59,13 +59,18 @@ pub fn fetch_all_ends(reader: &Reader, topics: &[(&str, i32)]) -> Result<Vec<Vec
         }
         let deadline = Instant::now() + ANSWER_PATIENCE;
         loop {
-            let found = reader.offsets_for_times(list.clone(), ANSWER_PATIENCE).map_err(failed)?;
-            let error = found.elements().iter().find_map(|element| element.error().err());
-            match error {
-                None => return Ok(found),
-                Some(error) if !is_new(&error) || Instant::now() > deadline => return Err(failed(error)),
-                Some(_) => std::thread::sleep(PAUSE),
+            // Of one partition, or of the whole question.
+            let error = match reader.offsets_for_times(list.clone(), ANSWER_PATIENCE) {
+                Ok(found) => match found.elements().iter().find_map(|element| element.error().err()) {
+                    None => return Ok(found),
+                    Some(error) => error,
+                },
+                Err(error) => error,
+            };
+            if !is_new(&error) || Instant::now() > deadline {
+                return Err(failed(error));
             }
+            std::thread::sleep(PAUSE);
         }
     };
     let (low, high) = (ask(Offset::Beginning)?, ask(Offset::End)?);
